@@ -1,0 +1,58 @@
+// The one door for "send this to that ARN": on-failure destinations, asynchronous destinations, dead letter queues.
+//
+// A local target stages its part into the caller's WriteBatch, so that the sender's position and the delivery commit
+// together: exactly once. Services register a `Target` for the service part of the ARN ("sqs", "sns", "s3", "lambda").
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "storage/store.h"
+
+namespace millrace::delivery {
+
+struct Attribute {
+  std::string name;
+  std::string type;  // "String", "Number"
+  std::string value;
+};
+
+struct Message {
+  std::string body;
+  std::vector<Attribute> attributes;
+  std::string object_key;  // for s3 targets
+};
+
+inline constexpr ErrorType kNoSuchTarget{"ResourceNotFoundException", 404, ErrorKind::kClient};
+inline constexpr ErrorType kUnsupportedTarget{"InvalidParameterValueException", 400, ErrorKind::kClient};
+
+// To be called once the batch is durable (wakes long polls and the like). May be empty.
+using AfterCommit = std::function<void()>;
+
+// Thread-safe.
+class Target {
+ public:
+  virtual ~Target() = default;
+  // Whether a delivery to `arn` could work now: it exists and has the right kind.
+  virtual Result<void> check(std::string_view arn) = 0;
+  // Adds the delivery to `batch`. Errors: kNoSuchTarget, or why this message cannot go there (too large).
+  virtual Result<AfterCommit> stage(std::string_view arn, const Message& message, storage::WriteBatch& batch) = 0;
+};
+
+class Delivery {
+ public:
+  void add(std::string service, Target& target) { targets_[std::move(service)] = &target; }
+  Result<void> check(std::string_view arn);
+  Result<AfterCommit> stage(std::string_view arn, const Message& message, storage::WriteBatch& batch);
+
+ private:
+  Result<Target*> find(std::string_view arn);
+  std::map<std::string, Target*, std::less<>> targets_;  // constant after start
+};
+
+}  // namespace millrace::delivery

@@ -1,0 +1,57 @@
+// The one writer: merges waiting batches into one synced write (group commit) and stamps stream records.
+//
+//   caller:    plan -> submit(batch)                         under the caller's latch; never waits for a sync
+//   committer: take the whole queue -> stamp -> one Store::write(kSynced) -> complete in order -> wake
+//
+// Queue order is commit order: whoever submits first is durable first, and a later batch is never durable without the
+// earlier ones. A failed write fails its whole group and everything after it (the store is then read-only until
+// restart). The stamp counter and the committer's time are stored in every batch that logs; on start the counter is set
+// to max(stored + 1, machine microseconds), so a restored backup never reuses a stamp.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "base/strong_id.h"
+#include "base/time.h"
+#include "storage/store.h"
+
+namespace millrace::storage {
+
+// Order of submission; 0 = nothing to wait for.
+using CommitNumber = std::uint64_t;
+
+// What became of a batch. Delivered once, on the committer's thread: take no lock that is held while submitting, do not
+// block.
+struct Committed {
+  CommitNumber number = 0;
+  const Error* error = nullptr;  // nullptr: durable (or written, under Durability::kOperatingSystem)
+  Stamp first_stamp = 0;         // of the batch's log records, consecutive
+  Time time{};                   // the commit time put into them
+};
+
+// The way to commit; what services hold a reference to. Thread-safe.
+class Commits {
+ public:
+  virtual ~Commits() = default;
+  // Queues `batch`; `done` (may be empty) is called after the sync or the failure. Never blocks on disk.
+  virtual CommitNumber submit(WriteBatch batch, std::function<void(const Committed&)> done = {}) = 0;
+  // Calls `done(nullptr)` once everything up to `number` is durable (at once, on this thread, if it is already), or
+  // `done(&error)` if that failed.
+  virtual void when_durable(CommitNumber number, std::function<void(const Error*)> done) = 0;
+  virtual CommitNumber durable() const = 0;
+  // Registers who is told, on the committer's thread after each successful group, which shards received records.
+  virtual void on_logged(std::function<void(std::span<const std::uint64_t> shards)> observer) = 0;
+  // The stamp the next record would get: nothing committed so far has one >= this.
+  virtual Stamp next_stamp() const = 0;
+};
+
+}  // namespace millrace::storage

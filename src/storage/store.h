@@ -1,0 +1,111 @@
+// An ordered key-value store with column families and atomic batches: what millrace needs of a disk, and nothing more.
+//
+// Implementations: `storage/memory` (tests, simulation), `storage/rocks` (RocksDB). Writes go through the one Committer
+// (storage/committer.h); only the committer calls Store::write. Reads see what has been written (hence synced) and
+// never wait. Keys are compared as unsigned bytes; `codec/key.h` builds keys whose order is that of their values.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace millrace::storage {
+
+// One family per access pattern, never one per table. Numbers are stored in the data directory: never reuse one.
+enum class Family : std::uint8_t {
+  kCatalogue = 0,  // small and read at start: tables, streams, functions, mappings, queues, buckets, roles, settings
+  kItems = 1,      // items of tables and entries of their indexes
+  kLog = 2,        // stream records, by stamp (see WriteBatch::log)
+  kQueue = 3,      // short-lived and ordered: SQS messages, asynchronous events, TTL entries, lifecycle entries
+  kObjects = 4,    // object metadata and small objects' bytes
+  kText = 5,       // output of functions
+};
+inline constexpr int kFamilyCount = 6;
+
+// Position of a record in the log: from one store-wide counter, never falls, never reused (write-path.md "Stamps").
+using Stamp = std::uint64_t;
+
+// Changes that happen together or not at all, in order (a later change to a key wins). Not thread-safe; movable.
+class WriteBatch {
+ public:
+  void put(Family family, std::string_view key, std::string_view value);
+  void erase(Family family, std::string_view key);
+  void erase_range(Family family, std::string_view from, std::string_view to);  // [from, to)
+  // Appends a stream record to `shard`. The committer gives it the next stamp: its key in kLog becomes
+  // be64(stamp >> 15) be64(shard) be64(stamp), its value be64(milliseconds of commit time) followed by `value`.
+  void log(std::uint64_t shard, std::string_view value);
+  // Adds `delta` to a big-endian int64 counter in kCatalogue (absent = 0); summed over a commit group.
+  void add(std::string_view key, std::int64_t delta);
+
+  void append(WriteBatch&& other);
+  bool empty() const { return operations_.empty(); }
+  std::size_t bytes() const { return bytes_; }
+  std::size_t log_count() const { return log_count_; }
+
+  enum class Kind : std::uint8_t { kPut, kErase, kEraseRange, kLog, kAdd };
+  struct Operation {
+    Kind kind;
+    Family family = Family::kCatalogue;
+    std::uint64_t number = 0;  // kLog: shard; kAdd: delta as two's complement
+    std::string key;           // kEraseRange: from
+    std::string value;         // kEraseRange: to
+  };
+  const std::vector<Operation>& operations() const { return operations_; }
+
+ private:
+  std::vector<Operation> operations_;
+  std::size_t bytes_ = 0;
+  std::size_t log_count_ = 0;
+};
+
+// A position in one family, over a fixed snapshot taken when it was made. Not thread-safe.
+class Iterator {
+ public:
+  virtual ~Iterator() = default;
+  virtual void seek(std::string_view key) = 0;           // first key >= `key`
+  virtual void seek_for_prev(std::string_view key) = 0;  // last key <= `key`
+  virtual void next() = 0;
+  virtual void prev() = 0;
+  virtual bool valid() const = 0;
+  virtual std::string_view key() const = 0;    // REQUIRES: valid(); until the next move
+  virtual std::string_view value() const = 0;  // REQUIRES: valid(); until the next move
+  virtual Result<void> status() const = 0;     // !ok(): the iterator stopped at an error, not at the end
+};
+
+// Limits of an iteration; keys outside [lower, upper) are never seen. Empty = none.
+struct Bounds {
+  std::string lower;
+  std::string upper;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Applies all changes atomically and, with kSynced, makes them survive a power cut before they become visible to
+  // readers. kLog and kAdd operations have been resolved by the committer: an implementation sees only put, erase and
+  // erase_range. Error: kStorageFailed; whether the batch is on disk is then unknown, and every later write fails as
+  // well.
+  enum class Sync { kSynced, kUnsynced };
+  virtual Result<void> write(const WriteBatch& batch, Sync sync) = 0;
+
+  // Thread-safe.
+  virtual Result<std::optional<std::string>> get(Family family, std::string_view key) const = 0;
+  virtual std::unique_ptr<Iterator> iterate(Family family, Bounds bounds) const = 0;
+  // Frees the disk space of a range nobody reads any more, by whole files where possible. May do nothing.
+  virtual void reclaim(Family family, std::string_view from, std::string_view to) = 0;
+  virtual std::string statistics() const = 0;  // for people
+};
+
+inline constexpr ErrorType kStorageFailed{"InternalServerError", 500, ErrorKind::kServer};
+
+// The first key after all keys that start with `prefix`; empty when there is none.
+std::string prefix_end(std::string_view prefix);
+
+}  // namespace millrace::storage

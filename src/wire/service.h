@@ -1,0 +1,102 @@
+// How an AWS service is served: operations by name, documents in and out, errors as values.
+//
+// A face (`api/<service>`) builds a `Service`: the generated model (wire/shapes.h) plus one handler per operation it
+// serves. The `Dispatcher` (wire/dispatcher.h) tells the service and operation of a request, decodes it by the model's
+// protocol, validates it (AWS's own texts), calls the handler, waits until `Reply::after` is durable, and encodes the
+// answer. An operation of the model without handler is answered with the protocol's unknown-operation error and its
+// name.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/scope.h"
+#include "base/time.h"
+#include "codec/json.h"
+#include "http/message.h"
+#include "storage/committer.h"
+
+namespace millrace::wire {
+
+struct OperationModel;  // wire/shapes.h
+struct ServiceModel;    // wire/shapes.h
+
+using Document = codec::Json;
+
+// Who asks, from the credential scope of the signature; unsigned requests get the defaults.
+struct Caller {
+  Scope scope;
+  std::string access_key;     // "" when unsigned
+  std::string session_token;  // of temporary credentials, else ""
+};
+
+struct RequestContext {
+  const OperationModel* operation = nullptr;
+  Caller caller;
+  std::string request_id;
+  std::string service_host;  // "http://127.0.0.1:4566": for URLs in answers (QueueUrl)
+  std::shared_ptr<const http::RequestHead> head;
+};
+
+struct Reply {
+  Document output = Document::object();      // members of the operation's output shape, in its spelling
+  std::string json;                          // if not empty: the rendered JSON body, instead of `output` (hot paths)
+  std::string payload;                       // the raw body of outputs with a blob payload (Invoke, GetObject)
+  std::unique_ptr<http::BodySource> source;  // or a streamed one
+  std::uint64_t source_bytes = 0;
+  int status = 0;                   // 0: the operation's own
+  http::Fields fields;              // further header fields
+  storage::CommitNumber after = 0;  // hold the answer until this commit is durable
+};
+
+using Done = std::function<void(Result<Reply>)>;  // exactly once, from any thread
+
+// The usual handler: synchronous, may run on any I/O thread, never blocks on a sync.
+using Handler = std::function<Result<Reply>(const RequestContext&, const Document&)>;
+// For conversations: long polls, synchronous Invoke. `closed` tells whether the client has gone.
+struct Conversation {
+  Done done;
+  std::function<bool()> closed;
+  std::function<void(std::function<void()>)> on_close;
+};
+using AsyncHandler = std::function<void(const RequestContext&, const Document&, Conversation)>;
+// For hot operations: gets the undecoded body, answers nullopt to fall back to the generic path (decode, validate,
+// handler).
+using RawHandler = std::function<std::optional<Result<Reply>>(const RequestContext&, std::string_view body)>;
+
+class Service {
+ public:
+  explicit Service(const ServiceModel& model) : model_(&model) {}
+  const ServiceModel& model() const { return *model_; }
+  void on(std::string_view operation, Handler handler) {
+    handlers_[std::string(operation)].handler = std::move(handler);
+  }
+  void on_async(std::string_view operation, AsyncHandler handler) {
+    handlers_[std::string(operation)].async = std::move(handler);
+  }
+  void on_raw(std::string_view operation, RawHandler handler) {
+    handlers_[std::string(operation)].raw = std::move(handler);
+  }
+
+  struct Entry {
+    Handler handler;
+    AsyncHandler async;
+    RawHandler raw;
+  };
+  // nullptr: not served.
+  const Entry* find(std::string_view operation) const {
+    const auto it = handlers_.find(operation);
+    return it == handlers_.end() ? nullptr : &it->second;
+  }
+
+ private:
+  const ServiceModel* model_;
+  std::map<std::string, Entry, std::less<>> handlers_;
+};
+
+}  // namespace millrace::wire
