@@ -42,7 +42,8 @@ class Histogram {
   void record(double milliseconds);
   std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
   double sum() const { return sum_.load(std::memory_order_relaxed); }
-  double quantile(double q) const;  // 0..1; 0 when empty
+  double quantile(double q) const;             // 0..1; 0 when empty
+  std::uint64_t count_below(int power) const;  // durations below 2^power milliseconds
 
  private:
   std::array<std::atomic<std::uint64_t>, kBuckets> buckets_{};
