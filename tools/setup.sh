@@ -1,0 +1,100 @@
+# Sourced by x: what it needs of the machine, and the steps it is made of. Everything is idempotent and says what it does.
+
+BUILD_PACKAGES="g++ cmake ninja-build ccache mold pkg-config clang-format python3 python3-venv ca-certificates
+  libboost1.81-dev librocksdb-dev libsimdjson-dev libssl-dev libfmt-dev libspdlog-dev libcli11-dev libyaml-cpp-dev
+  libpugixml-dev zlib1g-dev libzip-dev libgtest-dev libgmock-dev"
+TEST_PACKAGES="procps curl bubblewrap"
+SEARCH_PACKAGES="openjdk-17-jre-headless maven"
+NODE_MAJOR=22        # of the npm package `node`; Debian 12 has 18
+PIP_PACKAGES="boto3==1.43.11 botocore awscli pytest==9.* duckdb==1.4.4 duckdb-ext-httpfs==1.4.4.*"
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+[ -t 2 ] || say() { printf '==> %s\n' "$*" >&2; }
+
+step() {  # TEXT COMMAND ...: runs it, says how long it took; its output is shown when it fails
+  local text=$1 started=$SECONDS log; shift
+  log=$(mktemp)
+  say "$text ..."
+  if ! "$@" > "$log" 2>&1; then
+    tail -n 60 "$log" >&2
+    say "$text: FAILED (whole output above or in $log)"
+    return 1
+  fi
+  rm -f "$log"
+  say "$text: $((SECONDS - started)) s"
+}
+
+missing_packages() { dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | awk '$2 == "installed" {print $1}' |
+  sort -u | comm -13 - <(printf '%s\n' "$@" | sort -u); }
+
+need_packages() {  # PACKAGE ...
+  local missing as_root=""
+  missing=$(missing_packages "$@" | tr '\n' ' ')
+  [ -n "${missing// /}" ] || return 0
+  if [ "$(id -u)" != 0 ]; then
+    if command -v sudo > /dev/null && sudo -n true 2> /dev/null; then as_root="sudo"
+    else
+      echo "These Debian packages are missing; install them and call ./x again:" >&2
+      echo "  apt-get install --no-install-recommends $missing" >&2
+      exit 1
+    fi
+  fi
+  step "apt-get update" $as_root apt-get update -q
+  step "install Debian packages: $missing" $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+}
+
+need_build_packages() { need_packages $BUILD_PACKAGES; }
+
+# npm: the machine's own when there is one, else Debian's.
+need_npm() { command -v npm > /dev/null || need_packages nodejs npm; }
+
+pip_install() {
+  python3 -m venv .deps/venv && .deps/venv/bin/pip install --disable-pip-version-check -q $PIP_PACKAGES &&
+    printf '%s\n' "$PIP_PACKAGES" > .deps/venv/installed
+}
+node_install() {  # the interpreter that functions run on, from the npm package `node`
+  mkdir -p ".deps/node-$NODE_MAJOR" && cd ".deps/node-$NODE_MAJOR" && echo '{"private": true}' > package.json &&
+    npm install --no-audit --no-fund "node@$NODE_MAJOR"
+}
+js_install() {  # the SDKs that handlers expect from the runtime, and that the tests use
+  mkdir -p .deps/js && cp tools/js/package.json .deps/js/ && cd .deps/js && npm install --no-audit --no-fund &&
+    cp ../../tools/js/package.json installed.json
+}
+
+need_test_packages() {
+  need_packages $BUILD_PACKAGES $TEST_PACKAGES
+  need_npm
+  mkdir -p .deps
+  [ "$(cat .deps/venv/installed 2> /dev/null)" = "$PIP_PACKAGES" ] || step "Python packages into .deps/venv" pip_install
+  [ -x ".deps/node-$NODE_MAJOR/node_modules/node/bin/node" ] || (step "Node.js $NODE_MAJOR into .deps" node_install)
+  cmp -s tools/js/package.json .deps/js/installed.json || (step "AWS SDKs for JavaScript into .deps/js" js_install)
+  need_search_engines
+}
+
+need_demo_packages() { need_test_packages; }
+
+search_install() {  # GROUP:ARTIFACT:VERSION FOLDER
+  local coordinates=$1 folder=$2
+  rm -rf "$folder.tmp" && mkdir -p "$folder.tmp" &&
+    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dartifact="$coordinates:zip" \
+      -DoutputDirectory="$PWD/$folder.tmp" -Dmdep.useBaseVersion=true &&
+    (cd "$folder.tmp" && python3 -m zipfile -e ./*.zip . && rm ./*.zip && mv ./*/* . && rmdir opensearch-* elasticsearch-* 2> /dev/null; true) && chmod +x "$folder.tmp"/bin/* &&
+    mv "$folder.tmp" "$folder"
+}
+
+need_search_engines() {
+  need_packages $SEARCH_PACKAGES
+  [ -d .deps/opensearch ] || step "OpenSearch into .deps" search_install org.opensearch.distribution.integ-test-zip:opensearch:2.19.3 .deps/opensearch
+  [ -d .deps/elasticsearch ] || step "Elasticsearch into .deps" search_install org.elasticsearch.distribution.integ-test-zip:elasticsearch:7.10.2 .deps/elasticsearch
+}
+
+configure() { [ -e "build/$1/build.ninja" ] || cmake --preset "$1" > /dev/null; }
+cmake_build() { cmake --preset "$1" && ninja -C "build/$1"; }
+cmake_build_bench() { cmake --preset release -DMILLRACE_BENCHMARKS=ON && ninja -C build/release; }
+
+checks() {
+  step "layers" python3 tools/check_layers.py
+  step "house rules" python3 tools/tidy.py
+  step "formatting" format_check
+}
+format_check() { git ls-files 'src/*.h' 'src/*.cc' 'bench/*.cc' ':!src/wire/generated/*' | xargs -r clang-format --dry-run --Werror; }

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""The house rules that a machine can check (STYLE): each problem is printed with its place and what to do instead."""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LINES_MAX = 1000
+
+# (pattern, advice, files it does not apply to)
+RULES = [
+    (r"(system_clock|steady_clock|high_resolution_clock)::now|\bgettimeofday\(|\bclock_gettime\(|std::time\(",
+     "ask platform::Clock for the time", r"^src/(platform|telemetry|testing|http)/|_bench\.cc$|^bench/"),
+    (r"std::random_device|\brand\(\)|\bgetrandom\(|mt19937", "ask platform::Random", r"^src/platform/|_test\.cc$|_fuzz\.cc$|^bench/"),
+    (r"sleep_for|sleep_until|\busleep\(|\bsleep\(\d", "wait for a condition with a limit, or move the clock",
+     r"^src/platform/|^bench/"),
+    (r"using namespace std;", "name what you use", r"^$"),
+    (r"any_completion_handler", "Boost 1.81's overflowed the stack; use std::function", r"^$"),
+]
+# g++ 12 miscompiles a co_await inside a larger expression: `co_await f(named);`, `auto x = co_await f(named);`,
+# `co_return co_await f(named);` are the forms that work.
+LONE_CO_AWAIT = re.compile(r"^\s*(?:(?:const\s+)?(?:auto|[\w:<>,\s&*]+?)[\s&]+(?:\[?[\w,\s]+\]?)\s*=\s*|[\w.\->]+\s*=\s*|co_return\s+)?co_await\s[^{}]*;?\s*$")
+
+
+def check_file(path, name, problems):
+    text = path.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    generated = "/generated/" in name
+    if len(lines) > LINES_MAX and not generated:
+        problems.append(f"{name}: {len(lines)} lines, look for a seam ({LINES_MAX} at most)")
+    if name.endswith(".h"):
+        if "#pragma once" not in text:
+            problems.append(f"{name}: needs #pragma once")
+        if not generated and not text.lstrip().startswith("//"):
+            problems.append(f"{name}: a header opens with a paragraph: what it is for, threads, lifetime")
+    for number, line in enumerate(lines, 1):
+        code = line.split("//")[0]
+        for pattern, advice, exempt in RULES:
+            if re.search(pattern, code) and not re.search(exempt, name):
+                problems.append(f"{name}:{number}: {re.search(pattern, code).group(0)}: {advice}")
+        if "co_await" in code and not LONE_CO_AWAIT.match(code):
+            problems.append(f"{name}:{number}: a co_await stands alone in its statement (g++ 12)")
+
+
+def main():
+    problems = []
+    for top in ("src", "bench"):
+        for path in sorted((ROOT / top).rglob("*")):
+            if path.suffix in (".h", ".cc"):
+                check_file(path, path.relative_to(ROOT).as_posix(), problems)
+    for line in (ROOT / "layers.txt").read_text().splitlines():
+        match = re.match(r"^[1-9] +([a-z0-9_/]+)", line)
+        if match:
+            folder = ROOT / "src" / match.group(1)
+            if folder.is_dir() and not (folder / "README.md").exists():
+                problems.append(f"src/{match.group(1)}: needs a README.md of two paragraphs")
+    for problem in problems:
+        print(problem)
+    print(f"house rules: {len(problems)} problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
