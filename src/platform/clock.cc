@@ -1,0 +1,14 @@
+#include "platform/clock.h"
+
+#include "base/assert.h"
+
+namespace millrace::platform {
+
+void BusyCounter::leave() {
+  // seq_cst, so that a waiter which announces itself and then looks at the count cannot miss the observer's call.
+  const std::int64_t before = count_.fetch_sub(1, std::memory_order_seq_cst);
+  MR_ASSERT(before > 0);
+  if (before == 1 && observer_) observer_();
+}
+
+}  // namespace millrace::platform
