@@ -69,6 +69,22 @@ using AsyncHandler = std::function<void(const RequestContext&, const Document&, 
 // handler).
 using RawHandler = std::function<std::optional<Result<Reply>>(const RequestContext&, std::string_view body)>;
 
+// Takes one request's body as it arrives, e.g. an upload that must not sit in memory. All calls come in order, on one
+// thread; the raw bytes of the HTTP body (aws-chunked framing and trailers are still inside).
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  // Error: the rest of the body is not read; the error is the answer, end() is not called, the connection is closed.
+  virtual Result<void> body(std::string_view piece) = 0;
+  virtual void end(Done done) = 0;
+  // The connection broke before the end.
+  virtual void abort() {}
+};
+// For uploads (PutObject, UploadPart): decides by the members of the head alone (uri, query and header fields; decoded
+// and validated); an error is answered without reading the body.
+using StreamHandler =
+    std::function<Result<std::unique_ptr<BodySink>>(const RequestContext&, const Document& head_members)>;
+
 class Service {
  public:
   explicit Service(const ServiceModel& model) : model_(&model) {}
@@ -82,11 +98,15 @@ class Service {
   void on_raw(std::string_view operation, RawHandler handler) {
     handlers_[std::string(operation)].raw = std::move(handler);
   }
+  void on_stream(std::string_view operation, StreamHandler handler) {
+    handlers_[std::string(operation)].stream = std::move(handler);
+  }
 
   struct Entry {
     Handler handler;
     AsyncHandler async;
     RawHandler raw;
+    StreamHandler stream;
   };
   // nullptr: not served.
   const Entry* find(std::string_view operation) const {
