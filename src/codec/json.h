@@ -18,7 +18,7 @@
 namespace millrace::codec {
 
 inline constexpr ErrorType kMalformedJson{"SerializationException", 400, ErrorKind::kClient};
-inline constexpr int kJsonDepthMax = 64;  // deeper documents are refused by parse_json
+inline constexpr int kJsonDepthMax = 160;  // deeper documents are refused by parse_json
 
 class Json {
  public:

@@ -66,6 +66,7 @@ class JsonReader {
   bool read_value(AttributeValue& out, int depth);
   bool read_item(Item& out, int depth);
   bool read_typed(std::string_view type, AttributeValue& out, int depth);
+  bool read_collection(std::string_view type, AttributeValue& out, int depth);
   bool read_number(Number& out);
   bool read_escape(std::string& out);
   bool skip_value(int depth);

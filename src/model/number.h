@@ -30,8 +30,7 @@ class Number {
   // significant digits, magnitude above or below the range.
   static Result<Number> parse(std::string_view text);
 
-  // AWS's canonical text: no leading or trailing zeros, plain notation while it is short ("0.00001", "1000"), at most
-  // about 20 zeros of padding, beyond that "1E+30" style.
+  // The canonical text: plain notation over the whole range, no superfluous zeros ("0.00001", "1000", "-2.5").
   std::string text() const;
   void append_text(std::string& out) const;
 
@@ -66,7 +65,7 @@ class Number {
   static std::optional<Number> read_stored(std::string_view& in);
 
  private:
-  using Wide = unsigned __int128;
+  __extension__ using Wide = unsigned __int128;
   Wide coefficient() const { return (static_cast<Wide>(high_) << 64) | low_; }
   void set(Wide coefficient, int exponent, bool negative);  // normalizes
   static Result<Number> checked(Wide coefficient, int exponent, bool negative);
