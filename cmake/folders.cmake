@@ -48,8 +48,9 @@ function(millrace_add_folder folder folders libraries)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ${target} gtest gmock gtest_main)
     # Tests may use `testing` and, below it, whatever it uses: a test is not part of the layers.
-    if(TARGET millrace_testing AND NOT folder STREQUAL "testing")
-      target_link_libraries(${name}_test PRIVATE millrace_testing)
+    # By name at generation time: lower layers stand before `testing` in layers.txt.
+    if(NOT folder STREQUAL "testing")
+      target_link_libraries(${name}_test PRIVATE $<TARGET_NAME_IF_EXISTS:millrace_testing>)
     endif()
     add_test(NAME ${name} COMMAND ${name}_test)
     set_tests_properties(${name} PROPERTIES TIMEOUT 300)

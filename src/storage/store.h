@@ -57,6 +57,9 @@ class WriteBatch {
     std::string value;         // kEraseRange: to
   };
   const std::vector<Operation>& operations() const { return operations_; }
+  void add_operation(Operation operation);
+  // Moves the operations out; the batch is empty afterwards.
+  std::vector<Operation> take();
 
  private:
   std::vector<Operation> operations_;

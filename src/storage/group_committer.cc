@@ -1,0 +1,216 @@
+#include "storage/group_committer.h"
+
+#include <utility>
+
+#include "telemetry/log.h"
+
+namespace millrace::storage {
+
+namespace {
+Error stopped_error() { return {kUnavailable, "The server is stopping"}; }
+}  // namespace
+
+struct Committer::Instruments {
+  explicit Instruments(telemetry::Registry& registry)
+      : groups(registry.counter("millrace_commit_groups_total", {}, "Groups of batches written to the store.")),
+        batches(registry.counter("millrace_commit_batches_total", {}, "Batches committed.")),
+        bytes(registry.counter("millrace_commit_bytes_total", {}, "Bytes of keys and values committed.")),
+        failures(registry.counter("millrace_commit_failures_total", {}, "Batches that were refused or failed.")),
+        write_ms(registry.histogram("millrace_commit_write_ms", {}, "Time of one write to the store, sync included.")) {
+  }
+  telemetry::Counter& groups;
+  telemetry::Counter& batches;
+  telemetry::Counter& bytes;
+  telemetry::Counter& failures;
+  telemetry::Histogram& write_ms;
+};
+
+Result<std::unique_ptr<Committer>> Committer::start(Store& store, const platform::Clock& clock, Options options) {
+  MR_ASSIGN_OR_RETURN(Stamper stamper, Stamper::open(store, clock));
+  return std::unique_ptr<Committer>(new Committer(store, clock, std::move(options), std::move(stamper)));
+}
+
+Committer::Committer(Store& store, const platform::Clock& clock, Options options, Stamper stamper)
+    : store_(store),
+      clock_(clock),
+      options_(std::move(options)),
+      instruments_(options_.registry == nullptr ? nullptr : std::make_unique<Instruments>(*options_.registry)),
+      stamper_(std::move(stamper)),
+      next_stamp_(stamper_.head().next_stamp),
+      thread_([this] { run(); }) {}
+
+Committer::~Committer() { stop(); }
+
+void Committer::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  std::call_once(joined_, [this] { thread_.join(); });
+}
+
+CommitNumber Committer::submit(WriteBatch batch, std::function<void(const Committed&)> done) {
+  CommitNumber number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    number = ++last_number_;
+    if (!stopping_) {
+      queue_.push_back({number, std::move(batch), std::move(done)});
+      if (queue_.size() == 1) wake_.notify_one();
+      return number;
+    }
+  }
+  const Error error = stopped_error();
+  if (done) done(Committed{number, &error});
+  return number;
+}
+
+void Committer::when_durable(CommitNumber number, std::function<void(const Error*)> done) {
+  std::shared_ptr<const Error> failure;
+  {
+    const std::lock_guard lock(mutex_);
+    if (number > durable()) {
+      if (failure_ == nullptr) {
+        waiters_.emplace(number, std::move(done));
+        return;
+      }
+      failure = failure_;  // nothing above durable() will ever be durable
+    }
+  }
+  done(failure.get());
+}
+
+void Committer::on_logged(std::function<void(std::span<const std::uint64_t> shards)> observer) {
+  const std::lock_guard lock(mutex_);
+  auto observers = std::make_shared<Observers>(*observers_);
+  observers->push_back(std::move(observer));
+  observers_ = std::move(observers);
+}
+
+std::optional<Error> Committer::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_ == nullptr ? std::nullopt : std::optional(*failure_);
+}
+
+void Committer::run() {
+  for (;;) {
+    std::vector<Waiting> group = next_group();
+    if (group.empty()) break;
+    if (const auto failed = failure()) {
+      refuse(group, *failed);
+      continue;
+    }
+    Result<Stamper::Group> written = write(group);
+    if (written.ok()) {
+      complete(group, *written);
+    } else {
+      fail(group, written.error());
+    }
+  }
+  // stop(): what waits for a commit that was refused will never see it.
+  std::vector<Waiter> waiters;
+  std::shared_ptr<const Error> error;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_ == nullptr) failure_ = std::make_shared<Error>(stopped_error());
+    error = failure_;
+    waiters = take_waiters(last_number_);
+  }
+  for (const Waiter& waiter : waiters) waiter(error.get());
+}
+
+std::vector<Committer::Waiting> Committer::next_group() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  std::vector<Waiting> group;
+  std::size_t bytes = 0;
+  while (!queue_.empty()) {
+    bytes += queue_.front().batch.bytes();
+    if (!group.empty() && bytes > kGroupBytesMax) break;
+    group.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  return group;
+}
+
+Result<Stamper::Group> Committer::write(std::vector<Waiting>& waiting) {
+  std::vector<WriteBatch*> batches;
+  batches.reserve(waiting.size());
+  for (Waiting& one : waiting) batches.push_back(&one.batch);
+  MR_ASSIGN_OR_RETURN(Stamper::Group group, stamper_.merge(batches));
+  if (!group.batch.empty()) {
+    const Deadline started = clock_.monotonic_now();
+    const bool synced = options_.durability == Durability::kSynced;
+    MR_RETURN_IF_ERROR(store_.write(group.batch, synced ? Store::Sync::kSynced : Store::Sync::kUnsynced));
+    if (options_.after_write) MR_RETURN_IF_ERROR(options_.after_write(group.head));
+    if (instruments_ != nullptr) {
+      instruments_->write_ms.record(
+          std::chrono::duration<double, std::milli>(clock_.monotonic_now() - started).count());
+    }
+  }
+  stamper_.accept(group);
+  return group;
+}
+
+void Committer::complete(const std::vector<Waiting>& waiting, const Stamper::Group& group) {
+  std::vector<Waiter> waiters;
+  std::shared_ptr<const Observers> observers;
+  // From here on every stamp below next_stamp() is visible to readers.
+  next_stamp_.store(group.head.next_stamp, std::memory_order_release);
+  {
+    const std::lock_guard lock(mutex_);
+    durable_.store(waiting.back().number, std::memory_order_release);
+    waiters = take_waiters(waiting.back().number);
+    observers = observers_;
+  }
+  if (instruments_ != nullptr) {
+    instruments_->groups.add();
+    instruments_->batches.add(waiting.size());
+    instruments_->bytes.add(group.batch.bytes());
+  }
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    if (waiting[i].done) waiting[i].done(Committed{waiting[i].number, nullptr, group.first_stamps[i], group.time});
+  }
+  for (const Waiter& waiter : waiters) waiter(nullptr);
+  if (group.shards.empty()) return;
+  for (const auto& observer : *observers) observer(group.shards);
+}
+
+void Committer::fail(const std::vector<Waiting>& waiting, const Error& cause) {
+  const auto error = std::make_shared<Error>(
+      kStorageFailed,
+      "The store failed and is read-only until the server is restarted; whether this write is on disk is "
+      "unknown: " +
+          cause.message());
+  telemetry::log_error("storage", error->message());
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = error;
+  }
+  refuse(waiting, *error);
+}
+
+void Committer::refuse(const std::vector<Waiting>& waiting, const Error& error) {
+  if (instruments_ != nullptr) instruments_->failures.add(waiting.size());
+  for (const Waiting& one : waiting) {
+    if (one.done) one.done(Committed{one.number, &error});
+  }
+  std::vector<Waiter> waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    waiters = take_waiters(waiting.back().number);
+  }
+  for (const Waiter& waiter : waiters) waiter(&error);
+}
+
+// REQUIRES: mutex_ held.
+std::vector<Committer::Waiter> Committer::take_waiters(CommitNumber up_to) {
+  std::vector<Waiter> taken;
+  const auto end = waiters_.upper_bound(up_to);
+  for (auto it = waiters_.begin(); it != end; ++it) taken.push_back(std::move(it->second));
+  waiters_.erase(waiters_.begin(), end);
+  return taken;
+}
+
+}  // namespace millrace::storage
