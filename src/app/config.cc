@@ -1,0 +1,142 @@
+#include "app/config.h"
+
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <type_traits>
+
+#include <yaml-cpp/yaml.h>
+
+namespace millrace::app {
+namespace {
+
+using Setter = std::function<void(const YAML::Node&)>;  // throws YAML::Exception or std::string
+using Section = std::map<std::string, Setter>;
+
+template <typename T>
+Setter into(T& target) {
+  return [&target](const YAML::Node& node) { target = node.as<T>(); };
+}
+
+Setter into_paths(std::vector<std::filesystem::path>& target) {
+  return [&target](const YAML::Node& node) {
+    target.clear();
+    for (const auto& entry : node) target.emplace_back(entry.as<std::string>());
+  };
+}
+
+Setter into_duration(Milliseconds& target) {
+  return [&target](const YAML::Node& node) {
+    const auto duration = parse_duration(node.as<std::string>());
+    if (!duration) throw std::string("is no duration such as 24h");
+    target = *duration;
+  };
+}
+
+Setter into_choice(bool& target, std::string when_true, std::string when_false) {
+  return [&target, when_true, when_false](const YAML::Node& node) {
+    const auto text = node.as<std::string>();
+    if (text != when_true && text != when_false) throw "is neither " + when_true + " nor " + when_false;
+    target = text == when_true;
+  };
+}
+
+std::map<std::string, Section> known_keys(Config& config) {
+  return {
+      {"server",
+       {{"address", into(config.address)},
+        {"port", into(config.port)},
+        {"data", [&config](const YAML::Node& node) { config.data = node.as<std::string>(); }},
+        {"threads", into(config.threads)},
+        {"durability", into_choice(config.durable, "synced", "os")},
+        {"allow_anyone", into(config.allow_anyone)},
+        {"aws_timing", into(config.aws_timing)},
+        {"log_level", into(config.log_level)},
+        {"connections", into(config.connections)},
+        {"hosts", into(config.hosts)}}},
+      {"functions",
+       {{"interpreters", into_paths(config.interpreters)},
+        {"node_modules", into_paths(config.node_modules)},
+        {"python_path", into_paths(config.python_path)},
+        {"async_payload_bytes", into(config.async_payload_bytes)},
+        {"account_concurrency", into(config.account_concurrency)},
+        {"isolation", into_choice(config.isolate_functions, "auto", "none")}}},
+      {"streams", {{"shards", into(config.shards)}, {"retention", into_duration(config.retention)}}},
+      {"logs", {{"bytes_per_group", into(config.log_bytes_per_group)}}},
+  };
+}
+
+Error bad(const std::filesystem::path& file, const YAML::Mark& mark, const std::string& what) {
+  const std::string line = mark.is_null() ? "" : ":" + std::to_string(mark.line + 1);
+  return Error(kBadConfiguration, file.string() + line + ": " + what);
+}
+
+Result<void> apply(const std::filesystem::path& file, const std::string& name, const YAML::Node& node,
+                   const Section& section) {
+  if (!node.IsMap()) return bad(file, node.Mark(), name + " must hold keys and values");
+  for (const auto& entry : node) {
+    const auto key = entry.first.as<std::string>();
+    const auto setter = section.find(key);
+    if (setter == section.end()) return bad(file, entry.first.Mark(), name + " has no key '" + key + "'");
+    try {
+      setter->second(entry.second);
+    } catch (const std::string& problem) {
+      return bad(file, entry.second.Mark(), name + "." + key + " " + problem);
+    } catch (const YAML::Exception&) {
+      return bad(file, entry.second.Mark(), name + "." + key + " has a value of the wrong kind");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> load_config(const std::filesystem::path& file, Config& config) {
+  const auto sections = known_keys(config);
+  try {
+    const YAML::Node document = YAML::LoadFile(file.string());
+    if (document.IsNull()) return {};
+    if (!document.IsMap()) return bad(file, document.Mark(), "the configuration must hold sections");
+    for (const auto& entry : document) {
+      const auto name = entry.first.as<std::string>();
+      const auto section = sections.find(name);
+      if (section == sections.end()) return bad(file, entry.first.Mark(), "there is no section '" + name + "'");
+      MR_RETURN_IF_ERROR(apply(file, name, entry.second, section->second));
+    }
+  } catch (const YAML::BadFile&) {
+    return Error(kBadConfiguration, file.string() + ": cannot be read");
+  } catch (const YAML::Exception& problem) {
+    return bad(file, problem.mark, problem.msg);
+  }
+  return {};
+}
+
+std::filesystem::path default_data_directory() {
+  if (const char* own = std::getenv("MILLRACE_DATA"); own != nullptr && *own != '\0') return own;
+  if (const char* xdg = std::getenv("XDG_DATA_HOME"); xdg != nullptr && *xdg == '/')
+    return std::filesystem::path(xdg) / "millrace";
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home != nullptr && *home != '\0' ? home : "/var/lib") / ".local/share/millrace";
+}
+
+bool is_loopback(std::string_view address) {
+  return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
+
+Result<void> check_config(const Config& config) {
+  if (!is_loopback(config.address) && !config.allow_anyone)
+    return Error(
+        kBadConfiguration,
+        "address " + config.address +
+            " is reachable from other machines, and credentials are not verified; add --allow-anyone if that is what "
+            "you want (inside a container, say)");
+  if (config.threads < 1 || config.threads > 64) return Error(kBadConfiguration, "threads must be 1 to 64");
+  if (config.shards < 1 || config.shards > 64) return Error(kBadConfiguration, "streams.shards must be 1 to 64");
+  if (config.retention < std::chrono::hours(1))
+    return Error(kBadConfiguration, "streams.retention must be at least 1h");
+  for (const auto level : {"debug", "info", "warning", "error"})
+    if (config.log_level == level) return {};
+  return Error(kBadConfiguration, "log_level must be debug, info, warning or error");
+}
+
+}  // namespace millrace::app

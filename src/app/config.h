@@ -1,0 +1,65 @@
+// What a server is started with: the configuration file, then the command line over it.
+//
+// The file is YAML; every key is optional, an unknown key or a value of the wrong kind is refused with its place. Keys:
+//
+//   server:    {address, port, data, threads, durability: synced|os, allow_anyone, aws_timing, log_level, connections,
+//               hosts: [further Host names to accept]}
+//   functions: {interpreters: [dirs], node_modules: [dirs], python_path: [dirs], async_payload_bytes,
+//   account_concurrency,
+//               isolation: auto|none}
+//   streams:   {shards, retention}        durations as in "24h"
+//   logs:      {bytes_per_group}
+//
+// Values only; thread-safe as such.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace millrace::app {
+
+inline constexpr ErrorType kBadConfiguration{"BadConfiguration", 400, ErrorKind::kClient};
+
+struct Config {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 4566;   // 0: any free one
+  std::filesystem::path data;  // empty: default_data_directory(), or a temporary one when ephemeral
+  bool ephemeral = false;      // temporary directory, removed at the end; implies durable = false
+  bool durable = true;         // false: --durability=os, a power cut may undo acknowledged writes
+  bool allow_anyone = false;   // required to listen beyond loopback, as nothing verifies credentials yet
+  bool aws_timing = false;     // AWS's delays and cool-downs
+  unsigned threads = 2;        // I/O threads
+  unsigned connections = 10'000;
+  std::string log_level = "info";  // debug, info, warning, error
+  std::vector<std::string> hosts;
+
+  std::vector<std::filesystem::path> interpreters;
+  std::vector<std::filesystem::path> node_modules;
+  std::vector<std::filesystem::path> python_path;
+  std::uint64_t async_payload_bytes = 1024 * 1024;
+  unsigned account_concurrency = 1000;
+  bool isolate_functions = true;
+
+  unsigned shards = 1;  // of a new stream
+  Milliseconds retention = std::chrono::hours(24);
+  std::uint64_t log_bytes_per_group = 64 * 1024 * 1024;
+};
+
+// Reads `file` over `config`. Errors: kBadConfiguration with file, line and key.
+Result<void> load_config(const std::filesystem::path& file, Config& config);
+
+// $MILLRACE_DATA, else $XDG_DATA_HOME/millrace, else ~/.local/share/millrace.
+std::filesystem::path default_data_directory();
+
+// Whether this address only reaches this machine: 127.0.0.0/8, ::1, localhost.
+bool is_loopback(std::string_view address);
+
+// Errors: kBadConfiguration when the address is not loopback and allow_anyone is not set, and for impossible values.
+Result<void> check_config(const Config& config);
+
+}  // namespace millrace::app
