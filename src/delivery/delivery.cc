@@ -1,0 +1,32 @@
+#include "delivery/delivery.h"
+
+namespace millrace::delivery {
+
+Result<Target*> Delivery::find(std::string_view arn) {
+  // arn:partition:service:region:account:resource
+  const auto invalid = [&] { return Error(kUnsupportedTarget, "Invalid destination ARN: " + std::string(arn)); };
+  if (!arn.starts_with("arn:")) return invalid();
+  const auto partition_end = arn.find(':', 4);
+  if (partition_end == std::string_view::npos) return invalid();
+  const auto service_end = arn.find(':', partition_end + 1);
+  if (service_end == std::string_view::npos) return invalid();
+  const auto service = arn.substr(partition_end + 1, service_end - partition_end - 1);
+  const auto it = targets_.find(service);
+  if (it == targets_.end()) {
+    return Error(kUnsupportedTarget, "Destinations of service '" + std::string(service) +
+                                         "' are not supported by this server: " + std::string(arn));
+  }
+  return it->second;
+}
+
+Result<void> Delivery::check(std::string_view arn) {
+  MR_ASSIGN_OR_RETURN(Target * target, find(arn));
+  return target->check(arn);
+}
+
+Result<AfterCommit> Delivery::stage(std::string_view arn, const Message& message, storage::WriteBatch& batch) {
+  MR_ASSIGN_OR_RETURN(Target * target, find(arn));
+  return target->stage(arn, message, batch);
+}
+
+}  // namespace millrace::delivery
