@@ -1,0 +1,149 @@
+#include "storage/rocks/data_directory.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "codec/json.h"
+#include "storage/store.h"
+
+namespace millrace::storage {
+
+namespace {
+
+constexpr std::string_view kVersionFile = "/millrace.json";
+constexpr std::string_view kLockFile = "/lock";
+constexpr std::size_t kSmallFileBytes = 4096;
+
+Error refused(const std::string& path, const std::string& why) {
+  return {kStorageFailed, "The data directory " + path + " " + why};
+}
+
+std::string reason() { return std::strerror(errno); }
+
+// The file's first kSmallFileBytes; nullopt with errno when it cannot be read.
+std::optional<std::string> read_small_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  std::string text(kSmallFileBytes, '\0');
+  const ssize_t size = ::read(fd, text.data(), text.size());
+  const int error = errno;
+  ::close(fd);
+  errno = error;
+  if (size < 0) return std::nullopt;
+  text.resize(static_cast<std::size_t>(size));
+  return text;
+}
+
+bool write_all(int fd, std::string_view text) {
+  return ::ftruncate(fd, 0) == 0 && ::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
+}
+
+// Appears whole or not at all, and survives a power cut.
+Result<void> write_version_file(const std::string& path) {
+  const std::string target = path + std::string(kVersionFile);
+  const std::string temporary = target + ".new";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return refused(path, "is not writable: " + reason());
+  const std::string text = "{\"format\":" + std::to_string(kDataFormat) + "}\n";
+  const bool written = write_all(fd, text) && ::fsync(fd) == 0;
+  const std::string why = reason();
+  ::close(fd);
+  if (!written || ::rename(temporary.c_str(), target.c_str()) != 0) return refused(path, "is not writable: " + why);
+  if (const int directory = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); directory >= 0) {
+    ::fsync(directory);
+    ::close(directory);
+  }
+  return {};
+}
+
+Result<void> check_version(const std::string& path, const std::string& text) {
+  const auto json = codec::parse_json(text);
+  const codec::Json* format = json.ok() ? json->find("format") : nullptr;
+  if (format == nullptr || !format->is_int() || format->as_int() < 1) {
+    return refused(path,
+                   "is damaged: its file millrace.json does not hold a format number. If the rest is intact, "
+                   "write {\"format\":" +
+                       std::to_string(kDataFormat) + "} into it; else restore a backup");
+  }
+  if (format->as_int() > kDataFormat) {
+    return refused(path, "was written by a newer version of millrace (format " + std::to_string(format->as_int()) +
+                             ", this one knows " + std::to_string(kDataFormat) +
+                             "). Use that version, or another directory with --data");
+  }
+  return {};
+}
+
+bool holds_other_files(const std::string& path) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name != "lock" && name != "millrace.json.new") return true;
+  }
+  return false;
+}
+
+Result<int> take_lock(const std::string& path, std::string_view command) {
+  const std::string file = path + std::string(kLockFile);
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return refused(path, "is not writable: " + reason());
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    ::close(fd);
+    if (error != EWOULDBLOCK) return refused(path, std::string("cannot be locked: ") + std::strerror(error));
+    const std::string holder = read_small_file(file).value_or("");
+    const std::size_t space = holder.find(' ');
+    if (space == std::string::npos) return refused(path, "is in use by another process");
+    return refused(path, "is in use by process " + holder.substr(0, space) + " (" + holder.substr(space + 1) +
+                             "). Stop it, or use another directory with --data");
+  }
+  if (!write_all(fd, std::to_string(::getpid()) + ' ' + std::string(command))) {
+    const std::string why = reason();
+    ::close(fd);
+    return refused(path, "is not writable: " + why);
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& path, std::string_view command) {
+  std::error_code error;
+  if (std::filesystem::create_directories(path, error)) {
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+  }
+  if (error || !std::filesystem::is_directory(path)) {
+    return refused(path, "cannot be created: " + (error ? error.message() : "a file of that name is in the way"));
+  }
+  MR_ASSIGN_OR_RETURN(const int lock, take_lock(path, command));
+  std::unique_ptr<DataDirectory> directory(new DataDirectory(path, lock));
+  const auto version = read_small_file(path + std::string(kVersionFile));
+  if (version) {
+    MR_RETURN_IF_ERROR(check_version(path, *version));
+  } else if (errno != ENOENT) {
+    return refused(path, "is not readable: " + reason());
+  } else if (holds_other_files(path)) {
+    return refused(path, "holds files that are not millrace's (there is no millrace.json). Use an empty one");
+  } else {
+    MR_RETURN_IF_ERROR(write_version_file(path));
+  }
+  return directory;
+}
+
+DataDirectory::~DataDirectory() { ::close(lock_fd_); }
+
+Result<std::string> DataDirectory::directory(std::string_view name) const {
+  const std::string path = path_ + "/" + std::string(name);
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return refused(path_, "is not writable: " + error.message());
+  return path;
+}
+
+}  // namespace millrace::storage

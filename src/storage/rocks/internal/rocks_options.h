@@ -1,0 +1,16 @@
+// RocksDB's settings, all in one place. Constant functions.
+#pragma once
+
+#include <vector>
+
+#include <rocksdb/db.h>
+
+#include "storage/rocks/rocks_store.h"
+
+namespace millrace::storage {
+
+rocksdb::DBOptions database_options(const RocksOptions& options);
+// In the order of Family. The first is RocksDB's mandatory "default".
+std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const RocksOptions& options);
+
+}  // namespace millrace::storage

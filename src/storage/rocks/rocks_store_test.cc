@@ -1,0 +1,262 @@
+#include "storage/rocks/rocks_store.h"
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "storage/group_committer.h"
+#include "storage/log_key.h"
+#include "storage/rocks/data_directory.h"
+#include "testing/virtual_scheduler.h"
+
+namespace millrace::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Sync = Store::Sync;
+
+class RocksTest : public ::testing::Test {
+ protected:
+  RocksTest() {
+    std::string pattern = (fs::temp_directory_path() / "millrace-rocks-XXXXXX").string();
+    root_ = ::mkdtemp(pattern.data());
+  }
+  ~RocksTest() override { fs::remove_all(root_); }
+
+  RocksOptions options(const std::string& name = "db") const {
+    return {
+        .path = (root_ / name).string(), .memory_bytes = kMemoryMin, .head_file = (root_ / (name + ".head")).string()};
+  }
+  std::unique_ptr<RocksStore> open(const std::string& name = "db") const {
+    auto store = RocksStore::open(options(name));
+    EXPECT_TRUE(store.ok()) << store.error().message();
+    return store.ok() ? std::move(store).value() : nullptr;
+  }
+  // What a kill leaves behind: the files as they are while the store is open.
+  void copy_as_crashed(const std::string& from, const std::string& to) const {
+    fs::copy(root_ / from, root_ / to, fs::copy_options::recursive);
+    fs::copy(root_ / (from + ".head"), root_ / (to + ".head"));
+    fs::remove(root_ / to / "LOCK");
+  }
+  fs::path newest_wal(const std::string& name) const {
+    fs::path newest;
+    for (const auto& entry : fs::directory_iterator(root_ / name)) {
+      if (entry.path().extension() == ".log" && entry.path() > newest) newest = entry.path();
+    }
+    return newest;
+  }
+
+  fs::path root_;
+};
+
+WriteBatch put(std::string_view key, std::string_view value = "v", Family family = Family::kItems) {
+  WriteBatch batch;
+  batch.put(family, key, value);
+  return batch;
+}
+
+std::vector<std::string> keys(const Store& store, Family family, Bounds bounds = {}) {
+  std::vector<std::string> all;
+  const auto it = store.iterate(family, std::move(bounds));
+  for (it->seek(""); it->valid(); it->next()) all.emplace_back(it->key());
+  EXPECT_TRUE(it->status().ok());
+  return all;
+}
+
+TEST_F(RocksTest, AppliesABatchInOrderAndKeepsItAcrossAReopen) {
+  {
+    const auto store = open();
+    WriteBatch batch;
+    for (const char* key : {"a", "b", "c", "d"}) batch.put(Family::kItems, key, "1");
+    batch.erase(Family::kItems, "d");
+    batch.erase_range(Family::kItems, "b", "c");
+    batch.erase_range(Family::kItems, "z", "a");  // empty
+    batch.put(Family::kItems, "b", "again");
+    for (int family = 0; family < kFamilyCount; ++family)
+      batch.put(static_cast<Family>(family), "x", std::to_string(family));
+    ASSERT_TRUE(store->write(batch, Sync::kSynced).ok());
+  }
+  const auto store = open();
+  EXPECT_THAT(keys(*store, Family::kItems), ElementsAre("a", "b", "c", "x"));
+  EXPECT_EQ(store->get(Family::kItems, "b").value(), "again");
+  for (int family = 0; family < kFamilyCount; ++family) {
+    EXPECT_EQ(store->get(static_cast<Family>(family), "x").value(), std::to_string(family));
+  }
+  EXPECT_EQ(store->get(Family::kLog, "b").value(), std::nullopt);
+  EXPECT_THAT(store->statistics(), HasSubstr("items"));
+}
+
+TEST_F(RocksTest, MovesBothWaysWithinBoundsOverASnapshot) {
+  const auto store = open();
+  for (const char* key : {"a", "b", "c", "d"}) ASSERT_TRUE(store->write(put(key), Sync::kUnsynced).ok());
+  const auto it = store->iterate(Family::kItems, {"b", "d"});
+  ASSERT_TRUE(store->write(put("bb"), Sync::kUnsynced).ok());
+  it->seek_for_prev("zzz");
+  ASSERT_TRUE(it->valid());
+  EXPECT_EQ(it->key(), "c");
+  it->prev();
+  EXPECT_EQ(it->key(), "b");
+  it->prev();
+  EXPECT_FALSE(it->valid());
+  EXPECT_THAT(keys(*store, Family::kItems, {"b", "d"}), ElementsAre("b", "bb", "c"));
+}
+
+TEST_F(RocksTest, KeepsEverySyncedWriteAcrossACrash) {
+  const auto store = open();
+  for (int i = 0; i < 500; ++i) ASSERT_TRUE(store->write(put("k" + std::to_string(i)), Sync::kSynced).ok());
+  copy_as_crashed("db", "crashed");
+  const auto reopened = open("crashed");
+  ASSERT_NE(reopened, nullptr);
+  EXPECT_EQ(keys(*reopened, Family::kItems).size(), 500U);
+}
+
+TEST_F(RocksTest, StartsAfterATornUnacknowledgedLastRecord) {
+  const auto store = open();
+  ASSERT_TRUE(store->write(put("good"), Sync::kSynced).ok());
+  ASSERT_TRUE(store->write(put("torn", std::string(1000, 'x')), Sync::kUnsynced).ok());
+  copy_as_crashed("db", "crashed");
+  const fs::path wal = newest_wal("crashed");
+  fs::resize_file(wal, fs::file_size(wal) - 10);
+  const auto reopened = open("crashed");
+  ASSERT_NE(reopened, nullptr);
+  EXPECT_THAT(keys(*reopened, Family::kItems), ElementsAre("good"));
+}
+
+TEST_F(RocksTest, RefusesALogThatLostAcknowledgedWritesAndNamesIt) {
+  const auto store = open();
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(store->write(put("k" + std::to_string(i), std::string(100, 'x')), Sync::kSynced).ok());
+  }
+  copy_as_crashed("db", "crashed");
+  const fs::path wal = newest_wal("crashed");
+  {
+    std::fstream file(wal, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(fs::file_size(wal) / 2));
+    file.put('!');
+  }
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const auto reopened = RocksStore::open(options("crashed"));
+    ASSERT_FALSE(reopened.ok());
+    EXPECT_THAT(reopened.error().message(), HasSubstr("acknowledged changes after number"));
+    const std::string named =
+        attempt == 0 ? wal.filename().string() : "write-ahead log";  // replayed, hence gone, by then
+    EXPECT_THAT(reopened.error().message(), HasSubstr(named));
+  }
+  fs::remove(root_ / "crashed.head");  // as the message says
+  EXPECT_NE(open("crashed"), nullptr);
+}
+
+TEST_F(RocksTest, IgnoresATornHeadFileSlot) {
+  {
+    const auto store = open();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(store->write(put("k"), Sync::kSynced).ok());
+  }
+  {
+    std::fstream file(root_ / "db.head", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(512 + 16);  // the sequence number in the newer slot
+    file.put('\x7f');
+  }
+  EXPECT_NE(open(), nullptr);
+}
+
+TEST_F(RocksTest, KeepsStampsRisingAcrossACrashWithTheClockSetBack) {
+  const auto store = open();
+  const millrace::testing::VirtualScheduler clock;
+  auto committer = Committer::start(*store, clock).value();
+  for (int i = 0; i < 50; ++i) {
+    WriteBatch batch;
+    batch.log(1, "r");
+    std::promise<void> done;
+    committer->submit(std::move(batch), [&](const Committed&) { done.set_value(); });
+    done.get_future().wait();
+  }
+  copy_as_crashed("db", "crashed");
+  const auto reopened = open("crashed");
+  const millrace::testing::VirtualScheduler earlier(from_unix_ms(0));
+  EXPECT_GT(Committer::start(*reopened, earlier).value()->next_stamp(), committer->next_stamp());
+  EXPECT_EQ(keys(*reopened, Family::kLog).size(), 50U);
+}
+
+TEST_F(RocksTest, ReclaimsWithoutTouchingNeighbours) {
+  const auto store = open();
+  WriteBatch batch;
+  for (int i = 0; i < 1000; ++i)
+    batch.put(Family::kItems, log_key(static_cast<std::uint64_t>(i), 0), std::string(100, 'x'));
+  ASSERT_TRUE(store->write(batch, Sync::kSynced).ok());
+  ASSERT_TRUE(store->flush().ok());
+  const std::string from = log_key(100, 0);
+  const std::string to = log_key(900, 0);
+  store->reclaim(Family::kItems, from, to);
+  store->reclaim(Family::kItems, to, from);  // empty
+  EXPECT_EQ(keys(*store, Family::kItems).size(), 200U);
+  EXPECT_TRUE(store->get(Family::kItems, log_key(99, 0)).value().has_value());
+  EXPECT_TRUE(store->get(Family::kItems, to).value().has_value());
+}
+
+TEST_F(RocksTest, RefusesASecondOpenAndADamagedDatabase) {
+  auto store = open();
+  ASSERT_TRUE(store->write(put("a"), Sync::kSynced).ok());
+  EXPECT_FALSE(RocksStore::open(options()).ok());
+  store.reset();
+  std::ofstream(root_ / "db" / "CURRENT") << "nonsense";
+  const auto damaged = RocksStore::open(options());
+  ASSERT_FALSE(damaged.ok());
+  EXPECT_THAT(damaged.error().message(), HasSubstr("cannot be opened"));
+}
+
+class DataDirectoryTest : public RocksTest {
+ protected:
+  std::string path() const { return (root_ / "deep" / "data").string(); }
+  std::string refusal() const {
+    const auto opened = DataDirectory::open(path(), "millrace test");
+    return opened.ok() ? "" : opened.error().message();
+  }
+};
+
+TEST_F(DataDirectoryTest, IsCreatedPrivateAndOpensAgain) {
+  {
+    const auto directory = DataDirectory::open(path(), "millrace serve").value();
+    EXPECT_EQ(fs::status(path()).permissions(), fs::perms::owner_all);
+    const std::string objects = directory->directory("objects").value();
+    EXPECT_TRUE(fs::is_directory(objects));
+    auto store = RocksStore::open({.path = directory->database_path(), .head_file = directory->head_path()});
+    EXPECT_TRUE(store.ok());
+  }
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(DataDirectoryTest, NamesTheProcessThatHoldsIt) {
+  const auto held = DataDirectory::open(path(), "millrace serve --port 4566").value();
+  EXPECT_THAT(refusal(),
+              HasSubstr("in use by process " + std::to_string(::getpid()) + " (millrace serve --port 4566)"));
+}
+
+TEST_F(DataDirectoryTest, RefusesNewerDamagedAndForeignDirectories) {
+  DataDirectory::open(path(), "millrace").value().reset();
+  const auto write = [&](std::string_view text) { std::ofstream(path() + "/millrace.json") << text; };
+  write("{\"format\":2}");
+  EXPECT_THAT(refusal(), HasSubstr("newer version of millrace (format 2, this one knows 1)"));
+  for (const char* damage : {"", "{", "[]", "{\"format\":\"1\"}", "{\"format\":0}"}) {
+    write(damage);
+    EXPECT_THAT(refusal(), HasSubstr("is damaged")) << damage;
+  }
+  fs::remove(path() + "/millrace.json");
+  std::ofstream(path() + "/letter.txt") << "private";
+  EXPECT_THAT(refusal(), HasSubstr("not millrace's"));
+}
+
+TEST_F(DataDirectoryTest, SaysWhyItCannotBeCreated) {
+  fs::create_directories(root_ / "deep");
+  std::ofstream(path()) << "a file";
+  EXPECT_THAT(refusal(), HasSubstr("cannot be created"));
+}
+
+}  // namespace
+}  // namespace millrace::storage
