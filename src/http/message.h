@@ -63,6 +63,8 @@ struct Response {
   Fields fields;  // Content-Length is added by the server
   std::string body;
   std::unique_ptr<BodySource> source;  // if set, follows `body`; then `source_bytes` says how much
+  // Sent chunked, until the source ends (HTTP/1.0: until the connection closes).
+  static constexpr std::uint64_t kUnknownBytes = ~std::uint64_t{0};
   std::uint64_t source_bytes = 0;
   bool close = false;  // close the connection after this answer
 };
@@ -93,8 +95,10 @@ class Responder {
 class RequestSink {
  public:
   virtual ~RequestSink() = default;
-  // Error: the server answers with `early_response`-style rendering of the sink: it calls end() at once with no more
-  // body and closes the connection afterwards. So a sink that failed answers its own error in end().
+  // May be called with an empty piece before anything was read, when the client waits for `100 Continue`: a sink that
+  // fails then saves it the upload. Error: the server answers with `early_response`-style rendering of the sink: it
+  // calls end() at once with no more body and closes the connection afterwards. So a sink that failed answers its own
+  // error in end().
   virtual Result<void> body(std::string_view piece) = 0;
   virtual void end(Responder respond) = 0;
   // The connection broke before the end; end() will not be called.

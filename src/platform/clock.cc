@@ -1,6 +1,7 @@
 #include "platform/clock.h"
 
 #include "base/assert.h"
+#include "platform/machine_clock.h"
 
 namespace millrace::platform {
 
@@ -10,5 +11,8 @@ void BusyCounter::leave() {
   MR_ASSERT(before > 0);
   if (before == 1 && observer_) observer_();
 }
+
+Time MachineClock::machine_now() const { return std::chrono::floor<Milliseconds>(std::chrono::system_clock::now()); }
+Deadline MachineClock::monotonic_now() const { return std::chrono::steady_clock::now(); }
 
 }  // namespace millrace::platform
