@@ -36,6 +36,7 @@ struct Committed {
   const Error* error = nullptr;  // nullptr: durable (or written, under Durability::kOperatingSystem)
   Stamp first_stamp = 0;         // of the batch's log records, consecutive
   Time time{};                   // the commit time put into them
+  Stamp next_stamp = 0;          // after this batch; what put_stamped() wrote
 };
 
 // The way to commit; what services hold a reference to. Thread-safe.

@@ -238,6 +238,30 @@ TEST(Committer, SumsCountersWithinAndAcrossGroups) {
   EXPECT_EQ(store.get(Family::kCatalogue, "tables/gone").value(), std::nullopt);
 }
 
+TEST(Committer, TellsABatchItsPlaceInTheLog) {
+  MemoryStore store;
+  const millrace::testing::VirtualScheduler clock;
+  auto committer = Committer::start(store, clock).value();
+  const Stamp start = committer->next_stamp();
+  committer->submit(record(1, "before"));
+  std::vector<std::string> events;
+  WriteBatch inner;
+  inner.on_commit(
+      [&](const Committed& committed) { events.push_back("inner " + std::to_string(committed.next_stamp - start)); });
+  WriteBatch batch;
+  batch.on_commit([&](const Committed&) { events.emplace_back("outer"); });
+  batch.put_stamped(Family::kCatalogue, "place", "x");
+  batch.log(1, "own");
+  batch.append(std::move(inner));
+  committer->submit(std::move(batch), [&](const Committed&) { events.emplace_back("submitter"); });
+  committer->submit(record(1, "after"));
+  committer->stop();
+  const std::string place = store.get(Family::kCatalogue, "place").value().value();
+  EXPECT_EQ(place.substr(0, 1), "x");
+  EXPECT_EQ(read_be64(place.substr(1)), start + 2);
+  EXPECT_THAT(events, ElementsAre("outer", "inner 2", "submitter"));
+}
+
 TEST(Committer, FailsTheGroupAndEverythingAfterItUntilRestart) {
   MemoryStore store;
   const millrace::testing::VirtualScheduler clock;

@@ -62,7 +62,9 @@ CommitNumber Committer::submit(WriteBatch batch, std::function<void(const Commit
     }
   }
   const Error error = stopped_error();
-  if (done) done(Committed{number, &error});
+  const Committed refused{number, &error};
+  batch.notify(refused);
+  if (done) done(refused);
   return number;
 }
 
@@ -170,7 +172,9 @@ void Committer::complete(const std::vector<Waiting>& waiting, const Stamper::Gro
     instruments_->bytes.add(group.batch.bytes());
   }
   for (std::size_t i = 0; i < waiting.size(); ++i) {
-    if (waiting[i].done) waiting[i].done(Committed{waiting[i].number, nullptr, group.first_stamps[i], group.time});
+    const Committed committed = group.outcome(i, waiting[i].number);
+    waiting[i].batch.notify(committed);
+    if (waiting[i].done) waiting[i].done(committed);
   }
   for (const Waiter& waiter : waiters) waiter(nullptr);
   if (group.shards.empty()) return;
@@ -194,7 +198,9 @@ void Committer::fail(const std::vector<Waiting>& waiting, const Error& cause) {
 void Committer::refuse(const std::vector<Waiting>& waiting, const Error& error) {
   if (instruments_ != nullptr) instruments_->failures.add(waiting.size());
   for (const Waiting& one : waiting) {
-    if (one.done) one.done(Committed{one.number, &error});
+    const Committed committed{one.number, &error};
+    one.batch.notify(committed);
+    if (one.done) one.done(committed);
   }
   std::vector<Waiter> waiters;
   {

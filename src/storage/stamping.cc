@@ -112,7 +112,9 @@ Result<Stamper::Group> Stamper::merge(std::span<WriteBatch*> batches) const {
   group.time = std::max(head_.time, clock_->now());
   Counters counters(*store_, group.batch);
   for (WriteBatch* batch : batches) {
+    const Stamp after = group.head.next_stamp + batch->log_count();
     group.first_stamps.push_back(group.head.next_stamp);
+    group.next_stamps.push_back(after);
     for (Operation& operation : batch->take()) {
       if (operation.kind == Kind::kAdd) {
         MR_RETURN_IF_ERROR(counters.add(operation.key, operation.number));
@@ -121,7 +123,11 @@ Result<Stamper::Group> Stamper::merge(std::span<WriteBatch*> batches) const {
       if (operation.kind == Kind::kLog) {
         group.shards.push_back(operation.number);
         stamp_record(operation, group.head.next_stamp++, group.time);
-      } else if (operation.family == Family::kCatalogue) {
+      } else if (operation.kind == Kind::kPutStamped) {
+        operation.kind = Kind::kPut;
+        append_be64(operation.value, after);
+      }
+      if (operation.family == Family::kCatalogue) {
         counters.overwritten(operation);
       }
       group.batch.add_operation(std::move(operation));

@@ -38,9 +38,14 @@ class Stamper {
   struct Group {
     WriteBatch batch;
     std::vector<Stamp> first_stamps;    // per given batch
+    std::vector<Stamp> next_stamps;     // per given batch
     std::vector<std::uint64_t> shards;  // that received records, sorted, distinct
     Head head;                          // after this group
     Time time{};                        // of commit
+    // What its submitter and observers are told. REQUIRES: index < number of given batches.
+    Committed outcome(std::size_t index, CommitNumber number) const {
+      return {number, nullptr, first_stamps[index], time, next_stamps[index]};
+    }
   };
   // Merges `batches` in order (they are emptied). Changes nothing in the stamper: accept() does, once written. Errors:
   // reading a counter failed, or a stored counter is malformed.

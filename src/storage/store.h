@@ -31,6 +31,8 @@ inline constexpr int kFamilyCount = 6;
 // Position of a record in the log: from one store-wide counter, never falls, never reused (write-path.md "Stamps").
 using Stamp = std::uint64_t;
 
+struct Committed;  // storage/committer.h
+
 // Changes that happen together or not at all, in order (a later change to a key wins). Not thread-safe; movable.
 class WriteBatch {
  public:
@@ -42,13 +44,21 @@ class WriteBatch {
   void log(std::uint64_t shard, std::string_view value);
   // Adds `delta` to a big-endian int64 counter in kCatalogue (absent = 0); summed over a commit group.
   void add(std::string_view key, std::int64_t delta);
+  // Puts `value` followed by be64(the stamp after this batch): its own log records and all earlier ones have lower
+  // stamps, all later ones have this or higher. For what must know its place in the log: the end of a shard, LATEST.
+  void put_stamped(Family family, std::string_view key, std::string_view value);
+
+  // Has `observer` called, on the committer's thread and before the submitter's own callback, with what became of this
+  // batch: for parts that add to a batch which another part submits. Same rules as for that callback.
+  void on_commit(std::function<void(const Committed&)> observer);
+  void notify(const Committed& committed) const;  // for committers
 
   void append(WriteBatch&& other);
   bool empty() const { return operations_.empty(); }
   std::size_t bytes() const { return bytes_; }
   std::size_t log_count() const { return log_count_; }
 
-  enum class Kind : std::uint8_t { kPut, kErase, kEraseRange, kLog, kAdd };
+  enum class Kind : std::uint8_t { kPut, kErase, kEraseRange, kLog, kAdd, kPutStamped };
   struct Operation {
     Kind kind;
     Family family = Family::kCatalogue;
@@ -58,11 +68,12 @@ class WriteBatch {
   };
   const std::vector<Operation>& operations() const { return operations_; }
   void add_operation(Operation operation);
-  // Moves the operations out; the batch is empty afterwards.
+  // Moves the operations out; the batch is empty afterwards, but keeps its observers.
   std::vector<Operation> take();
 
  private:
   std::vector<Operation> operations_;
+  std::vector<std::function<void(const Committed&)>> observers_;
   std::size_t bytes_ = 0;
   std::size_t log_count_ = 0;
 };
@@ -92,9 +103,9 @@ class Store {
   virtual ~Store() = default;
 
   // Applies all changes atomically and, with kSynced, makes them survive a power cut before they become visible to
-  // readers. kLog and kAdd operations have been resolved by the committer: an implementation sees only put, erase and
-  // erase_range. Error: kStorageFailed; whether the batch is on disk is then unknown, and every later write fails as
-  // well.
+  // readers. kLog, kAdd and kPutStamped operations have been resolved by the committer: an implementation sees only
+  // put, erase and erase_range. Error: kStorageFailed; whether the batch is on disk is then unknown, and every later
+  // write fails as well.
   enum class Sync { kSynced, kUnsynced };
   virtual Result<void> write(const WriteBatch& batch, Sync sync) = 0;
 

@@ -32,7 +32,20 @@ void WriteBatch::add(std::string_view key, std::int64_t delta) {
   add_operation({Kind::kAdd, Family::kCatalogue, static_cast<std::uint64_t>(delta), std::string(key), {}});
 }
 
+void WriteBatch::put_stamped(Family family, std::string_view key, std::string_view value) {
+  add_operation({Kind::kPutStamped, family, 0, std::string(key), std::string(value)});
+}
+
+void WriteBatch::on_commit(std::function<void(const Committed&)> observer) {
+  observers_.push_back(std::move(observer));
+}
+
+void WriteBatch::notify(const Committed& committed) const {
+  for (const auto& observer : observers_) observer(committed);
+}
+
 void WriteBatch::append(WriteBatch&& other) {
+  for (auto& observer : other.observers_) observers_.push_back(std::move(observer));
   bytes_ += other.bytes_;
   log_count_ += other.log_count_;
   if (operations_.empty()) {
@@ -46,7 +59,8 @@ void WriteBatch::append(WriteBatch&& other) {
 
 std::vector<WriteBatch::Operation> WriteBatch::take() {
   std::vector<Operation> taken = std::move(operations_);
-  *this = WriteBatch();
+  operations_.clear();
+  bytes_ = log_count_ = 0;
   return taken;
 }
 

@@ -58,10 +58,9 @@ bool TestCommits::commit_one() {
     failure = failure_;
     observers = observers_;
   }
-  if (one.done) {
-    one.done(failure ? Committed{one.number, &*failure}
-                     : Committed{one.number, nullptr, group->first_stamps.front(), group->time});
-  }
+  const Committed committed = failure ? Committed{one.number, &*failure} : group->outcome(0, one.number);
+  one.batch.notify(committed);
+  if (one.done) one.done(committed);
   fire_waiters(failure ? &*failure : nullptr);
   if (group && !group->shards.empty()) {
     for (const auto& observer : observers) observer(group->shards);

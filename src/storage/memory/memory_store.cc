@@ -90,6 +90,7 @@ void MemoryStore::apply(const WriteBatch& batch) {
         }
         break;
       case WriteBatch::Kind::kLog:
+      case WriteBatch::Kind::kPutStamped:
       case WriteBatch::Kind::kAdd:
         MR_ASSERT(false && "resolved by the committer");
     }

@@ -127,6 +127,7 @@ Result<void> RocksStore::write(const WriteBatch& batch, Sync sync) {
         if (operation.key < operation.value) status = out.DeleteRange(family, operation.key, operation.value);
         break;
       case WriteBatch::Kind::kLog:
+      case WriteBatch::Kind::kPutStamped:
       case WriteBatch::Kind::kAdd:
         MR_ASSERT(false && "resolved by the committer");
     }
