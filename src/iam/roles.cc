@@ -1,0 +1,353 @@
+#include "iam/roles.h"
+
+#include <algorithm>
+
+#include "codec/json.h"
+#include "crypto/encoding.h"
+#include "iam/errors.h"
+#include "iam/policy.h"
+
+namespace millrace::iam {
+namespace {
+
+using codec::Json;
+using storage::Family;
+
+constexpr std::string_view kRolePrefix = "iam/roles/";
+
+std::string role_key(const Role& role) { return std::string(kRolePrefix) + role.account + "/" + role.name; }
+
+Error not_found(std::string_view name) {
+  return Error(kNoSuchEntity, "The role with name " + std::string(name) + " cannot be found.");
+}
+
+template <typename Map>
+Json map_to_json(const Map& map) {
+  Json json = Json::object();
+  for (const auto& [key, value] : map) json.set(key, value);
+  return json;
+}
+
+void read_map(const Json* json, std::map<std::string, std::string, std::less<>>& map) {
+  if (json == nullptr || !json->is_object()) return;
+  for (const auto& [key, value] : json->as_object()) {
+    if (value.is_string()) map[key] = value.as_string();
+  }
+}
+
+std::string to_json(const Role& role) {
+  Json json = Json::object();
+  json.set("v", 1)
+      .set("account", role.account)
+      .set("name", role.name)
+      .set("path", role.path)
+      .set("id", role.id)
+      .set("created", to_unix_ms(role.created))
+      .set("trust", role.trust_policy)
+      .set_if(role.description.has_value(), "description", role.description.value_or(""))
+      .set("session", role.max_session_seconds)
+      .set_if(!role.permissions_boundary.empty(), "boundary", role.permissions_boundary)
+      .set("tags", map_to_json(role.tags))
+      .set("policies", map_to_json(role.inline_policies));
+  Json attached = Json::array();
+  for (const auto& arn : role.attached_policies) attached.push(arn);
+  json.set("attached", std::move(attached));
+  return json.dump();
+}
+
+Role from_json(const Json& json) {
+  Role role;
+  role.account = json.string_or("account", "");
+  role.name = json.string_or("name", "");
+  role.path = json.string_or("path", "/");
+  role.id = json.string_or("id", "");
+  role.created = from_unix_ms(json.int_or("created", 0));
+  role.trust_policy = json.string_or("trust", "");
+  if (json.find("description") != nullptr) role.description = json.string_or("description", "");
+  role.max_session_seconds = static_cast<int>(json.int_or("session", 3600));
+  role.permissions_boundary = json.string_or("boundary", "");
+  read_map(json.find("tags"), role.tags);
+  read_map(json.find("policies"), role.inline_policies);
+  if (const Json* attached = json.find("attached"); attached != nullptr && attached->is_array()) {
+    for (const auto& arn : attached->as_array()) {
+      if (arn.is_string()) role.attached_policies.insert(arn.as_string());
+    }
+  }
+  return role;
+}
+
+// `items` in order of `key_of`; the marker is the base64 of the last key of the page before.
+template <typename T, typename KeyOf>
+Result<Page<T>> page_of(std::vector<T> items, const PageRequest& request, KeyOf key_of) {
+  if (!request.marker.empty()) {
+    const auto last = crypto::base64_decode(request.marker);
+    if (!last) return Error(kValidation, "Invalid Marker.");
+    std::erase_if(items, [&](const T& item) { return key_of(item) <= *last; });
+  }
+  Page<T> page;
+  if (items.size() > static_cast<std::size_t>(request.items_max)) {
+    items.erase(items.begin() + request.items_max, items.end());
+    page.marker = crypto::base64_encode(key_of(items.back()));
+  }
+  page.items = std::move(items);
+  return page;
+}
+
+std::size_t bytes_without_space(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return c != ' ' && c != '\n' && c != '\t' && c != '\r'; }));
+}
+
+Result<void> check_trust(std::string_view document) {
+  MR_RETURN_IF_ERROR(check_policy(document, PolicyKind::kTrust));
+  if (bytes_without_space(document) > kTrustPolicyBytesMax) {
+    return Error(kLimitExceeded, "Cannot exceed quota for ACLSizePerRole: " + std::to_string(kTrustPolicyBytesMax));
+  }
+  return {};
+}
+
+Result<void> check_tags(const Tags& tags) {
+  if (tags.size() > kRoleTagsMax) return Error(kLimitExceeded, "Cannot exceed quota for TagsPerRole: 50");
+  return {};
+}
+
+constexpr std::string_view kManagedPrefix = "arn:aws:iam::aws:policy/";
+
+}  // namespace
+
+std::string new_id(platform::Random& random, std::string_view prefix, std::size_t digits) {
+  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  std::string id(prefix);
+  std::uint64_t bits = 0;
+  for (std::size_t i = 0; i < digits; ++i, bits >>= 5) {
+    if (i % 12 == 0) bits = random.next();
+    id.push_back(kDigits[bits & 31]);
+  }
+  return id;
+}
+
+Roles::Roles(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random)
+    : store_(store), commits_(commits), clock_(clock), random_(random) {}
+
+Result<void> Roles::load() {
+  const std::scoped_lock lock(mutex_);
+  const std::string prefix(kRolePrefix);
+  auto it = store_.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
+  for (it->seek(prefix); it->valid(); it->next()) {
+    auto json = codec::parse_json(it->value());
+    if (!json.ok()) return Error(storage::kStorageFailed, "damaged role record: " + std::string(it->key()));
+    Role role = from_json(*json);
+    Key key{role.account, role.name};
+    roles_.insert_or_assign(std::move(key), std::move(role));
+  }
+  return it->status();
+}
+
+Result<const Role*> Roles::find(std::string_view account, std::string_view name) const {
+  const auto it = roles_.find(Key{account, name});
+  if (it == roles_.end()) return not_found(name);
+  return &it->second;
+}
+
+void Roles::save(const Role& role) {
+  storage::WriteBatch batch;
+  batch.put(Family::kCatalogue, role_key(role), to_json(role));
+  last_commit_.store(commits_.submit(std::move(batch)));
+}
+
+template <typename Change>
+Result<void> Roles::update(std::string_view account, std::string_view name, Change change) {
+  const std::scoped_lock lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
+  Role changed = *role;
+  MR_RETURN_IF_ERROR(change(changed));
+  save(changed);
+  roles_.insert_or_assign(Key{account, name}, std::move(changed));
+  return {};
+}
+
+Result<Role> Roles::create(std::string_view account, NewRole given) {
+  MR_RETURN_IF_ERROR(check_trust(given.trust_policy));
+  MR_RETURN_IF_ERROR(check_tags(given.tags));
+  const std::scoped_lock lock(mutex_);
+  if (roles_.contains(Key{account, given.name})) {
+    return Error(kEntityAlreadyExists, "Role with name " + given.name + " already exists.");
+  }
+  const auto count = std::ranges::count_if(roles_, [&](const auto& entry) { return entry.first.first == account; });
+  if (static_cast<std::size_t>(count) >= kRolesMax) {
+    return Error(kLimitExceeded, "Cannot exceed quota for RolesPerAccount: " + std::to_string(kRolesMax));
+  }
+  Role role;
+  role.account = account;
+  role.name = std::move(given.name);
+  role.path = std::move(given.path);
+  role.id = new_id(random_, "AROA", 17);
+  role.created = clock_.now();
+  role.trust_policy = std::move(given.trust_policy);
+  role.description = std::move(given.description);
+  role.max_session_seconds = given.max_session_seconds;
+  role.permissions_boundary = std::move(given.permissions_boundary);
+  role.tags = std::move(given.tags);
+  save(role);
+  roles_.emplace(Key{role.account, role.name}, role);
+  return role;
+}
+
+Result<Role> Roles::get(std::string_view account, std::string_view name) const {
+  const std::scoped_lock lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
+  return *role;
+}
+
+Result<Page<Role>> Roles::list(std::string_view account, std::string_view path_prefix, PageRequest page) const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<Role> roles;
+  for (const auto& [key, role] : roles_) {
+    if (key.first == account && role.path.starts_with(path_prefix)) roles.push_back(role);
+  }
+  return page_of(std::move(roles), page, [](const Role& role) { return role.name; });
+}
+
+Result<void> Roles::remove(std::string_view account, std::string_view name) {
+  const std::scoped_lock lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
+  if (!role->attached_policies.empty()) {
+    return Error(kDeleteConflict, "Cannot delete entity, must detach all policies first.");
+  }
+  if (!role->inline_policies.empty()) {
+    return Error(kDeleteConflict, "Cannot delete entity, must delete policies first.");
+  }
+  storage::WriteBatch batch;
+  batch.erase(Family::kCatalogue, role_key(*role));
+  last_commit_.store(commits_.submit(std::move(batch)));
+  roles_.erase(Key{account, name});
+  return {};
+}
+
+void Roles::reset(std::string_view account) {
+  const std::scoped_lock lock(mutex_);
+  storage::WriteBatch batch;
+  std::erase_if(roles_, [&](const auto& entry) {
+    if (entry.first.first != account) return false;
+    batch.erase(Family::kCatalogue, role_key(entry.second));
+    return true;
+  });
+  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+}
+
+Result<void> Roles::set_trust_policy(std::string_view account, std::string_view name, std::string document) {
+  MR_RETURN_IF_ERROR(check_trust(document));
+  return update(account, name, [&](Role& role) -> Result<void> {
+    role.trust_policy = std::move(document);
+    return {};
+  });
+}
+
+Result<void> Roles::put_policy(std::string_view account, std::string_view name, std::string_view policy,
+                               std::string document) {
+  MR_RETURN_IF_ERROR(check_policy(document, PolicyKind::kPermission));
+  return update(account, name, [&](Role& role) -> Result<void> {
+    role.inline_policies[std::string(policy)] = std::move(document);
+    std::size_t bytes = 0;
+    for (const auto& [other, text] : role.inline_policies) bytes += bytes_without_space(text);
+    if (bytes > kInlinePolicyBytesMax) {
+      return Error(kLimitExceeded, "Maximum policy size of " + std::to_string(kInlinePolicyBytesMax) +
+                                       " bytes exceeded for role " + role.name);
+    }
+    return {};
+  });
+}
+
+Result<std::string> Roles::get_policy(std::string_view account, std::string_view name, std::string_view policy) const {
+  const std::scoped_lock lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
+  const auto it = role->inline_policies.find(policy);
+  if (it == role->inline_policies.end()) {
+    return Error(kNoSuchEntity, "The role policy with name " + std::string(policy) + " cannot be found.");
+  }
+  return it->second;
+}
+
+Result<Page<std::string>> Roles::list_policies(std::string_view account, std::string_view name,
+                                               PageRequest page) const {
+  const std::scoped_lock lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
+  std::vector<std::string> names;
+  for (const auto& [policy, text] : role->inline_policies) names.push_back(policy);
+  return page_of(std::move(names), page, [](const std::string& policy) { return policy; });
+}
+
+Result<void> Roles::delete_policy(std::string_view account, std::string_view name, std::string_view policy) {
+  return update(account, name, [&](Role& role) -> Result<void> {
+    const auto it = role.inline_policies.find(policy);
+    if (it == role.inline_policies.end()) {
+      return Error(kNoSuchEntity, "The role policy with name " + std::string(policy) + " cannot be found.");
+    }
+    role.inline_policies.erase(it);
+    return {};
+  });
+}
+
+Result<void> Roles::attach(std::string_view account, std::string_view name, std::string_view policy_arn) {
+  if (!policy_arn.starts_with("arn:")) {
+    return Error(kInvalidInput, "ARN " + std::string(policy_arn) + " is not valid.");
+  }
+  return update(account, name, [&](Role& role) -> Result<void> {
+    if (!policy_arn.starts_with(kManagedPrefix) || policy_arn.size() == kManagedPrefix.size()) {
+      return Error(kNoSuchEntity, "Policy " + std::string(policy_arn) + " does not exist or is not attachable.");
+    }
+    role.attached_policies.emplace(policy_arn);
+    if (role.attached_policies.size() > kAttachedPoliciesMax) {
+      return Error(kLimitExceeded, "Cannot exceed quota for PoliciesPerRole: " + std::to_string(kAttachedPoliciesMax));
+    }
+    return {};
+  });
+}
+
+Result<void> Roles::detach(std::string_view account, std::string_view name, std::string_view policy_arn) {
+  return update(account, name, [&](Role& role) -> Result<void> {
+    const auto it = role.attached_policies.find(policy_arn);
+    if (it == role.attached_policies.end()) {
+      return Error(kNoSuchEntity, "Policy " + std::string(policy_arn) + " was not found.");
+    }
+    role.attached_policies.erase(it);
+    return {};
+  });
+}
+
+Result<Page<std::string>> Roles::list_attached(std::string_view account, std::string_view name,
+                                               std::string_view path_prefix, PageRequest page) const {
+  const std::scoped_lock lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
+  std::vector<std::string> arns;
+  for (const auto& arn : role->attached_policies) {
+    // The path is what stands between "policy" and the name, both slashes included.
+    const std::string_view path = std::string_view(arn).substr(kManagedPrefix.size() - 1);
+    if (path.substr(0, path.rfind('/') + 1).starts_with(path_prefix)) arns.push_back(arn);
+  }
+  return page_of(std::move(arns), page, [](const std::string& arn) { return arn; });
+}
+
+Result<void> Roles::tag(std::string_view account, std::string_view name, const Tags& tags) {
+  return update(account, name, [&](Role& role) -> Result<void> {
+    for (const auto& [key, value] : tags) role.tags[key] = value;
+    return check_tags(role.tags);
+  });
+}
+
+Result<void> Roles::untag(std::string_view account, std::string_view name, const std::vector<std::string>& keys) {
+  return update(account, name, [&](Role& role) -> Result<void> {
+    for (const auto& key : keys) role.tags.erase(key);
+    return {};
+  });
+}
+
+Result<Page<std::pair<std::string, std::string>>> Roles::list_tags(std::string_view account, std::string_view name,
+                                                                   PageRequest page) const {
+  const std::scoped_lock lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
+  std::vector<std::pair<std::string, std::string>> tags(role->tags.begin(), role->tags.end());
+  return page_of(std::move(tags), page, [](const auto& tag) { return tag.first; });
+}
+
+}  // namespace millrace::iam

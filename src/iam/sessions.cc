@@ -1,0 +1,175 @@
+#include "iam/sessions.h"
+
+#include <algorithm>
+
+#include "codec/json.h"
+#include "crypto/digest.h"
+#include "crypto/encoding.h"
+#include "iam/errors.h"
+
+namespace millrace::iam {
+namespace {
+
+using codec::Json;
+using storage::Family;
+
+constexpr std::string_view kSessionPrefix = "iam/sessions/";
+
+std::string session_key(std::string_view access_key) { return std::string(kSessionPrefix) + std::string(access_key); }
+
+struct RoleArn {
+  std::string account;
+  std::string name;
+};
+
+std::optional<RoleArn> parse_role_arn(std::string_view arn) {
+  // arn:aws:iam::123456789012:role/path/name
+  const auto resource = arn.find(":role/");
+  if (!arn.starts_with("arn:") || resource == std::string_view::npos) return std::nullopt;
+  const auto head = arn.substr(0, resource);
+  const auto iam = head.find(":iam::");
+  if (iam == std::string_view::npos) return std::nullopt;
+  RoleArn parsed{std::string(head.substr(iam + 6)), std::string(arn.substr(arn.rfind('/') + 1))};
+  const bool digits =
+      parsed.account.size() == 12 && std::ranges::all_of(parsed.account, [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits || parsed.name.empty()) return std::nullopt;
+  return parsed;
+}
+
+std::string random_text(platform::Random& random, std::size_t words) {
+  std::string bytes;
+  for (std::size_t i = 0; i < words; ++i) {
+    const std::uint64_t word = random.next();
+    for (int shift = 0; shift < 64; shift += 8) bytes.push_back(static_cast<char>(word >> shift));
+  }
+  return crypto::base64_encode(bytes);
+}
+
+// For roles that do not exist: the same ARN always shows the same id.
+std::string derived_role_id(std::string_view role_arn) {
+  std::string id = "AROA";
+  for (const char c : crypto::sha256(role_arn).substr(0, 17)) {
+    id.push_back("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[static_cast<unsigned char>(c) & 31]);
+  }
+  return id;
+}
+
+std::string to_json(const Session& session) {
+  Json json = Json::object();
+  json.set("v", 1)
+      .set("account", session.principal.account)
+      .set("arn", session.principal.arn)
+      .set("user", session.principal.user_id)
+      .set("role", session.role_arn)
+      .set("secret", session.secret_key)
+      .set("token", session.session_token)
+      .set("expires", to_unix_ms(session.expiration));
+  return json.dump();
+}
+
+Session from_json(const Json& json) {
+  Session session;
+  session.principal.account = json.string_or("account", "");
+  session.principal.arn = json.string_or("arn", "");
+  session.principal.user_id = json.string_or("user", "");
+  session.role_arn = json.string_or("role", "");
+  session.secret_key = json.string_or("secret", "");
+  session.session_token = json.string_or("token", "");
+  session.expiration = from_unix_ms(json.int_or("expires", 0));
+  return session;
+}
+
+}  // namespace
+
+Sessions::Sessions(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random,
+                   const Roles& roles)
+    : store_(store), commits_(commits), clock_(clock), random_(random), roles_(roles) {}
+
+Result<void> Sessions::load() {
+  const std::scoped_lock lock(mutex_);
+  const std::string prefix(kSessionPrefix);
+  auto it = store_.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
+  for (it->seek(prefix); it->valid(); it->next()) {
+    auto json = codec::parse_json(it->value());
+    if (!json.ok()) return Error(storage::kStorageFailed, "damaged session record in the data directory");
+    std::string key(it->key().substr(prefix.size()));
+    Session session = from_json(*json);
+    by_expiration_.emplace(session.expiration, key);
+    sessions_.emplace(std::move(key), std::move(session));
+  }
+  MR_RETURN_IF_ERROR(it->status());
+  storage::WriteBatch batch;
+  drop_expired(clock_.machine_now(), batch);
+  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+  return {};
+}
+
+void Sessions::drop_expired(Time now, storage::WriteBatch& batch) {
+  while (!by_expiration_.empty() && by_expiration_.begin()->first <= now) {
+    const auto node = by_expiration_.extract(by_expiration_.begin());
+    batch.erase(Family::kCatalogue, session_key(node.value().second));
+    sessions_.erase(node.value().second);
+  }
+}
+
+Result<Credentials> Sessions::issue(std::string_view role_arn, std::string_view session_name, Seconds duration) {
+  const auto role = parse_role_arn(role_arn);
+  if (!role) return Error(kValidation, std::string(role_arn) + " is invalid");
+  const auto known = roles_.get(role->account, role->name);
+  const std::string role_id = known.ok() ? known->id : derived_role_id(role_arn);
+  const Time now = clock_.machine_now();
+  Session session;
+  session.principal.account = role->account;
+  session.principal.arn =
+      "arn:aws:sts::" + role->account + ":assumed-role/" + role->name + "/" + std::string(session_name);
+  session.principal.user_id = role_id + ":" + std::string(session_name);
+  session.role_arn = role_arn;
+  session.expiration = now + duration;
+
+  const std::scoped_lock lock(mutex_);
+  Credentials credentials;
+  credentials.access_key = new_id(random_, "ASIA", 16);
+  session.secret_key = credentials.secret_key = random_text(random_, 4).substr(0, 40);
+  session.session_token = credentials.session_token = random_text(random_, 24);
+  credentials.expiration = session.expiration;
+  storage::WriteBatch batch;
+  drop_expired(now, batch);
+  batch.put(Family::kCatalogue, session_key(credentials.access_key), to_json(session));
+  last_commit_.store(commits_.submit(std::move(batch)));
+  by_expiration_.emplace(session.expiration, credentials.access_key);
+  sessions_.emplace(credentials.access_key, std::move(session));
+  return credentials;
+}
+
+std::optional<Session> Sessions::resolve(std::string_view access_key) const {
+  const std::scoped_lock lock(mutex_);
+  const auto it = sessions_.find(access_key);
+  if (it == sessions_.end() || it->second.expiration <= clock_.machine_now()) return std::nullopt;
+  return it->second;
+}
+
+Principal Sessions::principal_of(std::string_view account, std::string_view access_key) const {
+  if (auto session = resolve(access_key)) return std::move(session->principal);
+  const std::string id(account);
+  return {id, "arn:aws:iam::" + id + ":root", id};
+}
+
+std::optional<std::string> Sessions::account_of(std::string_view role_arn) {
+  auto role = parse_role_arn(role_arn);
+  if (!role) return std::nullopt;
+  return std::move(role->account);
+}
+
+void Sessions::reset(std::string_view account) {
+  const std::scoped_lock lock(mutex_);
+  storage::WriteBatch batch;
+  std::erase_if(sessions_, [&](const auto& entry) {
+    if (entry.second.principal.account != account) return false;
+    batch.erase(Family::kCatalogue, session_key(entry.first));
+    by_expiration_.erase({entry.second.expiration, entry.first});
+    return true;
+  });
+  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+}
+
+}  // namespace millrace::iam

@@ -1,0 +1,79 @@
+// Temporary credentials: who is behind an access key.
+//
+// issue() makes a key (ASIA...) that resolve() maps back to account and assumed role, for functions (their role) and
+// for STS AssumeRole. Sessions are durable (kCatalogue `iam/sessions/<key>`) until they expire, by the machine's clock:
+// clients compare the expiry with their own. A bare 12-digit access key is an account by itself and is not known here.
+// Thread-safe; nothing waits for a disk.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "iam/roles.h"
+
+namespace millrace::iam {
+
+struct Credentials {
+  std::string access_key;
+  std::string secret_key;
+  std::string session_token;
+  Time expiration{};  // machine time
+};
+
+struct Principal {
+  std::string account;
+  std::string arn;      // arn:aws:sts::<account>:assumed-role/<role>/<session>
+  std::string user_id;  // <role id>:<session>
+};
+
+struct Session {
+  Principal principal;
+  std::string role_arn;
+  std::string secret_key;
+  std::string session_token;
+  Time expiration{};
+};
+
+class Sessions {
+ public:
+  Sessions(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random,
+           const Roles& roles);
+  Result<void> load();
+  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+
+  // The role need not exist (a function may outlive its role; trust is not enforced): then its id is derived from the
+  // ARN. kValidation when `role_arn` is no role's ARN. REQUIRES: session_name matches [\w+=,.@-]{2,64}.
+  Result<Credentials> issue(std::string_view role_arn, std::string_view session_name, Seconds duration);
+
+  // nullopt: not a key of ours, or expired.
+  std::optional<Session> resolve(std::string_view access_key) const;
+  // resolve() for a caller as the dispatcher knows him, else the account's root user.
+  Principal principal_of(std::string_view account, std::string_view access_key) const;
+
+  // The account of a role's ARN ("arn:aws:iam::123456789012:role/path/name"), or nullopt.
+  static std::optional<std::string> account_of(std::string_view role_arn);
+  void reset(std::string_view account);
+
+ private:
+  void drop_expired(Time now, storage::WriteBatch& batch);
+
+  storage::Store& store_;
+  storage::Commits& commits_;
+  platform::Clock& clock_;
+  platform::Random& random_;
+  const Roles& roles_;
+  std::atomic<storage::CommitNumber> last_commit_{0};
+  mutable std::mutex mutex_;  // guards below
+  std::map<std::string, Session, std::less<>> sessions_;
+  std::set<std::pair<Time, std::string>> by_expiration_;
+};
+
+}  // namespace millrace::iam
