@@ -36,7 +36,7 @@ Substitutions substitutions(std::string_view json) {
 constexpr std::string_view kItem =
     R"({"s":{"S":"hello"},"n":{"N":"10"},"b":{"B":"AAEC"},"t":{"BOOL":true},"z":{"NULL":true},"ss":{"SS":["a","b"]},)"
     R"("ns":{"NS":["1","2"]},"bs":{"BS":["AA=="]},"l":{"L":[{"S":"x"},{"N":"2"},{"M":{"deep":{"S":"y"}}}]},)"
-    R"("m":{"M":{"k":{"S":"v"},"sub":{"M":{"q":{"N":"7"}}}}},"other":{"N":"10"},"uni":{"S":"üü"}})";
+    R"("m":{"M":{"k":{"S":"v"},"nest":{"M":{"q":{"N":"7"}}}}},"peer":{"N":"10"},"uni":{"S":"üü"}})";
 constexpr std::string_view kValues =
     R"({":s":{"S":"hello"},":he":{"S":"he"},":n":{"N":"10.0"},":five":{"N":"5"},":twenty":{"N":"20"},":true":{"BOOL":true},)"
     R"(":null":{"NULL":true},":a":{"S":"a"},":one":{"N":"1"},":b":{"B":"AAEC"},":bp":{"B":"AA=="},":x":{"S":"x"},":S":{"S":"S"},)"
@@ -60,7 +60,7 @@ TEST(Condition, MeansWhatDynamoDbMeans) {
       {"absent = :s", false},
       {"absent <> :s", true},
       {"absent < :s", false},
-      {"n = other", true},
+      {"n = peer", true},
       {"#n = :n", true},
       {"t = :true", true},
       {"z = :null", true},
@@ -72,10 +72,10 @@ TEST(Condition, MeansWhatDynamoDbMeans) {
       {"s BETWEEN :five AND :twenty", false},
       {"n IN (:five, :n)", true},
       {"n IN (:five)", false},
-      {"n in (absent, other)", true},
+      {"n in (absent, peer)", true},
       {"absent IN (:five)", false},
       {"attribute_exists(s)", true},
-      {"attribute_exists(m.sub.q)", true},
+      {"attribute_exists(m.nest.q)", true},
       {"attribute_exists(m.nope)", false},
       {"attribute_exists(l[2].deep)", true},
       {"attribute_not_exists(l[3])", true},
@@ -120,7 +120,7 @@ TEST(Condition, MeansWhatDynamoDbMeans) {
       {"(s) = (:s)", true},
       {"(s = :s)", true},
       {"not not s = :s", true},
-      {"m.k=:s or m.sub.q=:seven", true},
+      {"m.k=:s or m.nest.q=:seven", true},
       {"l[1] = :two", true},
       {"l[ 1 ]=:two", true},
   };
@@ -322,7 +322,7 @@ TEST(Projection, KeepsWhatThePathsName) {
       {"s, n", R"({"n":{"N":"10"},"s":{"S":"hello"}})"},
       {"absent", "{}"},
       {"m.k", R"({"m":{"M":{"k":{"S":"v"}}}})"},
-      {"m.k, m.sub.q", R"({"m":{"M":{"sub":{"M":{"q":{"N":"7"}}},"k":{"S":"v"}}}})"},
+      {"m.k, m.nest.q", R"({"m":{"M":{"nest":{"M":{"q":{"N":"7"}}},"k":{"S":"v"}}}})"},
       {"l[2].deep, l[0]", R"({"l":{"L":[{"S":"x"},{"M":{"deep":{"S":"y"}}}]}})"},
       {"l[9], s", R"({"s":{"S":"hello"}})"},
       {"s.x, m[0], l.a", "{}"},
