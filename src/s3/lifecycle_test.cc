@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "s3/errors.h"
-#include "s3/internal/test_world.h"
+#include "s3/internal/world_test.h"
 
 namespace millrace::s3 {
 namespace {

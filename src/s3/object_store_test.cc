@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/encoding.h"
-#include "s3/internal/test_world.h"
+#include "s3/internal/world_test.h"
 #include "s3/limits.h"
 
 namespace millrace::s3 {
