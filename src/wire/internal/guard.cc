@@ -1,0 +1,72 @@
+#include "wire/internal/guard.h"
+
+#include <algorithm>
+
+namespace millrace::wire::internal {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+bool is_or_below(std::string_view host, std::string_view domain) {
+  return host == domain ||
+         (host.size() > domain.size() && host.ends_with(domain) && host[host.size() - domain.size() - 1] == '.');
+}
+
+bool is_ipv4_loopback(std::string_view host) {
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+// "http://127.0.0.1:4566" -> "127.0.0.1:4566"
+std::string_view authority_of_origin(std::string_view origin) {
+  const auto scheme = origin.find("://");
+  return scheme == std::string_view::npos ? std::string_view() : origin.substr(scheme + 3);
+}
+
+}  // namespace
+
+std::string_view host_of(std::string_view authority) {
+  if (authority.starts_with('[')) {
+    const auto end = authority.find(']');
+    return end == std::string_view::npos ? authority : authority.substr(1, end - 1);
+  }
+  return authority.substr(0, authority.find(':'));
+}
+
+bool is_loopback(std::string_view host) {
+  return is_ipv4_loopback(host) || host == "::1" || is_or_below(host, "localhost");
+}
+
+bool is_aws_host(std::string_view host) {
+  return is_or_below(host, "amazonaws.com") || is_or_below(host, "amazonaws.com.cn") || is_or_below(host, "api.aws");
+}
+
+std::optional<std::string> refusal(const http::RequestHead& head, const std::vector<std::string>& allowed) {
+  const std::string authority = lower(head.fields.get("host"));
+  const std::string host(host_of(authority));
+  const bool known = host.empty() || is_loopback(host) || is_aws_host(host) || is_ipv4_loopback(host) ||
+                     std::ranges::any_of(allowed,
+                                         [&](const std::string& each) {
+                                           // BUCKET.127.0.0.1 and BUCKET.millrace: virtual-host buckets below what is
+                                           // allowed.
+                                           return is_or_below(host, each);
+                                         }) ||
+                     host.ends_with(".127.0.0.1");
+  if (!known) return "The host name \"" + host + "\" is not one of this server's. Allow it in the configuration.";
+  if (const auto origin = head.fields.find("origin")) {
+    if (lower(authority_of_origin(*origin)) != authority) {
+      return "Requests from web pages of another origin are refused: " + std::string(*origin);
+    }
+  }
+  // A page of another site can load images and forms without an Origin field, but not without this one.
+  const auto site = head.fields.find("sec-fetch-site");
+  if (site.has_value() && *site != "same-origin" && *site != "none") {
+    return std::string("Requests from web pages of another site are refused.");
+  }
+  return std::nullopt;
+}
+
+}  // namespace millrace::wire::internal

@@ -1,0 +1,20 @@
+// Which requests a web page could have made: DNS rebinding and foreign origins are refused before routing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/message.h"
+
+namespace millrace::wire::internal {
+
+// "host:port", "[::1]:80" -> the host alone, without brackets.
+std::string_view host_of(std::string_view authority);
+bool is_loopback(std::string_view host);  // 127.0.0.0/8, ::1, localhost, *.localhost
+bool is_aws_host(std::string_view host);  // *.amazonaws.com, *.amazonaws.com.cn, *.api.aws
+// Why the request is refused; nullopt: it may pass. `allowed`: further host names, their subdomains included.
+std::optional<std::string> refusal(const http::RequestHead& head, const std::vector<std::string>& allowed);
+
+}  // namespace millrace::wire::internal
