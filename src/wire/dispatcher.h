@@ -1,0 +1,84 @@
+// The application behind the one port: tells service and operation of each request, decodes and validates it, calls the
+// handler, holds the answer until what it says is durable, and encodes it.
+//
+//   Dispatcher dispatcher(scheduler, random, commits, registry, options);
+//   dispatcher.add(*tables_service);               each wire::Service, before serving; not owned
+//   dispatcher.set_admin(admin);                   /_millrace/... and /metrics
+//   http::Server server({...}, dispatcher, clock);
+//
+// Order of one request: host and origin guard, admin paths, routing, head members, streamed body or buffered body up to
+// the service's limit (gzip undone), decode, validate, fault, handler, wait for Reply::after, encode. Thread-safe after
+// the set_ and add calls; handlers run on the I/O thread of the connection. Whoever is destroyed first: the server,
+// then the dispatcher, then services; answers given by services after the server's stop are dropped there, but must not
+// come after the dispatcher's destruction.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "http/message.h"
+#include "platform/clock.h"
+#include "platform/random.h"
+#include "storage/committer.h"
+#include "telemetry/metrics.h"
+#include "wire/faults.h"
+#include "wire/service.h"
+
+namespace millrace::wire {
+
+// Largest request bodies that are buffered, in bytes (S3's uploads are streamed and not bound by it).
+inline constexpr std::size_t kBodyBytesMax = 4u << 20;           // services without a line of their own
+inline constexpr std::size_t kDynamoDbBodyBytesMax = 17u << 20;  // AWS: 16 MB
+inline constexpr std::size_t kLambdaBodyBytesMax = 70'167'211;   // AWS: what CreateFunction takes
+inline constexpr std::size_t kS3BodyBytesMax = 8u << 20;         // configurations, DeleteObjects
+
+struct DispatcherOptions {
+  // Host names accepted besides loopback addresses, localhost and *.amazonaws.com; their subdomains are buckets.
+  std::vector<std::string> allowed_hosts;
+  std::string default_host = "127.0.0.1:4566";  // for URLs in answers to requests without Host
+  std::string default_account = "000000000000";
+  std::string default_region = "us-east-1";
+};
+
+// What one operation did since the start.
+struct OperationRecord {
+  std::string service;  // model id
+  std::string operation;
+  std::uint64_t requests = 0;
+  std::uint64_t client_errors = 0;  // 3xx and 4xx but throttling
+  std::uint64_t throttled = 0;
+  std::uint64_t server_errors = 0;
+  double milliseconds = 0;  // sum over all requests, from decoded head to encoded answer
+};
+
+class Dispatcher final : public http::Application {
+ public:
+  Dispatcher(platform::Scheduler& scheduler, platform::Random& random, storage::Commits& commits,
+             telemetry::Registry& registry, DispatcherOptions options = {});
+  ~Dispatcher() override;
+
+  // The service's handlers must be complete. REQUIRES: before the first request.
+  void add(const Service& service);
+  // Gets requests under /_millrace/ and for /metrics, after the guard.
+  void set_admin(http::Application& admin);
+  void set_faults(FaultPlan& faults);
+  // Tells the account of an access key that is no account number (temporary credentials); nullopt: unknown, the
+  // default account.
+  void set_access_keys(std::function<std::optional<std::string>(std::string_view access_key)> account_of);
+
+  std::unique_ptr<http::RequestSink> begin(std::shared_ptr<const http::RequestHead> head) override;
+
+  // Operations that were called, by service and name.
+  std::vector<OperationRecord> records() const;
+
+  class Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::wire

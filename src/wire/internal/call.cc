@@ -1,0 +1,302 @@
+#include "wire/internal/call.h"
+
+#include <algorithm>
+
+#include "codec/gzip.h"
+#include "telemetry/log.h"
+#include "wire/internal/guard.h"
+#include "wire/validator.h"
+
+namespace millrace::wire::internal {
+namespace {
+
+bool is_account(std::string_view key) {
+  return key.size() == 12 && key.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// What may stand in ARNs and storage keys.
+bool is_region(std::string_view region) {
+  return !region.empty() && region.size() <= 32 && region != "aws-global" &&
+         region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
+// Breaks off after the head: the client sees a connection that died before the answer was whole.
+class BrokenSource final : public http::BodySource {
+ public:
+  Result<std::string> read(std::size_t) override { return Error(kUnavailable, "the answer was lost on request"); }
+};
+
+}  // namespace
+
+Error internal_error() {
+  return Error(kInternalError, "The request processing has failed because of an unknown error.");
+}
+
+Error throttling_error(const ServiceModel& model) {
+  static constexpr ErrorType kThroughput{"ProvisionedThroughputExceededException", 400, ErrorKind::kThrottled};
+  static constexpr ErrorType kThrottling{"ThrottlingException", 400, ErrorKind::kThrottled};
+  static constexpr ErrorType kQueryThrottling{"Throttling", 400, ErrorKind::kThrottled};
+  static constexpr ErrorType kTooManyRequests{"TooManyRequestsException", 429, ErrorKind::kThrottled};
+  static constexpr ErrorType kRequestThrottled{"RequestThrottled", 400, ErrorKind::kThrottled};
+  static constexpr ErrorType kSlowDown{"SlowDown", 503, ErrorKind::kThrottled};
+  if (model.id == "dynamodb") {
+    return Error(kThroughput,
+                 "The level of configured provisioned throughput for the table was exceeded. Consider increasing your "
+                 "provisioning level with the UpdateTable API.");
+  }
+  if (model.id == "lambda") return Error(kTooManyRequests, "Rate Exceeded.");
+  if (model.id == "s3") return Error(kSlowDown, "Please reduce your request rate.");
+  if (model.id == "sqs") return Error(kRequestThrottled, "Request is throttled.");
+  return Error(model.protocol == Protocol::kQuery ? kQueryThrottling : kThrottling, "Rate exceeded");
+}
+
+Call::Call(Surroundings& surroundings, std::shared_ptr<const http::RequestHead> head)
+    : around_(surroundings), head_(std::move(head)), started_(surroundings.scheduler.monotonic_now()) {}
+
+void Call::set_responder(http::Responder responder) {
+  responder_ = std::move(responder);
+  busy_ = platform::Busy(around_.scheduler.busy());  // a request counts once it has arrived whole
+}
+
+void Call::set_caller(const Credentials& credentials) {
+  Caller& caller = context_.caller;
+  caller.access_key = credentials.access_key;
+  caller.session_token = credentials.session_token;
+  caller.scope.region =
+      is_region(credentials.region) ? std::string(credentials.region) : around_.options.default_region;
+  caller.scope.account = around_.options.default_account;
+  if (is_account(credentials.access_key)) {
+    caller.scope.account = credentials.access_key;
+  } else if (around_.account_of && !credentials.access_key.empty()) {
+    caller.scope.account = around_.account_of(credentials.access_key).value_or(around_.options.default_account);
+  }
+}
+
+bool Call::begin() {
+  const Credentials credentials = credentials_of(*head_);
+  scope_service_ = credentials.service;
+  set_caller(credentials);
+  route_ = around_.router.route(*head_, credentials, around_.options.allowed_hosts);
+  context_.head = head_;
+  context_.operation = route_.operation;
+  context_.request_id = around_.random.uuid();
+  if (route_.protocol == Protocol::kRestXml) {
+    // AWS: S3's ids are 16 upper-case hexadecimal digits.
+    context_.request_id = around_.random.hex(16);
+    for (char& c : context_.request_id) c = c >= 'a' && c <= 'f' ? static_cast<char>(c - 32) : c;
+  }
+  const std::string_view host = head_->fields.get("host");
+  // The redirection of old SDKs inside functions catches https only, so AWS host names stay https.
+  context_.service_host = std::string(is_aws_host(host_of(host)) ? "https://" : "http://") +
+                          (host.empty() ? around_.options.default_host : std::string(host));
+  if (route_.served != nullptr && route_.operation != nullptr) {
+    entry_ = route_.served->service->find(route_.operation->name);
+  }
+  return !route_.error.has_value();
+}
+
+std::size_t Call::body_bytes_max() const {
+  if (route_.served == nullptr) return kBodyBytesMax;
+  const std::string_view id = route_.served->model->id;
+  if (id == "lambda") return kLambdaBodyBytesMax;
+  if (id == "dynamodb") return kDynamoDbBodyBytesMax;
+  return id == "s3" ? kS3BodyBytesMax : kBodyBytesMax;
+}
+
+Addressee Call::addressee() const {
+  Addressee to;
+  to.model = route_.served == nullptr ? nullptr : route_.served->model;
+  to.operation = route_.operation;
+  to.protocol = route_.protocol;
+  to.request_id = context_.request_id;
+  to.resource = head_->path;
+  to.head_method = head_->method == "HEAD";
+  to.query_mode = http::equals_ignore_case(head_->fields.get("x-amzn-query-mode"), "true");
+  return to;
+}
+
+Result<void> Call::resolve_operation(const std::string& body) {
+  if (route_.protocol != Protocol::kQuery) return {};
+  MR_ASSIGN_OR_RETURN(form_, parse_form(body));
+  for (const auto& [name, value] : head_->query) form_.emplace_back(name, value);
+  if (route_.operation == nullptr) around_.router.route_form(route_, form_, scope_service_);
+  if (route_.error.has_value()) return *route_.error;
+  context_.operation = route_.operation;
+  entry_ = route_.served->service->find(route_.operation->name);
+  // AWS: SQS's query protocol is posted to the queue's own URL; the parameter may be left out.
+  if (route_.served->model->also_query && head_->path.size() > 1 &&
+      std::ranges::none_of(form_, [](const auto& each) { return each.first == "QueueUrl"; })) {
+    form_.emplace_back("QueueUrl", context_.service_host + head_->path);
+  }
+  return {};
+}
+
+void Call::serve(std::string body) {
+  if (http::equals_ignore_case(head_->fields.get("content-encoding"), "gzip")) {
+    auto plain = codec::gunzip(body, body_bytes_max());
+    if (!plain.ok()) return fail(plain.error());
+    body = std::move(plain).value();
+  }
+  if (auto resolved = resolve_operation(body); !resolved.ok()) return fail(resolved.error());
+  serve_decoded(std::move(body));
+}
+
+Result<Document> Call::decode(const std::string& body) const {
+  const ServiceModel& model = *route_.served->model;
+  Incoming incoming;
+  incoming.head = head_.get();
+  incoming.labels = &route_.labels;
+  incoming.form = &form_;
+  incoming.body = body;
+  MR_ASSIGN_OR_RETURN(Document document, decode_request(model, *route_.operation, route_.protocol, incoming));
+  if (route_.operation->input != kNoShape) {
+    MR_RETURN_IF_ERROR(validate(model, model.shape(route_.operation->input), document));
+  }
+  return document;
+}
+
+void Call::serve_decoded(std::string body) {
+  if (entry_ == nullptr || (!entry_->handler && !entry_->async && !entry_->raw)) {
+    static constexpr ErrorType kUnknown{"UnknownOperationException", 400, ErrorKind::kClient};
+    static constexpr ErrorType kUnknownRest{"UnknownOperationException", 404, ErrorKind::kClient};
+    static constexpr ErrorType kInvalidAction{"InvalidAction", 400, ErrorKind::kClient};
+    static constexpr ErrorType kNotImplemented{"NotImplemented", 501, ErrorKind::kClient};
+    const ErrorType& type = route_.protocol == Protocol::kRestXml    ? kNotImplemented
+                            : route_.protocol == Protocol::kQuery    ? kInvalidAction
+                            : route_.protocol == Protocol::kRestJson ? kUnknownRest
+                                                                     : kUnknown;
+    return fail(Error(type, std::string(route_.operation->name) + " of " +
+                                std::string(route_.served->model->full_name) + " is not implemented by millrace."));
+  }
+  const bool faults = around_.faults != nullptr && !around_.faults->empty();
+  if (entry_->raw && !faults && route_.protocol == Protocol::kJson) {
+    if (auto result = entry_->raw(context_, body)) return finish(std::move(*result));
+  }
+  auto document = decode(body);
+  if (!document.ok()) return fail(document.error());
+  if (faults) {
+    if (auto error = apply_fault(*document)) return fail(*error);
+  }
+  if (delay_ > Milliseconds(0)) {
+    busy_.release();  // waiting for a timer is not work
+    timer_ = around_.scheduler.at(around_.scheduler.now() + delay_,
+                                  [self = shared_from_this(), document = std::move(*document), body = std::move(body)] {
+                                    self->busy_ = platform::Busy(self->around_.scheduler.busy());
+                                    self->run(document, body);
+                                  });
+    return;
+  }
+  run(*document, body);
+}
+
+void Call::run(const Document& document, const std::string& body) {
+  if (entry_->raw && route_.protocol == Protocol::kJson && !(entry_->handler || entry_->async)) {
+    if (auto result = entry_->raw(context_, body)) return finish(std::move(*result));
+    return finish(internal_error());
+  }
+  if (route_.operation->input != kNoShape) {
+    const Shape& input = route_.served->model->shape(route_.operation->input);
+    const ServiceModel& model = *route_.served->model;
+    if (input.payload >= 0 &&
+        model.shape(model.members_of(input)[static_cast<std::size_t>(input.payload)].shape).kind == Kind::kBlob) {
+      context_.payload = std::make_shared<const std::string>(body);
+    }
+  }
+  if (entry_->handler) return finish(entry_->handler(context_, document));
+  busy_.release();  // long polls and invocations account for their own work
+  Conversation conversation;
+  conversation.done = done();
+  conversation.closed = [self = shared_from_this()] { return self->responder_.closed(); };
+  conversation.on_close = [self = shared_from_this()](std::function<void()> f) {
+    if (self->responder_) self->responder_.on_close(std::move(f));
+  };
+  entry_->async(context_, document, std::move(conversation));
+}
+
+Done Call::done() {
+  auto answered = std::make_shared<std::atomic<bool>>(false);
+  return [self = shared_from_this(), answered](Result<Reply> result) {
+    if (!answered->exchange(true)) self->finish(std::move(result));
+  };
+}
+
+std::string Call::resource_of(const Document& document) const {
+  for (const std::string_view name : {"TableName", "FunctionName", "QueueName", "QueueUrl", "StreamArn", "RoleName",
+                                      "logGroupName", "EventSourceArn", "UUID"}) {
+    std::string_view value = document.string_or(name, "");
+    if (value.empty()) continue;
+    if (name == "QueueUrl") value = value.substr(value.rfind('/') + 1);
+    return std::string(value);
+  }
+  const std::string_view bucket = document.string_or("Bucket", "");
+  const std::string_view key = document.string_or("Key", "");
+  return key.empty() ? std::string(bucket) : std::string(bucket) + "/" + std::string(key);
+}
+
+std::optional<Error> Call::apply_fault(const Document& document) {
+  if (around_.faults == nullptr || around_.faults->empty()) return std::nullopt;
+  const ServiceModel& model = *route_.served->model;
+  const auto fault = around_.faults->next(model.id, route_.operation->name, resource_of(document));
+  if (!fault.has_value()) return std::nullopt;
+  switch (fault->action) {
+    case FaultAction::kThrottle:
+      return throttling_error(model);
+    case FaultAction::kError:
+      return internal_error();
+    case FaultAction::kDelay:
+      delay_ = fault->delay;
+      return std::nullopt;
+    case FaultAction::kLoseAnswer:
+      lose_answer_ = true;
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+Result<std::unique_ptr<BodySink>> Call::open_stream() {
+  const ServiceModel& model = *route_.served->model;
+  Incoming incoming;
+  incoming.head = head_.get();
+  incoming.labels = &route_.labels;
+  MR_ASSIGN_OR_RETURN(Document members, decode_head(model, *route_.operation, incoming));
+  if (auto error = apply_fault(members)) return std::move(*error);
+  return entry_->stream(context_, members);
+}
+
+void Call::fail(const Error& error) { finish(error); }
+
+void Call::finish(Result<Reply> result) {
+  const storage::CommitNumber after = result.ok() ? result->after : 0;
+  if (after == 0 || after <= around_.commits.durable()) return answer(std::move(result));
+  if (!result.ok()) return answer(std::move(result));
+  auto held = std::make_shared<Result<Reply>>(std::move(result));
+  around_.commits.when_durable(after, [self = shared_from_this(), held](const Error* error) {
+    if (error != nullptr) {
+      telemetry::log_error("wire", "a commit failed, the outcome of " + std::string(self->route_.operation->name) +
+                                       " is unknown: " + error->message());
+      *held = internal_error();
+    }
+    self->answer(std::move(*held));
+  });
+}
+
+void Call::answer(Result<Reply> result) {
+  const bool throttled = !result.ok() && result.error().type().kind == ErrorKind::kThrottled;
+  http::Response response =
+      result.ok() ? encode_reply(addressee(), std::move(result).value()) : encode_error(addressee(), result.error());
+  if (route_.served != nullptr && route_.operation != nullptr) {
+    const std::chrono::duration<double, std::milli> elapsed = around_.scheduler.monotonic_now() - started_;
+    around_.statistics.of(route_.served->number, *route_.operation).record(response.status, throttled, elapsed.count());
+  }
+  if (lose_answer_) {
+    response.body.clear();
+    response.source = std::make_unique<BrokenSource>();
+    response.source_bytes = 1;
+    response.close = true;
+  }
+  http::Responder responder = responder_;  // a copy: closed() may be asked from another thread meanwhile
+  responder(std::move(response));
+  busy_.release();
+}
+
+}  // namespace millrace::wire::internal

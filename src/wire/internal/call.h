@@ -1,0 +1,90 @@
+// One request on its way through the dispatcher.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "http/message.h"
+#include "platform/clock.h"
+#include "wire/codec.h"
+#include "wire/internal/router.h"
+#include "wire/internal/statistics.h"
+#include "wire/service.h"
+
+namespace millrace::wire::internal {
+
+// What all calls share; lives in the dispatcher.
+struct Surroundings {
+  platform::Scheduler& scheduler;
+  platform::Random& random;
+  storage::Commits& commits;
+  DispatcherOptions options;
+  Router router;
+  Statistics statistics;
+  http::Application* admin = nullptr;
+  FaultPlan* faults = nullptr;
+  std::function<std::optional<std::string>(std::string_view)> account_of;
+
+  Surroundings(platform::Scheduler& scheduler_, platform::Random& random_, storage::Commits& commits_,
+               telemetry::Registry& registry, DispatcherOptions options_)
+      : scheduler(scheduler_), random(random_), commits(commits_), options(std::move(options_)), statistics(registry) {}
+};
+
+// Shared by the sink, the handler's callback, the fault's timer and the committer's callback; the last one answers.
+// Its steps are called in order, each by one thread at a time.
+class Call : public std::enable_shared_from_this<Call> {
+ public:
+  Call(Surroundings& surroundings, std::shared_ptr<const http::RequestHead> head);
+
+  // Routes by the head. false: `error()` says why not; answer it.
+  bool begin();
+  const Route& route() const { return route_; }
+  // nullptr: not known before the form is read, or not served.
+  const Service::Entry* entry() const { return entry_; }
+  RequestContext& context() { return context_; }
+  std::size_t body_bytes_max() const;
+  void set_responder(http::Responder responder);  // once the request has arrived
+
+  // Each of these leads to exactly one answer, now or later. REQUIRES: set_responder() was called.
+  void serve(std::string body);
+  void fail(const Error& error);
+  void finish(Result<Reply> result);
+
+  // For streamed uploads: decodes the members of the head, applies faults that refuse, opens the service's sink.
+  Result<std::unique_ptr<BodySink>> open_stream();
+  Done done();  // finish(), once
+
+ private:
+  Result<void> resolve_operation(const std::string& body);
+  Result<Document> decode(const std::string& body) const;
+  void serve_decoded(std::string body);
+  void run(const Document& document, const std::string& body);
+  std::optional<Error> apply_fault(const Document& document);
+  void set_caller(const Credentials& credentials);
+  std::string resource_of(const Document& document) const;
+  Addressee addressee() const;
+  void answer(Result<Reply> result);
+
+  Surroundings& around_;
+  std::shared_ptr<const http::RequestHead> head_;
+  std::string scope_service_;
+  Route route_;
+  Form form_;
+  const Service::Entry* entry_ = nullptr;
+  RequestContext context_;
+  http::Responder responder_;  // set once
+  Deadline started_{};
+  platform::Busy busy_;
+  Milliseconds delay_{0};
+  bool lose_answer_ = false;
+  std::string resource_path_;
+  platform::Timer timer_;
+};
+
+// The error that the service itself would throttle with.
+Error throttling_error(const ServiceModel& model);
+Error internal_error();
+
+}  // namespace millrace::wire::internal
