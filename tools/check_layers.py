@@ -49,7 +49,7 @@ def main():
             problems.append(f"src/{name}: its folder has no line in layers.txt")
             continue
         text = path.read_text()
-        is_test = re.search(r"_(test|bench|fuzz)\.cc$", name)
+        is_test = re.search(r"_(test|bench|fuzz)\.cc$|_test\.h$", name)
         for line_number, line in enumerate(text.splitlines(), 1):
             match = re.match(r'\s*#include "([^"]+)"', line)
             if not match:

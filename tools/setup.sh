@@ -4,6 +4,7 @@ BUILD_PACKAGES="g++ cmake ninja-build ccache mold pkg-config clang-format python
   libboost1.81-dev librocksdb-dev libsimdjson-dev libssl-dev libfmt-dev libspdlog-dev libcli11-dev libyaml-cpp-dev
   libpugixml-dev zlib1g-dev libzip-dev libgtest-dev libgmock-dev"
 TEST_PACKAGES="procps curl bubblewrap"
+BENCH_PACKAGES="wrk"
 SEARCH_PACKAGES="openjdk-17-jre-headless maven"
 NODE_MAJOR=22        # of the npm package `node`; Debian 12 has 18
 PIP_PACKAGES="boto3==1.43.11 botocore awscli pytest==9.* duckdb==1.4.4 duckdb-ext-httpfs==1.4.4.*"
@@ -71,6 +72,7 @@ need_test_packages() {
   need_search_engines
 }
 
+need_bench_packages() { need_test_packages; need_packages $BENCH_PACKAGES; }
 need_demo_packages() { need_test_packages; }
 
 search_install() {  # GROUP:ARTIFACT:VERSION FOLDER

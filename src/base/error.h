@@ -5,6 +5,7 @@
 // members. Only `ErrorType::kind` decides about retries; messages are never parsed.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,7 +41,15 @@ class Error {
     return std::move(*this);
   }
 
+  // An error that was computed from a write which is not durable yet (a failed condition): the answer must be held
+  // until that commit is (wire::Dispatcher does, as with Reply::after). 0 = at once.
+  Error&& hold_until(std::uint64_t commit) && {
+    held_until_ = commit;
+    return std::move(*this);
+  }
+
   const ErrorType& type() const { return *type_; }
+  std::uint64_t held_until() const { return held_until_; }
   const std::string& message() const { return message_; }
   const std::vector<std::pair<std::string, std::string>>& details() const { return details_; }
   bool is(const ErrorType& type) const { return type_ == &type || type_->name == type.name; }
@@ -48,6 +57,7 @@ class Error {
  private:
   const ErrorType* type_;
   std::string message_;
+  std::uint64_t held_until_ = 0;
   std::vector<std::pair<std::string, std::string>> details_;
 };
 

@@ -156,16 +156,8 @@ Result<Stamper::Group> Committer::write(std::vector<Waiting>& waiting) {
 }
 
 void Committer::complete(const std::vector<Waiting>& waiting, const Stamper::Group& group) {
-  std::vector<Waiter> waiters;
-  std::shared_ptr<const Observers> observers;
   // From here on every stamp below next_stamp() is visible to readers.
   next_stamp_.store(group.head.next_stamp, std::memory_order_release);
-  {
-    const std::lock_guard lock(mutex_);
-    durable_.store(waiting.back().number, std::memory_order_release);
-    waiters = take_waiters(waiting.back().number);
-    observers = observers_;
-  }
   if (instruments_ != nullptr) {
     instruments_->groups.add();
     instruments_->batches.add(waiting.size());
@@ -176,9 +168,21 @@ void Committer::complete(const std::vector<Waiting>& waiting, const Stamper::Gro
     waiting[i].batch.notify(committed);
     if (waiting[i].done) waiting[i].done(committed);
   }
+  std::shared_ptr<const Observers> observers;
+  {
+    const std::lock_guard lock(mutex_);
+    observers = observers_;
+  }
+  if (!group.shards.empty())
+    for (const auto& observer : *observers) observer(group.shards);
+  // Answers come last: whoever has one and then asks whether everything is idle finds the mappings already woken.
+  std::vector<Waiter> waiters;
+  {
+    const std::lock_guard lock(mutex_);
+    durable_.store(waiting.back().number, std::memory_order_release);
+    waiters = take_waiters(waiting.back().number);
+  }
   for (const Waiter& waiter : waiters) waiter(nullptr);
-  if (group.shards.empty()) return;
-  for (const auto& observer : *observers) observer(group.shards);
 }
 
 void Committer::fail(const std::vector<Waiting>& waiting, const Error& cause) {

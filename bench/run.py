@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""./x bench: figures of millrace beside what the machine does bare, in one run, medians of alternating rounds."""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "examples/demo"))
+from world import BINARY, Server, zip_of  # noqa: E402
+
+BIN = BINARY.parent
+CONNECTIONS = 32
+
+
+def load(endpoint, mode, seconds):
+    """One wrk run: (requests per second, p50 ms, p99 ms)."""
+    result = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(ROOT / "bench/put.lua"), endpoint, "--", mode],
+                            capture_output=True, text=True, check=True)
+    words = next(line for line in result.stdout.splitlines() if line.startswith("RESULT")).split()
+    if int(words[4]):
+        raise RuntimeError(f"{words[4]} requests of {mode} failed")
+    return float(words[1]), float(words[2]), float(words[3])
+
+
+class BareHttp:
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="bare-http-")
+        port_file = pathlib.Path(self.folder, "port")
+        self.process = subprocess.Popen([str(BIN / "bare_http"), str(port_file)], stdin=subprocess.PIPE)
+        while not (port_file.exists() and port_file.read_text().strip()):
+            time.sleep(0.01)
+        self.endpoint = f"http://127.0.0.1:{port_file.read_text().strip()}"
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+        shutil.rmtree(self.folder)
+
+
+def bare_rocksdb(seconds):
+    folder = tempfile.mkdtemp(prefix="bare-rocksdb-")
+    try:
+        return float(subprocess.run([str(BIN / "bare_rocksdb"), folder, str(seconds)], capture_output=True, text=True, check=True).stdout)
+    finally:
+        shutil.rmtree(folder)
+
+
+def make_tables(server):
+    dynamodb = server.client("dynamodb")
+    for name, stream in (("bench", {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}), ("plain", {"StreamEnabled": False})):
+        dynamodb.create_table(TableName=name, BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                              KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], StreamSpecification=stream)
+
+
+def start_time():
+    """From exec to the line that names the port, empty directory; milliseconds."""
+    started = time.monotonic()
+    server = Server().start()
+    elapsed = (time.monotonic() - started) * 1000
+    memory = int(next(line for line in pathlib.Path(f"/proc/{server.process.pid}/status").read_text().splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+    server.close()
+    return elapsed, memory
+
+
+def function_latency(server, writes=500, pause=0.01):
+    """Commit to start of a warm Node.js function at about 100 writes/s: (p50, p99) ms, from the server's histogram."""
+    dynamodb = server.client("dynamodb")
+    stream = dynamodb.create_table(TableName="latency", BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                                   KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                                   StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})["TableDescription"]["LatestStreamArn"]
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "index.mjs").write_text("export const handler = async () => ({});\n")
+        server.function("nothing", zip_of(folder))
+    mapping = server.mapping(stream, "nothing", "LATEST", BatchSize=1)
+    dynamodb.put_item(TableName="latency", Item={"id": {"S": "warm"}})
+    server.settle()
+    for i in range(writes):
+        dynamodb.put_item(TableName="latency", Item={"id": {"S": str(i)}})
+        time.sleep(pause)
+    server.settle()
+    figures = server.admin(f"mappings/{mapping}")["latency_ms"]
+    return figures["p50"], figures["p99"]
+
+
+def measure(seconds, rounds):
+    rows = []
+    names = ("http", "get", "rocksdb", "put", "plain")
+    samples = {name: [] for name in names}
+    tails = {}
+    with Server() as server, BareHttp() as http:
+        make_tables(server)
+        load(server.endpoint, "put", 2)
+        for _ in range(rounds):
+            samples["http"].append(load(http.endpoint, "get", seconds)[0])
+            for name in ("get", "put", "plain"):
+                rate, p50, p99 = load(server.endpoint, name, seconds)
+                samples[name].append(rate)
+                tails[name] = (p50, p99)
+            samples["rocksdb"].append(bare_rocksdb(seconds))
+        p50, p99 = function_latency(server)
+    median = {name: statistics.median(values) for name, values in samples.items()}
+    noise = {name: (max(values) - min(values)) / median[name] for name, values in samples.items()}
+    starts = [start_time() for _ in range(5)]
+
+    def row(figure, value, unit, reference, ratio, budget, good):
+        rows.append({"figure": figure, "value": round(value, 2), "unit": unit, "reference": reference, "ratio": ratio, "budget": budget,
+                     "verdict": "met" if good else "missed"})
+
+    def ratio_row(figure, name, reference, budget):
+        ratio = median[name] / median[reference]
+        row(f"{figure} (p50 {tails[name][0]:.2f} ms, p99 {tails[name][1]:.2f} ms)", median[name], "/s",
+            f"{median[reference]:.0f}/s bare {reference} (noise {noise[name]:.0%}, {noise[reference]:.0%})", f"{ratio:.0%}", f">= {budget:.0%}", ratio >= budget)
+
+    ratio_row("GetItem, 1 KiB", "get", "http", 0.6)
+    ratio_row("PutItem, 1 KiB, synced, stream on", "put", "rocksdb", 0.6)
+    cost = 1 - median["put"] / median["plain"]
+    row("PutItem with the stream against without", median["plain"], "/s without", f"noise {noise['plain']:.0%}", f"{cost:.0%} cost", "<= 15%", cost <= 0.15)
+    row("commit to warm function, p50", p50, "ms", "-", "-", "<= 1 ms", p50 <= 1)
+    row("commit to warm function, p99", p99, "ms", "-", "-", "<= 5 ms", p99 <= 5)
+    start = statistics.median(value for value, _ in starts)
+    memory = statistics.median(value for _, value in starts)
+    row("start, empty directory", start, "ms", "-", "-", "<= 50 ms", start <= 50)
+    row("idle memory", memory, "MB", "-", "-", "<= 30 MB", memory <= 30)
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./x bench")
+    parser.add_argument("--seconds", type=int, default=4, help="of each load run (default 4)")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    rows = measure(arguments.seconds, arguments.rounds)
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, load generator included"
+    if arguments.json:
+        print(json.dumps({"machine": machine, "rows": rows}, indent=2))
+        return
+    print(machine)
+    columns = ("figure", "value", "unit", "reference", "ratio", "budget", "verdict")
+    widths = [max(len(str(row[column])) for row in [*rows, {c: c for c in columns}]) for column in columns]
+    for row in [{column: column for column in columns}, *rows]:
+        print("  ".join(str(row[column]).ljust(width) for column, width in zip(columns, widths)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+// The command line: noun then verb, tables for people, `--json` for programs.
+//
+// `run` parses the arguments and either talks to a server over its one port (AWS operations and /_millrace/), or calls
+// back into app for what starts one. Exit status: 0 done; 1 the server refused, or a verification failed; 2 wrong
+// usage; 3 no server reachable; `millrace run` passes on the status of its command.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace millrace::cli {
+
+enum ExitStatus : int { kDone = 0, kFailed = 1, kUsage = 2, kUnreachable = 3 };
+
+// What the command line said; empty = not said, so that the configuration file or the default applies.
+struct ServeOptions {
+  std::string address;
+  int port = -1;
+  std::filesystem::path data;
+  std::filesystem::path config;
+  std::string durability;  // "synced" or "os"
+  std::string log_level;
+  int threads = 0;
+  bool ephemeral = false;
+  bool allow_anyone = false;
+  bool aws_timing = false;
+};
+
+struct Callbacks {
+  std::function<int(const ServeOptions&)> serve;
+  // An ephemeral server on a free port for the time of one command.
+  std::function<int(const ServeOptions&, const std::vector<std::string>& command)> run;
+  // Interpreters, isolation, port, disk and limits of this machine; JSON text.
+  std::function<std::string(const ServeOptions&)> doctor;
+  std::string version;
+};
+
+int run(int argc, const char* const* argv, const Callbacks& callbacks);
+
+}  // namespace millrace::cli

@@ -1,0 +1,140 @@
+// functions, mappings.
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/internal/commands.h"
+
+namespace millrace::cli {
+namespace {
+
+using codec::Json;
+
+// "-": standard input; "@file": the file; else the text itself.
+Result<std::string> payload_of(const std::string& argument) {
+  if (argument == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  if (!argument.starts_with('@')) return argument;
+  std::ifstream file(argument.substr(1), std::ios::binary);
+  if (!file) return Error(kNotFound, "cannot read " + argument.substr(1));
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+Result<int> follow_logs(Api& api, Output& output, const std::string& function, bool follow) {
+  std::string after;
+  while (true) {
+    std::string path = "functions/" + encode(function) + "/logs?after=" + encode(after);
+    if (follow && !after.empty()) path += "&wait_ms=10000";
+    MR_ASSIGN_OR_RETURN(const Json page, api.get(path));
+    for (const auto& event : page.find("events")->as_array())
+      std::cout << (output.json()
+                        ? event.dump()
+                        : std::string(event.string_or("time", "")) + "  " + std::string(event.string_or("message", "")))
+                << '\n';
+    std::cout.flush();
+    after = page.string_or("next", after);
+    if (!follow) return kDone;
+  }
+}
+
+void add_functions(CLI::App& app, Session& session) {
+  CLI::App* functions = add_noun(app, "functions", "functions and what they print");
+  add_command(*functions, session, "ls", "all functions", "  millrace functions ls\n",
+              [](Api& api, Output& output) -> Result<int> {
+                MR_ASSIGN_OR_RETURN(const Json found, api.get("functions"));
+                output.table(found, "functions",
+                             {{"FUNCTION", "name"},
+                              {"RUNTIME", "runtime"},
+                              {"HANDLER", "handler"},
+                              {"MEMORY", "memory_mb", true},
+                              {"TIMEOUT", "timeout_s", true},
+                              {"RUNNING", "running", true},
+                              {"QUEUED", "queued", true}},
+                             "No functions.");
+                return kDone;
+              });
+  auto name = std::make_shared<std::string>();
+  CLI::App* show =
+      add_command(*functions, session, "show", "one function: interpreter, isolation, concurrency, backlog",
+                  "  millrace functions show indexer\n", [name](Api& api, Output& output) -> Result<int> {
+                    MR_ASSIGN_OR_RETURN(const Json function, api.get("functions/" + encode(*name)));
+                    output.details(function);
+                    return kDone;
+                  });
+  show->add_option("function", *name)->required();
+
+  auto payload = std::make_shared<std::string>("{}");
+  auto event = std::make_shared<bool>(false);
+  CLI::App* invoke = add_command(
+      *functions, session, "invoke", "invoke a function and print its answer; exits with 1 when it failed",
+      "  millrace functions invoke hello '{\"name\": \"world\"}'\n  millrace functions invoke hello @event.json\n",
+      [name, payload, event](Api& api, Output&) -> Result<int> {
+        MR_ASSIGN_OR_RETURN(std::string body, payload_of(*payload));
+        MR_ASSIGN_OR_RETURN(const Api::Invoked answer, api.invoke(*name, std::move(body), *event));
+        std::cout << answer.payload << (answer.payload.empty() ? "" : "\n");
+        return answer.error.empty() ? kDone : kFailed;
+      });
+  invoke->add_option("function", *name)->required();
+  invoke->add_option("payload", *payload, "JSON text, @file, or - for standard input")->capture_default_str();
+  invoke->add_flag("--event", *event, "asynchronously");
+
+  auto follow = std::make_shared<bool>(false);
+  CLI::App* logs =
+      add_command(*functions, session, "logs", "what a function printed", "  millrace functions logs indexer -f\n",
+                  [name, follow](Api& api, Output& output) { return follow_logs(api, output, *name, *follow); });
+  logs->add_option("function", *name)->required();
+  logs->add_flag("-f,--follow", *follow, "go on until Ctrl-C");
+}
+
+void add_mappings(CLI::App& app, Session& session) {
+  CLI::App* mappings = add_noun(app, "mappings", "event source mappings: what is delivered, and why not");
+  add_command(*mappings, session, "ls", "all mappings", "  millrace mappings ls\n",
+              [](Api& api, Output& output) -> Result<int> {
+                MR_ASSIGN_OR_RETURN(const Json found, api.get("mappings"));
+                output.table(found, "mappings",
+                             {{"MAPPING", "uuid"},
+                              {"SOURCE", "source"},
+                              {"FUNCTION", "function"},
+                              {"STATE", "state"},
+                              {"BACKLOG", "backlog", true},
+                              {"WAITS FOR", "waits_for"},
+                              {"LAST RESULT", "last_result"}},
+                             "No mappings.");
+                return kDone;
+              });
+  auto id = std::make_shared<std::string>();
+  CLI::App* show = add_command(
+      *mappings, session, "show", "one mapping: position, backlog, what it waits for, last error, next retry",
+      "  millrace mappings show 63290901-c1d8-47d3-9a63-df61b41346fc\n  millrace mappings show my-function\n",
+      [id](Api& api, Output& output) -> Result<int> {
+        MR_ASSIGN_OR_RETURN(const Json mapping, api.get("mappings/" + encode(*id)));
+        output.details(mapping);
+        return kDone;
+      });
+  show->add_option("mapping", *id, "its UUID, the beginning of it, or the name of its function")->required();
+  for (const auto action : {"pause", "resume"}) {
+    CLI::App* command =
+        add_command(*mappings, session, action,
+                    std::string(action) +
+                        (action[0] == 'p' ? " a mapping; it keeps its position" : " a paused mapping where it stopped"),
+                    std::string("  millrace mappings ") + action + " 63290901\n",
+                    [id, action](Api& api, Output& output) -> Result<int> {
+                      MR_ASSIGN_OR_RETURN(const Json mapping,
+                                          api.post("mappings/" + encode(*id), Json::object({{"action", action}})));
+                      output.details(mapping);
+                      return kDone;
+                    });
+    command->add_option("mapping", *id, "its UUID, the beginning of it, or the name of its function")->required();
+  }
+}
+
+}  // namespace
+
+void add_compute_commands(CLI::App& app, Session& session) {
+  add_functions(app, session);
+  add_mappings(app, session);
+}
+
+}  // namespace millrace::cli

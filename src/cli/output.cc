@@ -1,0 +1,129 @@
+#include "cli/internal/output.h"
+
+#include <algorithm>
+#include <iostream>
+
+namespace millrace::cli {
+namespace {
+
+using codec::Json;
+
+const Json* descend(const Json& row, std::string_view path) {
+  const Json* value = &row;
+  while (value != nullptr && !path.empty()) {
+    const auto dot = path.find('.');
+    value = value->find(path.substr(0, dot));
+    path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+  }
+  return value;
+}
+
+std::string cell(const Json& row, const Column& column) {
+  const Json* value = descend(row, column.member);
+  const std::string text = value == nullptr || value->is_null() ? "-" : plain(*value);
+  return text.empty() ? "-" : text;
+}
+
+void pad(std::string& out, std::string_view text, std::size_t to, bool right) {
+  const std::string space(to > width(text) ? to - width(text) : 0, ' ');
+  if (right) out += space;
+  out += text;
+  if (!right) out += space;
+}
+
+std::string label(std::string_view member) {
+  std::string text(member);
+  std::replace(text.begin(), text.end(), '_', ' ');
+  return text;
+}
+
+void details_of(const Json& document, std::size_t indent) {
+  std::size_t widest = 0;
+  for (const auto& [name, value] : document.as_object())
+    if (!value.is_object() && !value.is_array()) widest = std::max(widest, width(name));
+  for (const auto& [name, value] : document.as_object()) {
+    std::string line(indent, ' ');
+    const bool nested = (value.is_object() && !value.as_object().empty()) ||
+                        (value.is_array() && !value.as_array().empty() && value.as_array()[0].is_object());
+    if (nested) {
+      std::cout << line << label(name) << ":\n";
+      if (value.is_object()) details_of(value, indent + 2);
+      if (value.is_array())
+        for (std::size_t i = 0; i < value.as_array().size(); ++i) {
+          if (i > 0) std::cout << '\n';
+          details_of(value.as_array()[i], indent + 2);
+        }
+      continue;
+    }
+    pad(line, label(name), widest + 2, false);
+    std::cout << line << plain(value) << '\n';
+  }
+}
+
+}  // namespace
+
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string plain(const Json& value) {
+  if (value.is_string()) return value.as_string();
+  if (value.is_bool()) return value.as_bool() ? "yes" : "no";
+  if (value.is_array()) {
+    std::string text;
+    for (const auto& element : value.as_array()) text += (text.empty() ? "" : ", ") + plain(element);
+    return text.empty() ? "none" : text;
+  }
+  if (value.is_null()) return "-";
+  return value.dump();
+}
+
+void Output::table(const Json& document, std::string_view member, const std::vector<Column>& columns,
+                   std::string_view nothing) {
+  if (json_) return this->document(document);
+  const Json* rows = document.find(member);
+  if (rows == nullptr || !rows->is_array() || rows->as_array().empty()) return line(nothing);
+  std::vector<std::size_t> widths;
+  for (const auto& column : columns) {
+    std::size_t widest = width(column.title);
+    for (const auto& row : rows->as_array()) widest = std::max(widest, width(cell(row, column)));
+    widths.push_back(widest);
+  }
+  std::string head;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    pad(head, columns[i].title, i + 1 < columns.size() || columns[i].right ? widths[i] : 0, columns[i].right);
+    if (i + 1 < columns.size()) head += "  ";
+  }
+  std::cout << strong(head) << '\n';
+  for (const auto& row : rows->as_array()) {
+    std::string text;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      pad(text, cell(row, columns[i]), i + 1 < columns.size() || columns[i].right ? widths[i] : 0, columns[i].right);
+      if (i + 1 < columns.size()) text += "  ";
+    }
+    std::cout << text << '\n';
+  }
+}
+
+void Output::details(const Json& document) {
+  if (json_) return this->document(document);
+  if (document.is_object()) details_of(document, 0);
+}
+
+void Output::line(std::string_view text) {
+  if (!json_) std::cout << text << '\n';
+}
+
+void Output::document(const Json& document) {
+  if (json_) std::cout << document.dump_pretty() << '\n';
+}
+
+std::string Output::warning(std::string_view text) const {
+  return color_ ? "\033[33m" + std::string(text) + "\033[0m" : std::string(text);
+}
+
+std::string Output::strong(std::string_view text) const {
+  return color_ ? "\033[1m" + std::string(text) + "\033[0m" : std::string(text);
+}
+
+}  // namespace millrace::cli

@@ -1,0 +1,80 @@
+'use strict';
+// Keeps calls to AWS on this machine.
+//
+// https requests for *.amazonaws.com and *.api.aws go to AWS_ENDPOINT_URL over http, with the original Host header, so
+// that aws-sdk v2 (which knows no AWS_ENDPOINT_URL), SDKs bundled into handlers, and clients that drop the port of a URL
+// reach millrace. Whatever else tries to look such a host up (raw sockets, http2, fetch) is refused. Other hosts are
+// left alone. Loaded by bootstrap.cjs; can be preloaded elsewhere with NODE_OPTIONS=--require.
+const dns = require('dns');
+const http = require('http');
+const https = require('https');
+
+const endpoint = process.env.AWS_ENDPOINT_URL ? new URL(process.env.AWS_ENDPOINT_URL) : null;
+const isAws = (host) => /(^|\.)(amazonaws\.com(\.cn)?|api\.aws)\.?$/i.test(String(host || ''));
+
+const hostOf = (options) => String(options.hostname || options.host || '').replace(/:\d+$/, '');
+
+// https.request(url[, options][, callback]) and (options[, callback]) as one options object.
+function merged(args) {
+  let options = {};
+  if (typeof args[0] === 'string' || args[0] instanceof URL) {
+    const url = new URL(String(args.shift()));
+    options = {
+      protocol: url.protocol, hostname: url.hostname, port: url.port || undefined, path: url.pathname + url.search,
+      auth: url.username ? `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}` : undefined,
+    };
+  }
+  if (args[0] && typeof args[0] === 'object') options = Object.assign(options, args.shift());
+  return { options, callback: typeof args[0] === 'function' ? args[0] : undefined };
+}
+
+const originalRequest = https.request;
+function request(...args) {
+  const { options, callback } = merged(args.slice());
+  const host = hostOf(options);
+  if (!endpoint || !isAws(host)) return originalRequest.apply(https, args);
+  const redirected = Object.assign({}, options, {
+    protocol: 'http:', host: endpoint.hostname, hostname: endpoint.hostname, port: endpoint.port || 80,
+    agent: undefined, createConnection: undefined, defaultPort: 80, lookup: undefined, servername: undefined,
+  });
+  const outgoing = http.request(redirected, callback);
+  if (!outgoing.headersSent) outgoing.setHeader('Host', host);
+  return outgoing;
+}
+https.request = request;
+https.get = function get(...args) {
+  const outgoing = https.request(...args);
+  outgoing.end();
+  return outgoing;
+};
+
+// http.request for such a host (a client configured with sslEnabled=false).
+const originalHttpRequest = http.request;
+http.request = function httpRequest(...args) {
+  const { options, callback } = merged(args.slice());
+  const host = hostOf(options);
+  if (!endpoint || !isAws(host)) return originalHttpRequest.apply(http, args);
+  const outgoing = originalHttpRequest.call(http, Object.assign({}, options, {
+    host: endpoint.hostname, hostname: endpoint.hostname, port: endpoint.port || 80, agent: undefined,
+  }), callback);
+  if (!outgoing.headersSent) outgoing.setHeader('Host', host);
+  return outgoing;
+};
+http.get = function httpGet(...args) {
+  const outgoing = http.request(...args);
+  outgoing.end();
+  return outgoing;
+};
+
+const originalLookup = dns.lookup;
+dns.lookup = function lookup(hostname, options, callback) {
+  if (!isAws(hostname)) return originalLookup.apply(dns, arguments);
+  const done = typeof options === 'function' ? options : callback;
+  const error = Object.assign(new Error(`millrace: ${hostname} is not reachable from a function; use AWS_ENDPOINT_URL`), {
+    code: 'ENOTFOUND', errno: -3008, syscall: 'getaddrinfo', hostname,
+  });
+  process.nextTick(done, error);
+  return {};
+};
+
+require('module').syncBuiltinESMExports();

@@ -1,0 +1,46 @@
+// What surrounds a function's process: the command line of bubblewrap, or none; the environment variables; memory use.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "runtimes/interpreters.h"
+#include "runtimes/runtime.h"
+
+namespace millrace::runtimes::internal {
+
+// What bubblewrap can do here.
+struct Bubblewrap {
+  bool usable = false;
+  bool user_namespace = false;  // runs the function as another user id
+  std::string path;
+  std::string label;  // "bubblewrap 0.8.0", or why not
+};
+// Runs it once. Blocks for some 20 ms.
+Bubblewrap probe_bubblewrap();
+
+struct SandboxPaths {
+  std::string bootstrap_folder;  // seen as /var/runtime
+  std::string private_folder;    // seen as /tmp
+  std::vector<std::string> node_modules;
+  std::vector<std::string> python_packages;
+};
+
+struct Command {
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+  std::string working_folder;
+};
+
+// How to start `spec` with `interpreter`, talking to the Runtime API at `api` ("127.0.0.1:PORT") and logging to
+// `stream`. Pure.
+Command make_command(const FunctionSpec& spec, const Interpreter& interpreter, const Bubblewrap& bubblewrap,
+                     const SandboxPaths& paths, const std::string& api, const std::string& stream);
+
+// Resident memory of a process and its descendants, in bytes (bounded effort); 0 when it has gone.
+std::uint64_t tree_resident_bytes(pid_t pid);
+
+}  // namespace millrace::runtimes::internal

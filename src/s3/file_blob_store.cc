@@ -1,0 +1,215 @@
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "s3/blob_store.h"
+
+namespace millrace::s3 {
+namespace {
+
+Error failed(std::string_view what, const std::string& path) {
+  return Error(kBlobFailed, std::string(what) + " " + path + ": " + std::strerror(errno));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+Result<void> sync_directory(const std::string& path) {
+  const Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory || ::fsync(directory.get()) != 0) return failed("cannot sync", path);
+  return {};
+}
+
+class FileBlob final : public TemporaryBlob {
+ public:
+  FileBlob(Descriptor file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
+  ~FileBlob() override {
+    if (!placed_) ::unlink(path_.c_str());
+  }
+
+  Result<void> append(std::string_view bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return failed("cannot write", path_);
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return {};
+  }
+
+  Result<void> sync() override {
+    if (::fdatasync(file_.get()) != 0) return failed("cannot sync", path_);
+    return {};
+  }
+
+  const std::string& path() const { return path_; }
+  void set_placed() { placed_ = true; }
+
+ private:
+  Descriptor file_;
+  std::string path_;
+  bool placed_ = false;
+};
+
+class FileReader final : public BlobReader {
+ public:
+  FileReader(Descriptor file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
+
+  Result<std::string> read(std::uint64_t offset, std::size_t count) override {
+    std::string bytes(count, '\0');
+    for (std::size_t have = 0; have < count;) {
+      const ssize_t got = ::pread(file_.get(), bytes.data() + have, count - have, static_cast<off_t>(offset + have));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return failed("cannot read", path_);
+      if (got == 0) return Error(kBlobFailed, path_ + " is shorter than its object");
+      have += static_cast<std::size_t>(got);
+    }
+    return bytes;
+  }
+
+ private:
+  Descriptor file_;
+  std::string path_;
+};
+
+class FileBlobStore final : public BlobStore {
+ public:
+  explicit FileBlobStore(std::string root) : root_(std::move(root)) {}
+
+  Result<void> prepare() {
+    for (const std::string& path : {root_, root_ + "/tmp"}) {
+      if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed("cannot create", path);
+    }
+    if (::access(directory_of(255 * kBlobBlock).c_str(), F_OK) == 0) return {};  // made last
+    for (unsigned i = 0; i < 256; ++i) {
+      const std::string path = directory_of(i * kBlobBlock);
+      if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed("cannot create", path);
+    }
+    return sync_directory(root_);
+  }
+
+  Result<std::unique_ptr<TemporaryBlob>> create() override {
+    std::string path = root_ + "/tmp/" + std::to_string(next_temporary_.fetch_add(1));
+    Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!file) return failed("cannot create", path);
+    return std::unique_ptr<TemporaryBlob>(std::make_unique<FileBlob>(std::move(file), std::move(path)));
+  }
+
+  Result<void> place(TemporaryBlob& blob, BlobId id) override {
+    auto& file = static_cast<FileBlob&>(blob);
+    const std::string path = path_of(id);
+    if (::rename(file.path().c_str(), path.c_str()) != 0) return failed("cannot rename to", path);
+    file.set_placed();
+    return sync_directory(directory_of(id));
+  }
+
+  Result<void> link(BlobId from, BlobId to) override {
+    const std::string path = path_of(from);
+    if (::link(path.c_str(), path_of(to).c_str()) != 0) {
+      if (errno == ENOENT) return Error(kNoSuchBlob, path);
+      return failed("cannot link", path);
+    }
+    return sync_directory(directory_of(to));
+  }
+
+  Result<std::unique_ptr<BlobReader>> open(BlobId id) override {
+    std::string path = path_of(id);
+    Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file && errno == ENOENT) return Error(kNoSuchBlob, path);
+    if (!file) return failed("cannot open", path);
+    return std::unique_ptr<BlobReader>(std::make_unique<FileReader>(std::move(file), std::move(path)));
+  }
+
+  Result<void> remove(const std::vector<BlobId>& ids) override {
+    std::set<std::string> directories;
+    for (const BlobId id : ids) {
+      const std::string path = path_of(id);
+      if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failed("cannot remove", path);
+      directories.insert(directory_of(id));
+    }
+    for (const std::string& directory : directories) MR_RETURN_IF_ERROR(sync_directory(directory));
+    return {};
+  }
+
+  Result<std::vector<BlobId>> list_block(std::uint64_t block) override {
+    std::vector<BlobId> ids;
+    MR_ASSIGN_OR_RETURN(const auto names, names_in(directory_of(block * kBlobBlock)));
+    for (const std::string& name : names) {
+      char* end = nullptr;
+      const BlobId id = std::strtoull(name.c_str(), &end, 16);
+      if (name.size() == 16 && *end == '\0' && id / kBlobBlock == block) ids.push_back(id);
+    }
+    std::sort(ids.begin(), ids.end());
+    return ids;
+  }
+
+  Result<void> remove_temporaries() override {
+    MR_ASSIGN_OR_RETURN(const auto names, names_in(root_ + "/tmp"));
+    for (const std::string& name : names) {
+      const std::string path = root_ + "/tmp/" + name;
+      if (::unlink(path.c_str()) != 0) return failed("cannot remove", path);
+    }
+    return {};
+  }
+
+ private:
+  std::string directory_of(BlobId id) const {
+    char text[8];
+    std::snprintf(text, sizeof text, "/%02x", static_cast<unsigned>(id / kBlobBlock % 256));
+    return root_ + text;
+  }
+
+  std::string path_of(BlobId id) const {
+    char text[24];
+    std::snprintf(text, sizeof text, "/%016llx", static_cast<unsigned long long>(id));
+    return directory_of(id) + text;
+  }
+
+  static Result<std::vector<std::string>> names_in(const std::string& path) {
+    std::vector<std::string> names;
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(path.c_str()), ::closedir);
+    if (directory == nullptr) return failed("cannot list", path);
+    while (const dirent* entry = ::readdir(directory.get())) {
+      if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+    }
+    return names;
+  }
+
+  const std::string root_;
+  std::atomic<std::uint64_t> next_temporary_{0};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<BlobStore>> open_file_blob_store(const std::string& root) {
+  auto store = std::make_unique<FileBlobStore>(root);
+  MR_RETURN_IF_ERROR(store->prepare());
+  return std::unique_ptr<BlobStore>(std::move(store));
+}
+
+}  // namespace millrace::s3

@@ -1,0 +1,64 @@
+#include "s3/object_writer.h"
+
+#include <utility>
+
+#include "base/assert.h"
+#include "s3/errors.h"
+#include "s3/limits.h"
+
+namespace millrace::s3 {
+
+ObjectWriter::ObjectWriter(internal::BlobIds& ids, BlobStore& blobs, Use use, std::set<crypto::Algorithm> digests,
+                           std::uint64_t expected_bytes)
+    : ids_(&ids), blobs_(&blobs), use_(use) {
+  digests.insert(crypto::Algorithm::kMd5);
+  for (const crypto::Algorithm algorithm : digests) running_.emplace_back(algorithm);
+  if (expected_bytes <= kInlineBytesMax) memory_.reserve(expected_bytes);
+}
+
+Result<void> ObjectWriter::append(std::string_view bytes) {
+  MR_ASSERT(!sealed_);
+  bytes_ += bytes.size();
+  if (bytes_ > kPutBytesMax) {
+    return Error(kEntityTooLarge, "Your proposed upload exceeds the maximum allowed size");
+  }
+  for (crypto::Digest& digest : running_) digest.update(bytes);
+  if (file_ == nullptr && memory_.size() + bytes.size() <= kInlineBytesMax) {
+    memory_.append(bytes);
+    return {};
+  }
+  if (file_ == nullptr) MR_RETURN_IF_ERROR(to_file());
+  return file_->append(bytes);
+}
+
+Result<void> ObjectWriter::to_file() {
+  MR_ASSIGN_OR_RETURN(file_, blobs_->create());
+  MR_RETURN_IF_ERROR(file_->append(memory_));
+  memory_ = std::string();
+  return {};
+}
+
+Result<void> ObjectWriter::seal() {
+  MR_ASSERT(!sealed_);
+  sealed_ = true;
+  for (crypto::Digest& digest : running_) digests_.emplace_back(digest.algorithm(), digest.finish());
+  running_.clear();
+  if (file_ == nullptr && use_ == Use::kPart) MR_RETURN_IF_ERROR(to_file());
+  if (file_ == nullptr) return {};
+  MR_RETURN_IF_ERROR(file_->sync());
+  MR_ASSIGN_OR_RETURN(const BlobId id, ids_->allocate());
+  lease_ = internal::BlobLease(*ids_, *blobs_, id);
+  MR_RETURN_IF_ERROR(blobs_->place(*file_, id));
+  file_.reset();
+  return {};
+}
+
+const std::string& ObjectWriter::digest(crypto::Algorithm algorithm) const {
+  for (const auto& [known, value] : digests_) {
+    if (known == algorithm) return value;
+  }
+  MR_ASSERT(false && "digest was not asked for");
+  return digests_.front().second;
+}
+
+}  // namespace millrace::s3

@@ -1,0 +1,92 @@
+// All event source mappings of this server: their catalogue, and a runner for each.
+//
+// The catalogue (create, get, list, update, remove, status) is called from any thread; mappings work on the control
+// thread of the scheduler, reads and filters on its pool. A commit wakes the mappings of its stream through their
+// subscription; an idle mapping is a subscription and a position. Each is independent of the others: the engine never
+// waits for a function, a disk or a queue.
+//
+// Durable: every change of the catalogue, every settled position, every attempt that counts. After a restart mappings
+// continue from there; a batch that was in flight comes again.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/scope.h"
+#include "platform/clock.h"
+#include "platform/random.h"
+#include "storage/committer.h"
+#include "storage/store.h"
+#include "telemetry/metrics.h"
+#include "triggers/errors.h"
+#include "triggers/mapping.h"
+#include "triggers/ports.h"
+#include "triggers/status.h"
+
+namespace millrace::triggers {
+
+struct Ports {
+  EventSource& source;
+  Invoker& invoker;
+  Settlement& settlement;
+};
+
+// A mapping after a change, and the commit an answer about it must wait for.
+struct Changed {
+  Mapping mapping;
+  storage::CommitNumber after = 0;
+};
+
+// Thread-safe. The scheduler must be stopped, or outlive every call of a port that is still running; all other
+// arguments outlive the engine.
+class Engine {
+ public:
+  struct Resources {
+    platform::Scheduler& scheduler;
+    platform::Random& random;
+    telemetry::Registry& registry;
+    storage::Store& store;
+    storage::Commits& commits;
+  };
+  Engine(const Resources& resources, const Ports& ports);
+  ~Engine();  // stop()
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Loads the catalogue and sets every mapping to work. Once, before anything else. Error: storage, or damaged records.
+  Result<void> start();
+  // Begins nothing any more and waits for reads that are running. Answers of functions that come later are ignored:
+  // their batches come again after the next start. Idempotent.
+  void stop();
+
+  // Gives `mapping` its UUID, LastModified and, for LATEST, its start: the records committed from now on. Error:
+  // kResourceConflict when the same stream and function (qualifier included) are already mapped.
+  Result<Changed> create(Mapping mapping);
+  std::optional<Mapping> find(const Scope& scope, std::string_view uuid) const;
+  std::vector<Mapping> list(const Scope& scope) const;  // by UUID
+  // Applies `change` to a copy and, if that succeeds, puts it into force. Errors: kResourceNotFound, that of `change`,
+  // kResourceConflict as above.
+  Result<Changed> update(const Scope& scope, std::string_view uuid,
+                         const std::function<Result<void>(Mapping&)>& change);
+  Result<Changed> remove(const Scope& scope, std::string_view uuid);
+  Result<Changed> set_enabled(const Scope& scope, std::string_view uuid, bool enabled);  // pause and resume
+  void remove_all(const Scope& scope);
+
+  std::string last_result(std::string_view uuid) const;  // LastProcessingResult
+  // What answers about the catalogue have to wait for.
+  storage::CommitNumber last_commit() const;
+
+  std::optional<Status> status(std::string_view uuid) const;
+  std::vector<Status> statuses() const;  // of all scopes
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::triggers

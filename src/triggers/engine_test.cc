@@ -1,0 +1,717 @@
+#include "triggers/engine.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "codec/json.h"
+#include "model/change_record.h"
+#include "storage/memory/memory_store.h"
+#include "telemetry/log.h"
+#include "testing/test_commits.h"
+#include "testing/virtual_scheduler.h"
+#include "triggers/settlement.h"
+
+namespace millrace::triggers {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::TestCommits;
+using testing::VirtualScheduler;
+
+constexpr const char* kStream = "arn:aws:dynamodb:us-east-1:000000000000:table/T/stream/2026-01-01T00:00:00.000";
+constexpr const char* kFunction = "arn:aws:lambda:us-east-1:000000000000:function:f";
+constexpr const char* kQueue = "arn:aws:sqs:us-east-1:000000000000:failed";
+
+// Streams in memory. A record's event names it: {"id":7,"eventName":"INSERT"}.
+class FakeStreams final : public EventSource {
+ public:
+  struct Shard {
+    ShardInfo info;
+    std::vector<SourceRecord> records;
+    bool closed = false;
+  };
+
+  Result<StreamInfo> describe(const std::string& arn) override {
+    const auto stream = streams.find(arn);
+    if (stream == streams.end()) return Error(kNotFound, "Stream not found: " + arn);
+    StreamInfo out;
+    for (const auto& [number, shard] : stream->second) out.shards.push_back(shard.info);
+    return out;
+  }
+
+  Result<Page> read(const ReadRequest& request) override {
+    ++reads;
+    const auto stream = streams.find(request.stream_arn);
+    if (stream == streams.end()) return Error(kNotFound, "gone");
+    if (failing) return Error(kUnavailable, "the disk is on fire");
+    const Shard& shard = stream->second.at(request.shard);
+    Page page{.records = {}, .read_to = request.after, .at_tail = true, .ended = shard.closed, .lost = 0};
+    for (const SourceRecord& each : shard.records) {
+      if (each.record.sequence <= request.after) continue;
+      if (page.records.size() == request.records_max) {
+        page.at_tail = page.ended = false;
+        break;
+      }
+      page.read_to = each.record.sequence;
+      if (lane_of(each.key_hash, request.lanes) == request.lane) page.records.push_back(each);
+    }
+    return page;
+  }
+
+  Backlog backlog(const std::string& arn, std::uint64_t shard, SequenceNumber after) override {
+    Backlog out;
+    for (const SourceRecord& each : streams[arn][shard].records) {
+      if (each.record.sequence <= after) continue;
+      ++out.records;
+      out.oldest = std::min(out.oldest, each.record.created);
+    }
+    return out;
+  }
+
+  Subscription subscribe(const std::string& arn, std::function<void(std::uint64_t)> grew) override {
+    auto held = std::make_shared<std::function<void(std::uint64_t)>>(std::move(grew));
+    subscribers[arn].push_back(held);
+    return held;
+  }
+
+  void tell(const std::string& arn, std::uint64_t shard) {
+    for (const auto& weak : subscribers[arn]) {
+      if (const auto held = weak.lock()) (*held)(shard);
+    }
+  }
+
+  std::map<std::string, std::map<std::uint64_t, Shard>> streams;
+  std::map<std::string, std::vector<std::weak_ptr<std::function<void(std::uint64_t)>>>> subscribers;
+  bool failing = false;
+  int reads = 0;
+};
+
+using Ids = std::vector<int>;
+
+// Functions that answer at once, or keep their callers waiting until let go.
+class FakeFunctions final : public Invoker {
+ public:
+  using Function = std::function<InvokeResult(const Ids&)>;
+
+  void invoke(InvokeRequest request, std::function<void(InvokeResult)> done) override {
+    Ids ids;
+    const auto event = codec::parse_json(request.payload);
+    for (const auto& record : event->find("Records")->as_array()) {
+      ids.push_back(static_cast<int>(record.int_or("id", -1)));
+    }
+    calls[request.function_arn].push_back(ids);
+    if (hanging.count(request.function_arn) > 0) {
+      waiting.push_back([this, request, ids, done] { done(answer(request.function_arn, ids)); });
+      return;
+    }
+    done(answer(request.function_arn, ids));
+  }
+
+  InvokeResult answer(const std::string& arn, const Ids& ids) {
+    const auto found = functions.find(arn);
+    return found == functions.end() ? InvokeResult{.payload = "null"} : found->second(ids);
+  }
+  void let_go() {
+    hanging.clear();
+    for (auto& each : std::exchange(waiting, {})) each();
+  }
+
+  std::map<std::string, Function> functions;
+  std::map<std::string, std::vector<Ids>> calls;
+  std::set<std::string> hanging;
+  std::vector<std::function<void()>> waiting;
+};
+
+InvokeResult throwing(const std::string& message = "boom") {
+  return {.payload = R"({"errorType":"Error","errorMessage":")" + message + "\"}", .function_error = "Unhandled"};
+}
+
+class FakeQueue final : public delivery::Target {
+ public:
+  Result<void> check(std::string_view) override { return {}; }
+  Result<delivery::AfterCommit> stage(std::string_view arn, const delivery::Message& message,
+                                      storage::WriteBatch& batch) override {
+    if (refuses) return Error(delivery::kNoSuchTarget, "no such queue");
+    batch.put(storage::Family::kQueue, std::string(arn) + "/" + std::to_string(staged++), message.body);
+    return delivery::AfterCommit{};
+  }
+  bool refuses = false;
+  int staged = 0;
+};
+
+class EngineTest : public ::testing::Test {
+ protected:
+  EngineTest() {
+    telemetry::set_log_sink([](telemetry::Level, std::string_view, std::string_view) {});
+    delivery.add("sqs", queue);
+    add_shard(kStream, 1);
+    restart();
+  }
+  ~EngineTest() override {
+    engine.reset();
+    telemetry::set_log_sink({});
+  }
+
+  // As after a kill: what was not committed is gone, and so is what was in flight.
+  void restart() {
+    engine.reset();
+    functions.waiting.clear();
+    scheduler.run_ready();
+    engine = std::make_unique<Engine>(Engine::Resources{scheduler, random, registry, store, commits},
+                                      Ports{streams, functions, settlement});
+    ASSERT_TRUE(engine->start().ok());
+    scheduler.run_ready();
+  }
+
+  void add_shard(const std::string& arn, std::uint64_t number, std::uint64_t parent = 0) {
+    streams.streams[arn][number].info = {"shardId-0000000000000000000" + std::to_string(number), number, parent};
+    streams.tell(arn, number);
+  }
+  void close_shard(std::uint64_t number) {
+    streams.streams[kStream][number].closed = true;
+    streams.tell(kStream, number);
+  }
+
+  // Commits a record; returns its id: 1, 2, 3...
+  int write(std::uint64_t key = 0, std::uint64_t shard = 1, const std::string& arn = kStream,
+            std::string event = "INSERT") {
+    const int id = ++last_id;
+    storage::WriteBatch batch;
+    batch.log(shard, "");
+    commits.submit(std::move(batch), [=, this](const storage::Committed& committed) {
+      const std::string text = R"({"id":)" + std::to_string(id) + R"(,"eventName":")" + event + "\"}";
+      streams.streams[arn][shard].records.push_back({{committed.first_stamp, scheduler.now(), text}, key});
+      sequence_of[id] = committed.first_stamp;
+      streams.tell(arn, shard);
+    });
+    return id;
+  }
+  void write_many(int count) {
+    for (int i = 0; i < count; ++i) write();
+  }
+
+  Mapping options() {
+    Mapping mapping;
+    mapping.stream_arn = kStream;
+    mapping.function_arn = kFunction;
+    mapping.starting_position = "TRIM_HORIZON";
+    return mapping;
+  }
+  std::string create(const Mapping& mapping) {
+    auto changed = engine->create(mapping);
+    EXPECT_TRUE(changed.ok());
+    scheduler.run_ready();
+    return changed->mapping.uuid;
+  }
+  void update(const std::string& uuid, const std::function<void(Mapping&)>& change) {
+    ASSERT_TRUE(engine
+                    ->update({}, uuid,
+                             [&](Mapping& mapping) -> Result<void> {
+                               change(mapping);
+                               return {};
+                             })
+                    .ok());
+    scheduler.run_ready();
+  }
+  const std::vector<Ids>& calls(const std::string& function = kFunction) { return functions.calls[function]; }
+  std::vector<codec::Json> sent() {
+    std::vector<codec::Json> out;
+    for (int i = 0; i < queue.staged; ++i) {
+      const auto text = store.get(storage::Family::kQueue, std::string(kQueue) + "/" + std::to_string(i)).value();
+      if (text) out.push_back(*codec::parse_json(*text));
+    }
+    return out;
+  }
+
+  VirtualScheduler scheduler;
+  storage::MemoryStore store;
+  TestCommits commits{store, scheduler};
+  platform::SeededRandom random{7};
+  telemetry::Registry registry;
+  delivery::Delivery delivery;
+  FakeQueue queue;
+  CommitSettlement settlement{commits, delivery};
+  FakeStreams streams;
+  FakeFunctions functions;
+  std::map<int, SequenceNumber> sequence_of;
+  int last_id = 0;
+  std::unique_ptr<Engine> engine;
+};
+
+TEST_F(EngineTest, ACommitReachesTheFunctionWithoutTimePassing) {
+  const std::string uuid = create(options());
+  EXPECT_EQ(engine->last_result(uuid), "No records processed");
+  const Time before = scheduler.now();
+  write();
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}));
+  EXPECT_EQ(scheduler.now(), before);
+  EXPECT_EQ(engine->last_result(uuid), "OK");
+  EXPECT_EQ(engine->status(uuid)->shards[0].lanes[0].position, sequence_of[1]);
+  EXPECT_EQ(engine->status(uuid)->shards[0].lanes[0].waiting, Waiting::kRecords);
+}
+
+TEST_F(EngineTest, LatestStartsWithTheRecordsAfterTheAnswer) {
+  write_many(2);
+  scheduler.run_ready();
+  Mapping mapping = options();
+  mapping.starting_position = "LATEST";
+  ASSERT_TRUE(engine->create(mapping).ok());
+  write();  // committed before the mapping is at work, but after the answer
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{3}));
+}
+
+TEST_F(EngineTest, AWindowFiresWhenTimeIsMoved) {
+  Mapping mapping = options();
+  mapping.window_s = 300;
+  const std::string uuid = create(mapping);
+  write_many(3);
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), IsEmpty());
+  EXPECT_EQ(scheduler.busy().count(), 0) << "waiting for a window is not busy";
+  EXPECT_EQ(engine->status(uuid)->shards[0].lanes[0].waiting, Waiting::kWindow);
+  scheduler.advance(Seconds(299));
+  EXPECT_THAT(calls(), IsEmpty());
+  scheduler.advance(Seconds(1));
+  EXPECT_THAT(calls(), ElementsAre(Ids{1, 2, 3}));
+}
+
+TEST_F(EngineTest, AnExhaustedBatchAndThePositionAreOneCommit) {
+  functions.functions[kFunction] = [](const Ids& ids) { return ids[0] == 1 ? throwing() : InvokeResult{}; };
+  Mapping mapping = options();
+  mapping.batch_size = 1;
+  mapping.retries_max = 1;
+  mapping.destination = kQueue;
+  const std::string uuid = create(mapping);
+  write_many(2);
+  scheduler.advance(Seconds(10));
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{1}, Ids{2}));
+  const std::vector<codec::Json> documents = sent();
+  ASSERT_EQ(documents.size(), 1u);
+  const codec::Json& request = *documents[0].find("requestContext");
+  EXPECT_EQ(request.string_or("condition", ""), "RetryAttemptsExhausted");
+  EXPECT_EQ(request.int_or("approximateInvokeCount", 0), 2);
+  EXPECT_EQ(documents[0].find("DDBStreamBatchInfo")->string_or("startSequenceNumber", ""),
+            model::sequence_number(sequence_of[1]));
+  const Status status = *engine->status(uuid);
+  EXPECT_EQ(status.totals.sent_to_destination, 1u);
+  EXPECT_EQ(status.totals.invoked, 3u);
+  EXPECT_EQ(status.totals.failed, 2u);
+  EXPECT_EQ(status.last_error, "Error: boom");
+  EXPECT_EQ(engine->last_result(uuid), "OK");
+}
+
+TEST_F(EngineTest, ADestinationThatRefusesIsCountedAndTheStreamGoesOn) {
+  queue.refuses = true;
+  functions.functions[kFunction] = [](const Ids& ids) { return ids[0] == 1 ? throwing() : InvokeResult{}; };
+  Mapping mapping = options();
+  mapping.batch_size = 1;
+  mapping.retries_max = 0;
+  mapping.destination = kQueue;
+  const std::string uuid = create(mapping);
+  write_many(2);
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{2}));
+  EXPECT_EQ(engine->status(uuid)->totals.destination_failures, 1u);
+  EXPECT_EQ(engine->status(uuid)->totals.dropped, 1u);
+}
+
+TEST_F(EngineTest, AHangingFunctionDelaysNobodyElse) {
+  functions.hanging = {kFunction};
+  Mapping mapping = options();
+  create(mapping);
+  mapping.function_arn = std::string(kFunction) + "2";
+  create(mapping);
+  write();
+  scheduler.run_ready();
+  write();
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}));
+  EXPECT_THAT(calls(mapping.function_arn), ElementsAre(Ids{1}, Ids{2}));
+  EXPECT_GT(scheduler.busy().count(), 0) << "an invocation in flight is busy";
+  functions.let_go();
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{2}));
+  EXPECT_EQ(scheduler.busy().count(), 0);
+}
+
+TEST_F(EngineTest, ABlockedMappingIsNotBusyAndSaysWhy) {
+  functions.functions[kFunction] = [](const Ids&) { return throwing("no such table"); };
+  const std::string uuid = create(options());
+  write();
+  scheduler.advance(Milliseconds(300));
+  EXPECT_EQ(scheduler.busy().count(), 0);
+  const Status status = *engine->status(uuid);
+  EXPECT_TRUE(status.is_blocked);
+  EXPECT_EQ(status.last_result, "PROBLEM: Function call failed");
+  EXPECT_EQ(status.last_error, "Error: no such table");
+  const LaneStatus& lane = status.shards[0].lanes[0];
+  EXPECT_EQ(lane.waiting, Waiting::kBackoff);
+  EXPECT_GT(lane.until, scheduler.now());
+  EXPECT_EQ(lane.batch_first, sequence_of[1]);
+  EXPECT_EQ(lane.tries.failures, 2);
+  EXPECT_EQ(lane.blocked_since, testing::kVirtualStart);
+  EXPECT_EQ(status.shards[0].backlog_records, 1u);
+}
+
+TEST_F(EngineTest, AMissingFunctionCostsNoAttempt) {
+  bool exists = false;
+  functions.functions[kFunction] = [&](const Ids&) {
+    return exists ? InvokeResult{} : InvokeResult{.outcome = Outcome::kRefused, .message = "Function not found"};
+  };
+  Mapping mapping = options();
+  mapping.retries_max = 0;
+  const std::string uuid = create(mapping);
+  write();
+  scheduler.advance(std::chrono::minutes(10));
+  EXPECT_EQ(engine->last_result(uuid), "PROBLEM: Function not found");
+  exists = true;
+  scheduler.advance(std::chrono::minutes(2));
+  EXPECT_EQ(engine->last_result(uuid), "OK");
+  EXPECT_EQ(engine->status(uuid)->totals.dropped, 0u);
+}
+
+TEST_F(EngineTest, RecordsThatLeaveTheStreamEndRetrying) {
+  functions.functions[kFunction] = [](const Ids&) { return throwing(); };
+  Mapping mapping = options();
+  mapping.destination = kQueue;
+  create(mapping);
+  write();
+  scheduler.advance(std::chrono::hours(25));
+  ASSERT_EQ(sent().size(), 1u);
+  EXPECT_EQ(std::string(sent()[0].find("requestContext")->string_or("condition", "")), "RecordAgeExceeded");
+}
+
+TEST_F(EngineTest, ReportedFailuresResendOnlyTheRest) {
+  functions.functions[kFunction] = [this](const Ids& ids) {
+    if (ids.back() != 3 || ids.size() == 1) return InvokeResult{};
+    return InvokeResult{.payload = R"({"batchItemFailures":[{"itemIdentifier":")" +
+                                   model::sequence_number(sequence_of[3]) + "\"}]}"};
+  };
+  Mapping mapping = options();
+  mapping.report_failures = true;
+  mapping.window_s = 1;
+  create(mapping);
+  write_many(3);
+  scheduler.advance(Seconds(2));
+  EXPECT_THAT(calls(), ElementsAre(Ids{1, 2, 3}, Ids{3}));
+}
+
+TEST_F(EngineTest, WithoutTheResponseTypeTheBodyIsIgnored) {
+  functions.functions[kFunction] = [](const Ids&) { return InvokeResult{.payload = R"({"batchItemFailures":[{}]})"}; };
+  create(options());
+  write();
+  scheduler.advance(Seconds(5));
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}));
+}
+
+TEST_F(EngineTest, FilteredRecordsAreNeverInvokedAndThePositionPassesThem) {
+  Mapping mapping = options();
+  mapping.filters = {R"({"eventName":["REMOVE"]})"};
+  mapping.batch_size = 2;
+  const std::string uuid = create(mapping);
+  for (int i = 0; i < 200; ++i) write();
+  write(0, 1, kStream, "REMOVE");
+  write();
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{201}));
+  EXPECT_EQ(engine->status(uuid)->shards[0].lanes[0].position, sequence_of[202]);
+  EXPECT_EQ(engine->status(uuid)->totals.filtered, 201u);
+  update(uuid, [](Mapping& m) { m.filters.clear(); });
+  write();
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{201}, Ids{203}));
+}
+
+TEST_F(EngineTest, DisabledKeepsThePosition) {
+  const std::string uuid = create(options());
+  write();
+  scheduler.run_ready();
+  update(uuid, [](Mapping& m) { m.enabled = false; });
+  write_many(2);
+  scheduler.run_ready();
+  restart();
+  scheduler.advance(Seconds(60));
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}));
+  EXPECT_EQ(engine->status(uuid)->shards[0].lanes[0].waiting, Waiting::kPaused);
+  update(uuid, [](Mapping& m) { m.enabled = true; });
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{2, 3}));
+}
+
+TEST_F(EngineTest, ARestartContinuesBehindWhatWasSettled) {
+  Mapping mapping = options();
+  mapping.batch_size = 2;
+  const std::string uuid = create(mapping);
+  write_many(2);
+  scheduler.run_ready();
+  functions.hanging = {kFunction};
+  write_many(2);
+  scheduler.run_ready();
+  functions.hanging.clear();
+  restart();
+  EXPECT_THAT(calls().front(), (Ids{1, 2}));
+  std::vector<int> later;
+  for (std::size_t i = 1; i < calls().size(); ++i) later.insert(later.end(), calls()[i].begin(), calls()[i].end());
+  EXPECT_EQ(std::count(later.begin(), later.end(), 1), 0);
+  EXPECT_EQ(later.back(), 4);
+  EXPECT_EQ(engine->last_result(uuid), "OK");
+}
+
+TEST_F(EngineTest, ARestartGrantsNoNewAttempts) {
+  functions.functions[kFunction] = [](const Ids&) { return throwing(); };
+  Mapping mapping = options();
+  mapping.retries_max = 3;
+  mapping.destination = kQueue;
+  create(mapping);
+  write();
+  scheduler.advance(Milliseconds(300));
+  const std::size_t before = calls().size();
+  ASSERT_EQ(before, 2u);
+  restart();
+  EXPECT_EQ(calls().size(), 2u) << "the back-off goes on";
+  scheduler.advance(Seconds(20));
+  EXPECT_EQ(calls().size(), 4u);
+  ASSERT_EQ(sent().size(), 1u);
+  EXPECT_EQ(sent()[0].find("requestContext")->int_or("approximateInvokeCount", 0), 4);
+}
+
+TEST_F(EngineTest, LanesKeepTheOrderPerKeyAndAPoisonLaneBlocksNoOther) {
+  functions.functions[kFunction] = [](const Ids& ids) { return ids[0] == 1 ? throwing() : InvokeResult{}; };
+  Mapping mapping = options();
+  mapping.batch_size = 1;
+  mapping.parallelization_factor = 3;
+  const std::string uuid = create(mapping);
+  for (int i = 0; i < 9; ++i) write(static_cast<std::uint64_t>(i % 3));
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ::testing::UnorderedElementsAre(Ids{1}, Ids{2}, Ids{3}, Ids{5}, Ids{6}, Ids{8}, Ids{9}));
+  // Fewer lanes: what the others have settled behind the poison does not come again.
+  functions.calls.clear();
+  functions.functions.clear();
+  update(uuid, [](Mapping& m) { m.parallelization_factor = 2; });
+  scheduler.advance(Seconds(10));
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{4}, Ids{7}));
+  write(0);
+  write(1);
+  scheduler.run_ready();
+  EXPECT_EQ(calls().size(), 5u);
+}
+
+TEST_F(EngineTest, ChildrenStartWhenTheirParentIsSettled) {
+  functions.hanging = {kFunction};
+  const std::string uuid = create(options());
+  write(0, 1);
+  scheduler.run_ready();
+  add_shard(kStream, 2, 1);
+  add_shard(kStream, 3, 1);
+  close_shard(1);
+  write(0, 2);
+  write(0, 3);
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}));
+  EXPECT_EQ(engine->status(uuid)->shards[1].lanes[0].waiting, Waiting::kParent);
+  functions.let_go();
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{2}, Ids{3}));
+  restart();
+  EXPECT_EQ(calls().size(), 3u) << "a finished parent stays finished";
+  streams.streams[kStream].erase(1);
+  write(0, 2);
+  scheduler.run_ready();
+  EXPECT_THAT(calls().back(), (Ids{4}));
+}
+
+TEST_F(EngineTest, ADeletedStreamIdles) {
+  functions.hanging = {kFunction};
+  create(options());
+  write_many(1);
+  scheduler.run_ready();
+  streams.streams.erase(kStream);
+  streams.tell(kStream, 1);
+  functions.let_go();
+  scheduler.advance(std::chrono::hours(1));
+  EXPECT_EQ(calls().size(), 1u);
+  EXPECT_EQ(scheduler.busy().count(), 0);
+}
+
+TEST_F(EngineTest, AReadThatFailsIsTriedAgain) {
+  const std::string uuid = create(options());
+  streams.failing = true;
+  write();
+  scheduler.run_ready();
+  EXPECT_EQ(engine->last_result(uuid), "PROBLEM: the disk is on fire");
+  streams.failing = false;
+  scheduler.advance(Seconds(6));
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}));
+}
+
+TEST_F(EngineTest, ADeletedMappingLeavesNothingBehind) {
+  functions.hanging = {kFunction};
+  const std::string uuid = create(options());
+  write();
+  scheduler.run_ready();
+  ASSERT_TRUE(engine->remove({}, uuid).ok());
+  EXPECT_FALSE(engine->find({}, uuid).has_value());
+  EXPECT_FALSE(engine->remove({}, uuid).ok());
+  functions.let_go();
+  scheduler.run_ready();
+  EXPECT_EQ(scheduler.busy().count(), 0);
+  const auto it = store.iterate(storage::Family::kCatalogue, {"mappings/", "mappings0"});
+  it->seek("mappings/");
+  EXPECT_FALSE(it->valid());
+}
+
+TEST_F(EngineTest, TheSameFunctionAndStreamConflict) {
+  const std::string uuid = create(options());
+  const auto again = engine->create(options());
+  ASSERT_FALSE(again.ok());
+  EXPECT_TRUE(again.error().is(kResourceConflict));
+  EXPECT_EQ(again.error().message(),
+            std::string("The event source arn (\" ") + kStream +
+                " \") and function (\" f \") provided mapping already exists. Please update or delete the existing "
+                "mapping with UUID " +
+                uuid);
+  Mapping alias = options();
+  alias.function_arn += ":live";
+  EXPECT_TRUE(engine->create(alias).ok());
+  EXPECT_FALSE(engine->find({.account = "111111111111", .region = "us-east-1"}, uuid).has_value());
+}
+
+TEST_F(EngineTest, AThousandIdleMappingsReadNothing) {
+  for (int i = 0; i < 1000; ++i) {
+    Mapping mapping = options();
+    mapping.function_arn += std::to_string(i);
+    ASSERT_TRUE(engine->create(mapping).ok());
+  }
+  scheduler.run_ready();
+  const int reads = streams.reads;
+  scheduler.advance(std::chrono::hours(2));
+  EXPECT_EQ(streams.reads, reads);
+  EXPECT_EQ(scheduler.timer_count(), 0u);
+}
+
+TEST_F(EngineTest, DamagedRecordsAreRefusedAtStart) {
+  create(options());
+  storage::WriteBatch batch;
+  batch.put(storage::Family::kCatalogue, "mappings/zzz", "{");
+  commits.submit(std::move(batch));
+  scheduler.run_ready();
+  Engine other(Engine::Resources{scheduler, random, registry, store, commits}, Ports{streams, functions, settlement});
+  EXPECT_FALSE(other.start().ok());
+}
+
+// Random histories of the whole engine: every record of every key is acknowledged or sent, in order, across kills,
+// updates, splits and functions that fail.
+class EngineHistories : public EngineTest {
+ protected:
+  void run(std::uint64_t seed) {
+    chance_.seed(seed);
+    functions.functions[kFunction] = [this](const Ids& ids) { return answer(ids); };
+    Mapping mapping = options();
+    mapping.batch_size = 1 + pick(8);
+    mapping.window_s = pick(2) == 0 ? 0 : pick(20);
+    mapping.retries_max = pick(4);
+    mapping.bisect = pick(2) == 0;
+    mapping.report_failures = pick(2) == 0;
+    mapping.parallelization_factor = 1 + pick(4);
+    mapping.destination = kQueue;
+    uuid_ = create(mapping);
+    for (int i = 0; i < 120; ++i) act();
+    calm_ = true;
+    functions.let_go();
+    update(uuid_, [](Mapping& m) { m.enabled = true; });
+    scheduler.advance(std::chrono::hours(1));
+    check();
+  }
+
+  std::int64_t pick(std::uint64_t below) { return static_cast<std::int64_t>(chance_() % below); }
+
+  void act() {
+    const auto dice = pick(100);
+    if (dice < 50) {
+      const auto key = static_cast<std::uint64_t>(pick(6));
+      key_of_[write(key, shard_)] = key;
+    } else if (dice < 70) {
+      scheduler.run_ready();
+    } else if (dice < 85) {
+      scheduler.advance(Milliseconds(pick(5000)));
+    } else if (dice < 88) {
+      functions.let_go();
+    } else if (dice < 90) {
+      functions.hanging = {kFunction};
+    } else if (dice < 93) {
+      restart();
+    } else if (dice < 95) {
+      scheduler.run_ready();
+      add_shard(kStream, shard_ + 1, shard_);
+      close_shard(shard_++);
+    } else {
+      update(uuid_, [this](Mapping& m) {
+        m.enabled = pick(3) > 0;
+        m.parallelization_factor = 1 + pick(4);
+        m.batch_size = 1 + pick(8);
+      });
+    }
+  }
+
+  InvokeResult answer(const Ids& ids) {
+    const auto poison = std::find_if(ids.begin(), ids.end(), [](int id) { return id % 9 == 0; });
+    if (!calm_ && pick(10) == 0) return InvokeResult{.outcome = Outcome::kThrottled};
+    if (poison != ids.end()) return throwing();
+    for (const int id : ids) acknowledged_.insert(id);
+    return {};
+  }
+
+  void check() {
+    std::set<int> ended = acknowledged_;
+    std::map<SequenceNumber, int> ids;
+    for (const auto& [id, sequence] : sequence_of) ids[sequence] = id;
+    for (const codec::Json& document : sent()) {
+      const codec::Json& info = *document.find("DDBStreamBatchInfo");
+      const auto from = *model::parse_sequence_number(info.string_or("startSequenceNumber", ""));
+      const auto to = *model::parse_sequence_number(info.string_or("endSequenceNumber", ""));
+      for (auto it = ids.lower_bound(from); it != ids.end() && it->first <= to; ++it) ended.insert(it->second);
+    }
+    for (int id = 1; id <= last_id; ++id) EXPECT_EQ(ended.count(id), 1u) << "record " << id << " was lost";
+    // The first delivery of each record comes after the first of every earlier one of its key.
+    std::map<std::uint64_t, int> reached;
+    std::set<int> seen;
+    for (const Ids& call : calls()) {
+      for (const int id : call) {
+        if (!seen.insert(id).second) continue;
+        EXPECT_GT(id, reached[key_of_[id]]) << "out of order";
+        reached[key_of_[id]] = id;
+      }
+    }
+    EXPECT_EQ(scheduler.busy().count(), 0);
+    for (const ShardStatus& shard : engine->status(uuid_)->shards) EXPECT_EQ(shard.backlog_records, 0u);
+  }
+
+  std::mt19937_64 chance_;
+  std::string uuid_;
+  std::uint64_t shard_ = 1;
+  bool calm_ = false;
+  std::map<int, std::uint64_t> key_of_;
+  std::set<int> acknowledged_;
+};
+
+class EngineHistoriesOf : public EngineHistories, public ::testing::WithParamInterface<int> {};
+
+TEST_P(EngineHistoriesOf, LoseNothingAndKeepTheOrderPerKey) {
+  SCOPED_TRACE("seed " + std::to_string(GetParam()));
+  run(static_cast<std::uint64_t>(GetParam()));
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, EngineHistoriesOf, ::testing::Range(1, 151));
+
+}  // namespace
+}  // namespace millrace::triggers

@@ -1,0 +1,99 @@
+#include "triggers/mapping.h"
+
+#include <algorithm>
+
+#include "codec/json.h"
+
+namespace millrace::triggers {
+namespace {
+
+using codec::Json;
+
+Json strings(const std::vector<std::string>& values) {
+  Json out = Json::array();
+  for (const std::string& value : values) out.push(value);
+  return out;
+}
+
+std::vector<std::string> strings_of(const Json& document, std::string_view name) {
+  std::vector<std::string> out;
+  const Json* values = document.find(name);
+  if (values == nullptr || !values->is_array()) return out;
+  for (const Json& value : values->as_array()) {
+    if (value.is_string()) out.push_back(value.as_string());
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string arn_of(const Mapping& mapping) {
+  return "arn:aws:lambda:" + mapping.scope.region + ":" + mapping.scope.account +
+         ":event-source-mapping:" + mapping.uuid;
+}
+
+std::string encode(const Mapping& mapping) {
+  return Json::object({{"v", 1},
+                       {"uuid", mapping.uuid},
+                       {"account", mapping.scope.account},
+                       {"region", mapping.scope.region},
+                       {"stream", mapping.stream_arn},
+                       {"function", mapping.function_arn},
+                       {"startingPosition", mapping.starting_position},
+                       {"startAfter", mapping.start_after},
+                       {"enabled", mapping.enabled},
+                       {"batchSize", mapping.batch_size},
+                       {"windowSeconds", mapping.window_s},
+                       {"parallelizationFactor", mapping.parallelization_factor},
+                       {"recordAgeSeconds", mapping.record_age_max_s},
+                       {"retries", mapping.retries_max},
+                       {"bisect", mapping.bisect},
+                       {"reportFailures", mapping.report_failures},
+                       {"destination", mapping.destination},
+                       {"filters", strings(mapping.filters)},
+                       {"metrics", strings(mapping.metrics)},
+                       {"lastModified", to_unix_ms(mapping.last_modified)}})
+      .dump();
+}
+
+Result<Mapping> decode_mapping(std::string_view text) {
+  MR_ASSIGN_OR_RETURN(const Json json, codec::parse_json(text));
+  if (json.int_or("v", 0) != 1) return Error(kInternalError, "an event source mapping was saved by a newer version");
+  Mapping out;
+  out.uuid = json.string_or("uuid", "");
+  out.scope = {std::string(json.string_or("account", "")), std::string(json.string_or("region", ""))};
+  out.stream_arn = json.string_or("stream", "");
+  out.function_arn = json.string_or("function", "");
+  if (out.uuid.empty() || out.stream_arn.empty() || out.function_arn.empty()) {
+    return Error(kInternalError, "an event source mapping is damaged");
+  }
+  out.starting_position = json.string_or("startingPosition", "TRIM_HORIZON");
+  out.start_after = static_cast<SequenceNumber>(json.int_or("startAfter", 0));
+  out.enabled = json.bool_or("enabled", false);
+  out.batch_size = json.int_or("batchSize", 100);
+  out.window_s = json.int_or("windowSeconds", 0);
+  out.parallelization_factor = json.int_or("parallelizationFactor", 1);
+  out.record_age_max_s = json.int_or("recordAgeSeconds", -1);
+  out.retries_max = json.int_or("retries", -1);
+  out.bisect = json.bool_or("bisect", false);
+  out.report_failures = json.bool_or("reportFailures", false);
+  out.destination = json.string_or("destination", "");
+  out.filters = strings_of(json, "filters");
+  out.metrics = strings_of(json, "metrics");
+  out.last_modified = from_unix_ms(json.int_or("lastModified", 0));
+  return out;
+}
+
+Settings lane_settings(const Mapping& mapping, Milliseconds retention) {
+  Settings out;
+  out.batch_size = static_cast<std::size_t>(std::max<std::int64_t>(1, mapping.batch_size));
+  out.window = Seconds(mapping.window_s);
+  out.retries_max = static_cast<int>(mapping.retries_max);
+  out.age_max = retention;
+  if (mapping.record_age_max_s >= 0) out.age_max = std::min<Milliseconds>(retention, Seconds(mapping.record_age_max_s));
+  out.bisect = mapping.bisect;
+  out.enabled = mapping.enabled;
+  return out;
+}
+
+}  // namespace millrace::triggers

@@ -1,0 +1,50 @@
+// An event source mapping as it is configured, and the form in which it is kept: JSON under `mappings/<UUID>` in
+// kCatalogue. Positions are kept beside it, see internal/shard.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/scope.h"
+#include "base/time.h"
+#include "triggers/lane.h"
+
+namespace millrace::triggers {
+
+inline constexpr std::string_view kMappingPrefix = "mappings/";
+
+struct Mapping {
+  std::string uuid;
+  Scope scope;
+  std::string stream_arn;
+  std::string function_arn;       // exactly as given: no qualifier, or the one of the request
+  std::string starting_position;  // "TRIM_HORIZON", "LATEST"
+  SequenceNumber start_after = 0;
+  bool enabled = true;
+  std::int64_t batch_size = 100;
+  std::int64_t window_s = 0;
+  std::int64_t parallelization_factor = 1;
+  std::int64_t record_age_max_s = -1;
+  std::int64_t retries_max = -1;
+  bool bisect = false;
+  bool report_failures = false;  // FunctionResponseTypes: ReportBatchItemFailures
+  std::string destination;       // DestinationConfig.OnFailure.Destination
+  std::vector<std::string> filters;
+  std::vector<std::string> metrics;  // MetricsConfig.Metrics
+  Time last_modified{};
+
+  friend bool operator==(const Mapping&, const Mapping&) = default;
+};
+
+std::string arn_of(const Mapping& mapping);  // arn:aws:lambda:REGION:ACCOUNT:event-source-mapping:UUID
+std::string encode(const Mapping& mapping);
+// Error: the text is damaged or of a newer version.
+Result<Mapping> decode_mapping(std::string_view text);
+
+// The settings of its lanes. `retention` bounds retries: a record that has left the stream cannot be delivered.
+Settings lane_settings(const Mapping& mapping, Milliseconds retention);
+
+}  // namespace millrace::triggers

@@ -1,0 +1,74 @@
+// What a person wants to know of a mapping: where it stands, what it waits for, and why nothing arrives. A copy, made
+// by Engine::status; no reference into the engine.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "triggers/lane.h"
+#include "triggers/mapping.h"
+
+namespace millrace::triggers {
+
+enum class Waiting {
+  kRecords,     // idle: everything is delivered
+  kReading,     // a read is running
+  kWindow,      // for the batching window, until `until`
+  kInvocation,  // one is running, since `since`
+  kBackoff,     // before the next attempt, until `until`
+  kParent,      // for the parent shard
+  kPaused,      // the mapping is disabled
+  kShardEnd,    // nothing any more: the shard has ended and is settled
+};
+
+struct LaneStatus {
+  SequenceNumber position = 0;  // everything up to here is settled
+  Waiting waiting = Waiting::kRecords;
+  Time until = kNever;
+  Time since = kNever;
+  std::size_t batch_records = 0;  // of the batch in hand
+  SequenceNumber batch_first = 0;
+  SequenceNumber batch_last = 0;
+  Tries tries;                  // of that batch
+  Time blocked_since = kNever;  // its first failure or refusal; kNever: not blocked
+};
+
+struct ShardStatus {
+  std::string id;
+  std::uint64_t number = 0;
+  std::vector<LaneStatus> lanes;
+  std::uint64_t backlog_records = 0;  // behind the lowest position
+  bool backlog_is_lower_bound = false;
+  Time oldest = kNever;  // of them
+};
+
+// Since the server started.
+struct Totals {
+  std::uint64_t polled = 0;  // records, as are the following
+  std::uint64_t filtered = 0;
+  std::uint64_t invoked = 0;  // again at every attempt
+  std::uint64_t failed = 0;
+  std::uint64_t dropped = 0;
+  std::uint64_t sent_to_destination = 0;
+  std::uint64_t lost = 0;  // trimmed before they were read
+  std::uint64_t invocations = 0;
+  std::uint64_t failures = 0;  // invocations that left records undone
+  std::uint64_t refusals = 0;  // throttled or function missing
+  std::uint64_t destination_failures = 0;
+  double gb_seconds = 0;
+};
+
+struct Status {
+  Mapping mapping;
+  std::string last_result;  // LastProcessingResult
+  std::string last_error;   // with the function's own message
+  Time last_error_at = kNever;
+  bool is_blocked = false;  // a batch is being tried for the third time or more
+  bool is_busy = false;     // a batch in flight, or records being read
+  std::vector<ShardStatus> shards;
+  Totals totals;
+};
+
+}  // namespace millrace::triggers
