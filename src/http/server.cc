@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
+#include <fcntl.h>
 
 #include "base/assert.h"
 #include "http/internal/connection.h"
@@ -76,6 +77,7 @@ Result<void> Server::Impl::start() {
   const tcp::endpoint endpoint(address, options_.port);
   acceptor_->open(endpoint.protocol(), ec);
   if (ec) return failed("cannot open a socket for");
+  ::fcntl(acceptor_->native_handle(), F_SETFD, FD_CLOEXEC);
   acceptor_->set_option(tcp::acceptor::reuse_address(true), ec);
   acceptor_->bind(endpoint, ec);
   if (ec) return failed("cannot bind");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -541,6 +542,43 @@ TEST_F(ServerTest, ADisconnectedClientIsToldToTheHandler) {
   respond.on_close([&] { at_once.set_value(); });
   EXPECT_EQ(at_once.get_future().wait_for(20s), std::future_status::ready);
   respond(Response{});
+}
+
+TEST_F(ServerTest, AClientThatOnlyStoppedSendingStillGetsItsAnswer) {
+  std::promise<Responder> held;
+  app_.handler = [&](auto, auto, Responder respond) { held.set_value(std::move(respond)); };
+  auto socket = raw();
+  socket.send(get("/"));
+  Responder respond = held.get_future().get();
+  std::promise<void> gone;
+  respond.on_close([&] { gone.set_value(); });
+  socket.shut_sending();
+  gone.get_future().get();
+  respond(Response{.body = "still here"});
+  EXPECT_THAT(socket.read_all(), EndsWith("still here"));
+}
+
+TEST_F(ServerTest, AConnectionEndsWithItsClientAlsoWhileALargeAnswerIsWritten) {
+  app_.handler = [](auto, auto, Responder respond) { respond(Response{.body = std::string(20'000'000, 'x')}); };
+  auto socket = raw();
+  socket.send(get("/"));
+  socket.read_until("\r\n\r\n");
+  socket.shut_sending();
+  EXPECT_EQ(socket.read_all().size(), 20'000'000U);
+  EXPECT_TRUE(socket.at_end());
+}
+
+TEST_F(ServerTest, SocketsAreNotInheritedByProcesses) {
+  auto client = this->client();
+  ASSERT_TRUE(client.request({}).ok());
+  for (int fd = 3; fd < 100; ++fd) {
+    sockaddr_in address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
+    if (ntohs(address.sin_port) == server_.port()) {
+      EXPECT_TRUE(::fcntl(fd, F_GETFD) & FD_CLOEXEC) << fd;
+    }
+  }
 }
 
 TEST_F(ServerTest, ABrokenUploadIsAborted) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
+#include <fcntl.h>
 
 #include "http/internal/response_head.h"
 #include "platform/clock.h"
@@ -57,6 +58,7 @@ void Connection::start() {
   error_code ec;
   socket_.set_option(asio::ip::tcp::no_delay(true), ec);
   socket_.non_blocking(true, ec);
+  ::fcntl(socket_.native_handle(), F_SETFD, FD_CLOEXEC);  // functions must not keep it open
   const auto peer = socket_.remote_endpoint(ec);
   if (ec) return;  // gone already
   peer_ = (peer.address().is_v6() ? "[" + peer.address().to_string() + "]" : peer.address().to_string()) + ":" +
@@ -105,7 +107,8 @@ void Connection::read() {
   if (in_begin_ == in_end_) {
     in_begin_ = in_end_ = 0;
     if (phase_ == Phase::kIdle && in_.size() > kSmallBuffer) std::vector<char>(kSmallBuffer).swap(in_);
-    if (phase_ == Phase::kBody && in_.size() < kBodyBuffer) in_.resize(kBodyBuffer);
+    if (phase_ == Phase::kBody && in_.size() < std::min<std::uint64_t>(body_size_, kBodyBuffer))
+      in_.resize(kBodyBuffer);
   }
   if (in_begin_ > 0 && in_end_ == in_.size()) {
     std::memmove(in_.data(), in_.data() + in_begin_, in_end_ - in_begin_);
@@ -116,9 +119,8 @@ void Connection::read() {
     // Neither a head nor the framing of a body is that long.
     const std::size_t longest = 2 * std::max(loop_.shared.limits.head_bytes, kBodyBuffer);
     if (in_.size() >= longest) return refuse(ParseError{431, "The request has too long a line."});
-    const bool request_incomplete = phase_ == Phase::kHead || phase_ == Phase::kBody || phase_ == Phase::kIdle;
     // Enough was read ahead; a client that goes away now is noticed when it is answered.
-    if (!request_incomplete && in_.size() >= kPipelineMax) return;
+    if (!wants_input() && in_.size() >= kPipelineMax) return;
     in_.resize(in_.size() * 2);  // the parser's limit on heads ends this
   }
   reading_ = true;
@@ -140,10 +142,11 @@ void Connection::on_read(std::size_t count) {
     return read();
   }
   in_end_ += count;
-  if (!peer_done_) return process();
-  // A client may shut down its sending side and still wait for the answer; one that is gone looks the same.
-  if (phase_ == Phase::kIdle || phase_ == Phase::kHead || phase_ == Phase::kBody) return cut();
-  if (const auto exchange = exchange_.lock()) exchange->client_gone();
+  if (peer_done_) {
+    // A client may shut down its sending side and still wait for the answer; one that is gone looks the same.
+    if (const auto exchange = exchange_.lock()) exchange->client_gone();
+  }
+  process();
 }
 
 // Goes on as far as possible, then writes what the answers are, then reads.
@@ -156,13 +159,14 @@ void Connection::process() {
   processing_ = false;
   if (phase_ == Phase::kClosed) return;
   flush();
-  if (phase_ != Phase::kClosed && phase_ != Phase::kAnswering && !writing_) read();
+  if (phase_ == Phase::kClosed || phase_ == Phase::kAnswering || writing_) return;
+  if (peer_done_ && wants_input()) return cut();  // nothing more will come
+  read();
 }
 
 // One step of the parser. False: not now.
 bool Connection::step() {
-  const bool wants_input = phase_ == Phase::kIdle || phase_ == Phase::kHead || phase_ == Phase::kBody;
-  if (!wants_input || writing_ || out_.size() > kOutMax) return false;
+  if (!wants_input() || writing_ || out_.size() > kOutMax) return false;
   std::size_t consumed = 0;
   const auto event = parser_.next(std::string_view(in_.data() + in_begin_, in_end_ - in_begin_), consumed);
   in_begin_ += consumed;
@@ -196,6 +200,7 @@ void Connection::begin_request() {
   close_after_ = !parser_.keep_alive();
   is_http_10_ = parser_.is_http_10();
   const bool has_body = head->has_body;
+  body_size_ = head->content_length.value_or(kBodyBuffer);
   sink_ = loop_.shared.application.begin(head);
   phase_ = Phase::kBody;
   if (!has_body) return;  // kDone follows at once: no need of a deadline

@@ -114,6 +114,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_read(std::size_t count);
   void process();
   bool step();
+  bool wants_input() const { return phase_ == Phase::kIdle || phase_ == Phase::kHead || phase_ == Phase::kBody; }
   void begin_request();
   void take_body(std::string_view piece);
   void end_request();
@@ -148,6 +149,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool is_head_ = false;
   bool is_http_10_ = false;
   bool body_complete_ = false;
+  std::uint64_t body_size_ = 0;  // as announced
 
   // The answer: `out_`, then `out_body_`, then what `source_` gives.
   std::string out_;
