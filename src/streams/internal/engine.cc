@@ -1,0 +1,335 @@
+#include "streams/internal/engine.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/assert.h"
+#include "storage/log_key.h"
+
+namespace millrace::streams {
+
+using storage::WriteBatch;
+
+namespace {
+
+std::string label_of(Time time) {
+  std::string text = format_iso_ms(time);
+  text.pop_back();  // AWS: without the Z
+  return text;
+}
+
+std::string shard_id(Time created, platform::Random& random) {
+  char digits[24];
+  std::snprintf(digits, sizeof(digits), "%020lld", static_cast<long long>(to_unix_ms(created)));
+  return "shardId-" + std::string(digits) + "-" + random.hex(8);
+}
+
+}  // namespace
+
+Streams::Engine::Engine(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler,
+                        platform::Random& random, StreamsOptions options, Catalogue catalogue)
+    : store_(store),
+      commits_(commits),
+      scheduler_(scheduler),
+      random_(random),
+      options_(options),
+      next_id_(catalogue.next_id),
+      streams_(std::move(catalogue.streams)),
+      seen_(head()) {
+  for (const auto& [id, stream] : streams_) {
+    by_arn_.emplace(stream.arn, id);
+    for (const Shard& shard : stream.shards) {
+      // Which shards have recent records is not stored: assume all, reading will tell.
+      places_[shard.number] = {id, shard.start, shard.end, shard.end.value_or(seen_), shard.closed};
+    }
+    rebuild_routes(stream);
+  }
+}
+
+void Streams::Engine::start() {
+  commits_.on_logged([weak = weak_from_this()](std::span<const std::uint64_t> shards) {
+    if (const auto self = weak.lock()) self->logged(shards);
+  });
+  {
+    // What was committed between construction and here was not announced.
+    const std::unique_lock lock(mutex_);
+    const Stamp now_seen = head();
+    seen_ = std::max(seen_, now_seen);
+    for (auto& [number, place] : places_) {
+      if (!place.end) place.last = std::max(place.last, now_seen);
+    }
+  }
+  maintain_soon();
+}
+
+Shard Streams::Engine::make_shard(std::uint64_t from, std::uint64_t to, const Shard* parent, Time now) {
+  Shard shard;
+  shard.number = ShardNumber(next_id_++);
+  shard.id = shard_id(now, random_);
+  if (parent != nullptr) {
+    shard.parent = parent->number;
+    shard.parent_id = parent->id;
+  }
+  shard.hash_from = from;
+  shard.hash_to = to;
+  shard.start = commits_.next_stamp();  // a lower bound until the commit tells
+  shard.created = now;
+  return shard;
+}
+
+void Streams::Engine::adopt(Stream& stream, Shard shard, WriteBatch& batch) {
+  put_shard(stream.id, shard, batch);
+  places_[shard.number] = {stream.id, shard.start, std::nullopt, 0, kNever};
+  stream.shards.push_back(std::move(shard));
+}
+
+void Streams::Engine::retire(Stream& stream, Shard& shard, Time now, WriteBatch& batch) {
+  shard.closed = now;
+  places_[shard.number].closed = now;
+  put_end(shard, batch);
+  rebuild_routes(stream);
+}
+
+void Streams::Engine::rebuild_routes(const Stream& stream) {
+  std::vector<Route> routes;
+  for (const Shard& shard : stream.shards) {
+    if (stream.is_enabled() && shard.is_open()) routes.push_back({shard.hash_to, shard.number.value()});
+  }
+  std::sort(routes.begin(), routes.end(), [](const Route& a, const Route& b) { return a.hash_to < b.hash_to; });
+  if (routes.empty()) {
+    routes_.erase(stream.id);
+  } else {
+    routes_[stream.id] = std::move(routes);
+  }
+}
+
+Shard* Streams::Engine::find_shard(Stream& stream, ShardNumber number) {
+  const auto it = std::find_if(stream.shards.begin(), stream.shards.end(),
+                               [&](const Shard& shard) { return shard.number == number; });
+  return it == stream.shards.end() ? nullptr : &*it;
+}
+
+Opened Streams::Engine::open(const OpenRequest& request, WriteBatch& batch) {
+  MR_ASSERT(request.shard_count >= 1 && request.shard_count <= kShardsMax);
+  const Time now = scheduler_.now();
+  std::vector<ShardNumber> opened;
+  Stream stream;
+  {
+    const std::unique_lock lock(mutex_);
+    stream.id = StreamId(next_id_++);
+    stream.scope = request.scope;
+    stream.table_name = request.table_name;
+    stream.table_id = request.table_id;
+    stream.view = request.view;
+    stream.key_schema = request.key_schema;
+    stream.created = now;
+    do {
+      stream.label = label_of(stream.created);
+      stream.arn = stream_arn(stream.scope, stream.table_name, stream.label);
+      stream.created += Milliseconds(1);
+    } while (by_arn_.contains(stream.arn));
+    stream.created -= Milliseconds(1);
+    put_stream(stream, batch);
+    const std::uint64_t count = static_cast<std::uint64_t>(request.shard_count);
+    const std::uint64_t width = kHashMax / count;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const std::uint64_t to = i + 1 == count ? kHashMax : width * (i + 1) - 1;
+      adopt(stream, make_shard(width * i, to, nullptr, now), batch);
+      opened.push_back(stream.shards.back().number);
+    }
+    put_next_id(next_id_, batch);
+    by_arn_.emplace(stream.arn, stream.id);
+    rebuild_routes(stream);
+    streams_.emplace(stream.id, stream);
+  }
+  tell_when_committed(stream.id, std::move(opened), {}, batch);
+  return {stream.id, stream.arn, stream.label};
+}
+
+void Streams::Engine::close(StreamId id, WriteBatch& batch) {
+  const Time now = scheduler_.now();
+  std::vector<ShardNumber> closed;
+  {
+    const std::unique_lock lock(mutex_);
+    const auto it = streams_.find(id);
+    if (it == streams_.end() || !it->second.is_enabled()) return;
+    Stream& stream = it->second;
+    stream.closed = now;
+    put_stream(stream, batch);
+    for (Shard& shard : stream.shards) {
+      if (!shard.is_open()) continue;
+      retire(stream, shard, now, batch);
+      closed.push_back(shard.number);
+    }
+  }
+  tell_when_committed(id, {}, std::move(closed), batch);
+}
+
+void Streams::Engine::replace(Stream& stream, ShardNumber parent, int children, WriteBatch& batch) {
+  const Time now = scheduler_.now();
+  Shard* shard = find_shard(stream, parent);
+  retire(stream, *shard, now, batch);
+  const Shard old = *shard;  // adopt() moves the vector
+  const std::uint64_t middle = old.hash_from + (old.hash_to - old.hash_from) / 2;
+  if (children == 1) {
+    adopt(stream, make_shard(old.hash_from, old.hash_to, &old, now), batch);
+  } else {
+    adopt(stream, make_shard(old.hash_from, middle, &old, now), batch);
+    adopt(stream, make_shard(middle + 1, old.hash_to, &old, now), batch);
+  }
+  put_next_id(next_id_, batch);
+  rebuild_routes(stream);
+}
+
+Result<void> Streams::Engine::roll(StreamId id, WriteBatch& batch) {
+  std::vector<ShardNumber> closed;
+  std::vector<ShardNumber> opened;
+  {
+    const std::unique_lock lock(mutex_);
+    const auto it = streams_.find(id);
+    if (it == streams_.end() || !it->second.is_enabled()) return Error(kResourceNotFound, "The stream is not enabled");
+    for (const Shard& shard : it->second.shards) {
+      if (shard.is_open()) closed.push_back(shard.number);
+    }
+    for (const ShardNumber number : closed) {
+      replace(it->second, number, 1, batch);
+      opened.push_back(it->second.shards.back().number);
+    }
+  }
+  tell_when_committed(id, std::move(opened), std::move(closed), batch);
+  return {};
+}
+
+Result<void> Streams::Engine::split(StreamId id, ShardNumber number, WriteBatch& batch) {
+  std::vector<ShardNumber> opened;
+  {
+    const std::unique_lock lock(mutex_);
+    const auto it = streams_.find(id);
+    Shard* shard = it == streams_.end() || !it->second.is_enabled() ? nullptr : find_shard(it->second, number);
+    if (shard == nullptr || !shard->is_open()) return Error(kResourceNotFound, "There is no such open shard");
+    if (shard->hash_from == shard->hash_to) return Error(kValidation, "The shard's hash range cannot be split");
+    replace(it->second, number, 2, batch);
+    const auto& shards = it->second.shards;
+    opened = {shards[shards.size() - 2].number, shards.back().number};
+  }
+  tell_when_committed(id, std::move(opened), {number}, batch);
+  return {};
+}
+
+std::optional<std::uint64_t> Streams::Engine::shard_for(StreamId stream, std::uint64_t key_hash) const {
+  const std::shared_lock lock(mutex_);
+  const auto it = routes_.find(stream);
+  if (it == routes_.end()) return std::nullopt;
+  const auto route =
+      std::lower_bound(it->second.begin(), it->second.end(), key_hash,
+                       [](const Route& candidate, std::uint64_t hash) { return candidate.hash_to < hash; });
+  return route->shard;  // the open shards of an enabled stream cover all hashes
+}
+
+// The stream as it may be seen now: without what has aged out but was not swept yet.
+std::optional<Stream> Streams::Engine::visible(const Stream& stream, Time now) const {
+  if (is_gone(stream.closed, now)) return std::nullopt;
+  Stream copy = stream;
+  std::erase_if(copy.shards, [&](const Shard& shard) { return is_gone(shard.closed, now); });
+  return copy;
+}
+
+std::optional<Stream> Streams::Engine::find(StreamId id) const {
+  const Time now = scheduler_.now();
+  const std::shared_lock lock(mutex_);
+  const auto it = streams_.find(id);
+  return it == streams_.end() ? std::nullopt : visible(it->second, now);
+}
+
+std::optional<Stream> Streams::Engine::find(std::string_view arn) const {
+  const Time now = scheduler_.now();
+  const std::shared_lock lock(mutex_);
+  const auto it = by_arn_.find(arn);
+  return it == by_arn_.end() ? std::nullopt : visible(streams_.at(it->second), now);
+}
+
+std::vector<Stream> Streams::Engine::list(const Scope& scope, std::string_view table_name) const {
+  const Time now = scheduler_.now();
+  std::vector<Stream> found;
+  const std::shared_lock lock(mutex_);
+  for (const auto& [arn, id] : by_arn_) {
+    const Stream& stream = streams_.at(id);
+    if (stream.scope != scope || (!table_name.empty() && stream.table_name != table_name)) continue;
+    if (auto copy = visible(stream, now)) found.push_back(std::move(*copy));
+  }
+  return found;
+}
+
+void Streams::Engine::tell_when_committed(StreamId stream, std::vector<ShardNumber> opened,
+                                          std::vector<ShardNumber> closed, WriteBatch& batch) {
+  batch.on_commit([weak = weak_from_this(), stream, opened = std::move(opened),
+                   closed = std::move(closed)](const storage::Committed& committed) {
+    const auto self = weak.lock();
+    if (self && committed.error == nullptr) self->reshaped(stream, opened, closed, committed.next_stamp);
+  });
+}
+
+void Streams::Engine::reshaped(StreamId id, const std::vector<ShardNumber>& opened,
+                               const std::vector<ShardNumber>& closed, Stamp next_stamp) {
+  {
+    const std::unique_lock lock(mutex_);
+    const auto it = streams_.find(id);
+    if (it == streams_.end()) return;
+    for (const ShardNumber number : opened) {
+      if (Shard* shard = find_shard(it->second, number)) shard->start = places_[number].start = next_stamp;
+    }
+    for (const ShardNumber number : closed) {
+      Shard* shard = find_shard(it->second, number);
+      if (shard != nullptr) shard->end = places_[number].end = std::max(shard->start, next_stamp - 1);
+    }
+  }
+  wake({id, {}, true});
+  if (!closed.empty()) maintain_soon();
+}
+
+void Streams::Engine::logged(std::span<const std::uint64_t> shards) {
+  std::vector<std::pair<StreamId, ShardNumber>> touched;
+  bool new_bucket = false;
+  {
+    const std::unique_lock lock(mutex_);
+    seen_ = head();
+    for (const std::uint64_t shard : shards) {
+      const auto it = places_.find(ShardNumber(shard));
+      if (it == places_.end()) continue;
+      it->second.last = seen_;
+      touched.emplace_back(it->second.stream, it->first);
+    }
+    new_bucket = (storage::log_bucket(seen_)) > examined_bucket_;
+    if (new_bucket) examined_bucket_ = storage::log_bucket(seen_);
+  }
+  std::sort(touched.begin(), touched.end());
+  for (auto first = touched.begin(); first != touched.end();) {
+    std::vector<ShardNumber> numbers;
+    const StreamId stream = first->first;
+    for (; first != touched.end() && first->first == stream; ++first) numbers.push_back(first->second);
+    wake({stream, numbers, false});
+  }
+  if (new_bucket) maintain_soon();
+}
+
+void Streams::Engine::wake(const Wake& wake) {
+  const std::lock_guard lock(wake_mutex_);
+  for (auto it = subscribers_.lower_bound({wake.stream, 0}); it != subscribers_.end(); ++it) {
+    if (it->first.first != wake.stream) break;
+    it->second(wake);
+  }
+}
+
+Subscription Streams::Engine::subscribe(StreamId stream, std::function<void(const Wake&)> wake) {
+  const std::lock_guard lock(wake_mutex_);
+  const std::pair key(stream, ++last_subscriber_);
+  subscribers_.emplace(key, std::move(wake));
+  return Subscription([weak = weak_from_this(), key] {
+    if (const auto self = weak.lock()) {
+      const std::lock_guard inner(self->wake_mutex_);
+      self->subscribers_.erase(key);
+    }
+  });
+}
+
+}  // namespace millrace::streams

@@ -1,0 +1,116 @@
+// What Streams is made of. Reshaping, looking and waking live in engine.cc, reading in reading.cc, trimming in
+// trimming.cc. Held by a shared_ptr; callbacks given away hold it weakly.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "streams/internal/catalogue.h"
+#include "streams/streams.h"
+
+namespace millrace::streams {
+
+class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
+ public:
+  Engine(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler, platform::Random& random,
+         StreamsOptions options, Catalogue catalogue);
+  void start();  // once, after construction: observes commits, begins trimming
+
+  Opened open(const OpenRequest& request, storage::WriteBatch& batch);
+  void close(StreamId stream, storage::WriteBatch& batch);
+  Result<void> roll(StreamId stream, storage::WriteBatch& batch);
+  Result<void> split(StreamId stream, ShardNumber shard, storage::WriteBatch& batch);
+  std::optional<std::uint64_t> shard_for(StreamId stream, std::uint64_t key_hash) const;
+  std::optional<Stream> find(StreamId stream) const;
+  std::optional<Stream> find(std::string_view arn) const;
+  std::vector<Stream> list(const Scope& scope, std::string_view table_name) const;
+  storage::CommitNumber barrier() { return commits_.submit({}); }
+  Result<Page> read(ShardNumber shard, Stamp after, ReadLimits limits) const;
+  Result<std::size_t> backlog(ShardNumber shard, Stamp after, std::size_t max) const;
+  Stamp head() const { return commits_.next_stamp() - 1; }
+  Milliseconds retention() const { return options_.retention; }
+  Subscription subscribe(StreamId stream, std::function<void(const Wake&)> wake);
+
+ private:
+  // What reading needs to know of a shard.
+  struct Place {
+    StreamId stream;
+    Stamp start = 0;
+    std::optional<Stamp> end;
+    Stamp last = 0;  // no record has a higher stamp, as far as seen_ goes
+    Time closed = kNever;
+  };
+  // A Place at one moment, with what was known of the log then.
+  struct View : Place {
+    Stamp seen = 0;        // commits up to here are in `last`
+    Stamp head = 0;        // commits up to here are in the store
+    Stamp trim_floor = 0;  // buckets below this stamp may be gone
+  };
+  struct Route {
+    std::uint64_t hash_to;
+    std::uint64_t shard;
+  };
+  struct Scan;
+
+  // REQUIRES of all of these: mutex_ held.
+  Shard make_shard(std::uint64_t from, std::uint64_t to, const Shard* parent, Time now);
+  void adopt(Stream& stream, Shard shard, storage::WriteBatch& batch);
+  void retire(Stream& stream, Shard& shard, Time now, storage::WriteBatch& batch);
+  void replace(Stream& stream, ShardNumber parent, int children, storage::WriteBatch& batch);
+  void rebuild_routes(const Stream& stream);
+  Shard* find_shard(Stream& stream, ShardNumber number);
+  bool is_gone(Time closed, Time now) const { return closed != kNever && closed + options_.retention <= now; }
+  std::optional<Stream> visible(const Stream& stream, Time now) const;
+
+  void tell_when_committed(StreamId stream, std::vector<ShardNumber> opened, std::vector<ShardNumber> closed,
+                           storage::WriteBatch& batch);
+  void reshaped(StreamId stream, const std::vector<ShardNumber>& opened, const std::vector<ShardNumber>& closed,
+                Stamp next_stamp);
+  void logged(std::span<const std::uint64_t> shards);
+  void wake(const Wake& wake);
+
+  Result<View> view(ShardNumber shard) const;
+  Result<Page> scan(const View& view, Scan& scan) const;
+
+  void maintain_soon();
+  void maintain();
+  Time forget_expired();
+  void trim_finished(Stamp floor, std::uint64_t examined, Time due);
+
+  // Constant after construction.
+  storage::Store& store_;
+  storage::Commits& commits_;
+  platform::Scheduler& scheduler_;
+  platform::Random& random_;
+  const StreamsOptions options_;
+
+  // Guarded by mutex_. Never held while submitting or calling out.
+  mutable std::shared_mutex mutex_;
+  std::uint64_t next_id_;
+  std::map<StreamId, Stream> streams_;
+  std::map<std::string, StreamId, std::less<>> by_arn_;
+  std::unordered_map<StreamId, std::vector<Route>> routes_;  // of enabled streams, by hash
+  std::unordered_map<ShardNumber, Place> places_;
+  Stamp seen_ = 0;
+  Stamp trim_floor_ = 0;
+  std::uint64_t examined_bucket_ = 0;  // the trimmer has nothing to do before a later bucket is begun, or its timer
+  bool maintaining_ = false;           // maintain() is posted or under way
+  bool maintain_again_ = false;
+
+  // Guarded by wake_mutex_, which is held while callbacks run.
+  std::mutex wake_mutex_;
+  std::map<std::pair<StreamId, std::uint64_t>, std::function<void(const Wake&)>> subscribers_;
+  std::uint64_t last_subscriber_ = 0;
+
+  // Touched on the control thread only.
+  platform::Timer timer_;
+};
+
+}  // namespace millrace::streams

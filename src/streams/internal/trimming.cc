@@ -1,0 +1,150 @@
+// Retention: streams and shards that have aged out are forgotten, buckets of the log that are dead are dropped.
+//
+// maintain() runs on the control thread when something may be due: at load, when its timer fires, when a shard was
+// closed, when the log has begun a new bucket. It never spins: with nothing that can become due there is no timer.
+
+#include <algorithm>
+
+#include "storage/log_key.h"
+#include "streams/internal/engine.h"
+#include "telemetry/log.h"
+
+namespace millrace::streams {
+
+namespace {
+
+struct Trimming {
+  std::uint64_t floor = 0;  // buckets below are dead
+  Time due = kNever;        // when the next one will be; kNever: not before a later bucket is begun
+};
+
+// The commit time of the first record at or after a bucket, and its bucket; nullopt at the end of the log.
+std::optional<std::pair<std::uint64_t, Time>> first_of(storage::Iterator& it, std::uint64_t bucket) {
+  it.seek(storage::log_bucket_key(bucket));
+  if (!it.valid()) return std::nullopt;
+  const auto record = storage::parse_log_record(it.key(), it.value());
+  if (!record) return std::nullopt;  // damaged: nothing behind it is trimmed; readers report it
+  return std::pair(record->bucket, record->time);
+}
+
+// A bucket is dead once a record of a later bucket has expired, as commit time never falls. Hence the last bucket stays
+// until a later one is begun; its expired records are invisible all the same.
+Trimming find_dead(const storage::Store& store, std::uint64_t floor, Milliseconds retention, Time now) {
+  const auto it = store.iterate(storage::Family::kLog, {});
+  Trimming out{floor, kNever};
+  auto bucket = first_of(*it, floor);
+  while (bucket) {
+    out.floor = bucket->first;
+    const auto later = first_of(*it, bucket->first + 1);
+    if (!later) break;
+    if (later->second + retention > now) {
+      out.due = later->second + retention;
+      break;
+    }
+    bucket = later;
+  }
+  return out;
+}
+
+}  // namespace
+
+void Streams::Engine::maintain_soon() {
+  {
+    const std::unique_lock lock(mutex_);
+    if (maintaining_) {
+      maintain_again_ = true;
+      return;
+    }
+    maintaining_ = true;
+  }
+  scheduler_.post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->maintain();
+  });
+}
+
+void Streams::Engine::maintain() {
+  const Time closing_due = forget_expired();
+  std::uint64_t floor = 0;
+  std::uint64_t examined = 0;
+  {
+    const std::shared_lock lock(mutex_);
+    floor = storage::log_bucket(trim_floor_);
+    examined = storage::log_bucket(seen_);
+  }
+  const auto found = std::make_shared<Trimming>();
+  const Time now = scheduler_.now();
+  scheduler_.offload(
+      [weak = weak_from_this(), found, floor, now] {
+        const auto self = weak.lock();
+        if (!self) return;
+        *found = find_dead(self->store_, floor, self->options_.retention, now);
+        if (found->floor == floor) return;
+        self->store_.reclaim(storage::Family::kLog, {}, storage::log_bucket_key(found->floor));
+      },
+      [weak = weak_from_this(), found, examined, closing_due] {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->trim_finished(found->floor << storage::kLogBucketBits, examined, std::min(found->due, closing_due));
+      });
+}
+
+// Streams and closed shards whose retention is over. Returns when the next one is.
+Time Streams::Engine::forget_expired() {
+  const Time now = scheduler_.now();
+  storage::WriteBatch batch;
+  Time due = kNever;
+  {
+    const std::unique_lock lock(mutex_);
+    for (auto it = streams_.begin(); it != streams_.end();) {
+      Stream& stream = it->second;
+      if (is_gone(stream.closed, now)) {
+        erase_stream(stream, batch);
+        for (const Shard& shard : stream.shards) places_.erase(shard.number);
+        by_arn_.erase(stream.arn);
+        it = streams_.erase(it);
+        continue;
+      }
+      std::erase_if(stream.shards, [&](const Shard& shard) {
+        if (!is_gone(shard.closed, now)) {
+          if (!shard.is_open()) due = std::min(due, shard.closed + options_.retention);
+          return false;
+        }
+        erase_shard(shard, batch);
+        places_.erase(shard.number);
+        return true;
+      });
+      if (!stream.is_enabled()) due = std::min(due, stream.closed + options_.retention);
+      ++it;
+    }
+  }
+  if (!batch.empty()) {
+    commits_.submit(std::move(batch), [](const storage::Committed& committed) {
+      if (committed.error != nullptr) {
+        telemetry::log_warning("streams", "Expired streams were not forgotten: " + committed.error->message());
+      }
+    });
+  }
+  return due;
+}
+
+void Streams::Engine::trim_finished(Stamp floor, std::uint64_t examined, Time due) {
+  bool again = false;
+  {
+    const std::unique_lock lock(mutex_);
+    trim_floor_ = std::max(trim_floor_, floor);
+    // With a timer set, buckets begun meanwhile need no attention before it fires.
+    examined_bucket_ = due == kNever ? examined : std::uint64_t{1} << 60;
+    if (due == kNever && storage::log_bucket(seen_) > examined) maintain_again_ = true;
+    again = std::exchange(maintain_again_, false);
+    maintaining_ = false;
+  }
+  timer_.cancel();
+  if (due != kNever) {
+    timer_ = scheduler_.at(due, [weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->maintain_soon();
+    });
+  }
+  if (again) maintain_soon();
+}
+
+}  // namespace millrace::streams

@@ -1,0 +1,47 @@
+#include "streams/streams.h"
+
+#include "streams/internal/catalogue.h"
+#include "streams/internal/engine.h"
+
+namespace millrace::streams {
+
+Result<std::unique_ptr<Streams>> Streams::load(storage::Store& store, storage::Commits& commits,
+                                               platform::Scheduler& scheduler, platform::Random& random,
+                                               StreamsOptions options) {
+  MR_ASSIGN_OR_RETURN(Catalogue catalogue, load_catalogue(store));
+  auto engine = std::make_shared<Engine>(store, commits, scheduler, random, options, std::move(catalogue));
+  engine->start();
+  return std::unique_ptr<Streams>(new Streams(std::move(engine)));
+}
+
+Streams::Streams(std::shared_ptr<Engine> engine) : engine_(std::move(engine)) {}
+Streams::~Streams() = default;
+
+Opened Streams::open(const OpenRequest& request, storage::WriteBatch& batch) { return engine_->open(request, batch); }
+void Streams::close(StreamId stream, storage::WriteBatch& batch) { engine_->close(stream, batch); }
+Result<void> Streams::roll(StreamId stream, storage::WriteBatch& batch) { return engine_->roll(stream, batch); }
+Result<void> Streams::split(StreamId stream, ShardNumber shard, storage::WriteBatch& batch) {
+  return engine_->split(stream, shard, batch);
+}
+std::optional<std::uint64_t> Streams::shard_for(StreamId stream, std::uint64_t key_hash) const {
+  return engine_->shard_for(stream, key_hash);
+}
+std::optional<Stream> Streams::find(StreamId stream) const { return engine_->find(stream); }
+std::optional<Stream> Streams::find(std::string_view arn) const { return engine_->find(arn); }
+std::vector<Stream> Streams::list(const Scope& scope, std::string_view table_name) const {
+  return engine_->list(scope, table_name);
+}
+storage::CommitNumber Streams::barrier() { return engine_->barrier(); }
+Result<Page> Streams::read(ShardNumber shard, Stamp after, ReadLimits limits) const {
+  return engine_->read(shard, after, limits);
+}
+Result<std::size_t> Streams::backlog(ShardNumber shard, Stamp after, std::size_t max) const {
+  return engine_->backlog(shard, after, max);
+}
+Stamp Streams::head() const { return engine_->head(); }
+Milliseconds Streams::retention() const { return engine_->retention(); }
+Subscription Streams::subscribe(StreamId stream, std::function<void(const Wake&)> wake) {
+  return engine_->subscribe(stream, std::move(wake));
+}
+
+}  // namespace millrace::streams

@@ -1,0 +1,62 @@
+// What a stream and its shards are. Plain values, copied out of `Streams`.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/scope.h"
+#include "base/strong_id.h"
+#include "base/time.h"
+#include "model/change_record.h"
+#include "model/key.h"
+#include "storage/store.h"
+
+namespace millrace::streams {
+
+// Store-wide, never reused.
+using StreamId = StrongId<struct StreamIdTag, std::uint64_t>;
+using ShardNumber = StrongId<struct ShardNumberTag, std::uint64_t>;
+using storage::Stamp;
+
+inline constexpr std::uint64_t kHashMax = std::numeric_limits<std::uint64_t>::max();
+
+struct Shard {
+  ShardNumber number;
+  std::string id;                     // "shardId-" + 20 digits of creation milliseconds + "-" + 8 hex (spec 4.3)
+  std::optional<ShardNumber> parent;  // may have been trimmed already
+  std::string parent_id;              // "" when there is none
+  std::uint64_t hash_from = 0;        // key hashes [hash_from, hash_to] belong here
+  std::uint64_t hash_to = kHashMax;
+  Stamp start = 0;           // every record has a stamp >= start
+  std::optional<Stamp> end;  // closed for good: every record has a stamp <= end. Known once the closing is durable
+  Time created{};
+  Time closed = kNever;
+  bool is_open() const { return closed == kNever; }
+};
+
+struct Stream {
+  StreamId id;
+  Scope scope;
+  std::string table_name;
+  std::string table_id;
+  std::string label;  // UTC time of enabling, "2026-09-17T12:41:55.694"; unique per table name
+  std::string arn;    // arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<label>
+  model::ViewType view = model::ViewType::kNewAndOldImages;
+  model::KeySchema key_schema;
+  Time created{};
+  Time closed = kNever;
+  std::vector<Shard> shards;  // by number, hence parents before children; closed ones until their data has aged out
+  bool is_enabled() const { return closed == kNever; }
+};
+
+// AWS: error names of DynamoDB Streams.
+inline constexpr ErrorType kResourceNotFound{"ResourceNotFoundException", 400, ErrorKind::kClient};
+inline constexpr ErrorType kTrimmedDataAccess{"TrimmedDataAccessException", 400, ErrorKind::kClient};
+inline constexpr ErrorType kExpiredIterator{"ExpiredIteratorException", 400, ErrorKind::kClient};
+inline constexpr ErrorType kValidation{"ValidationException", 400, ErrorKind::kClient};
+
+}  // namespace millrace::streams
