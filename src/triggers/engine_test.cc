@@ -694,7 +694,8 @@ class EngineHistories : public EngineTest {
       }
     }
     EXPECT_EQ(scheduler.busy().count(), 0);
-    for (const ShardStatus& shard : engine->status(uuid_)->shards) EXPECT_EQ(shard.backlog_records, 0u);
+    const Status status = *engine->status(uuid_);
+    for (const ShardStatus& shard : status.shards) EXPECT_EQ(shard.backlog_records, 0u);
   }
 
   std::mt19937_64 chance_;
