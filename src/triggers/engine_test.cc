@@ -308,6 +308,9 @@ TEST_F(EngineTest, AnExhaustedBatchAndThePositionAreOneCommit) {
   EXPECT_EQ(status.totals.sent_to_destination, 1u);
   EXPECT_EQ(status.totals.invoked, 3u);
   EXPECT_EQ(status.totals.failed, 2u);
+  EXPECT_EQ(status.totals.settled, 1u);
+  EXPECT_EQ(status.totals.batch_records_max, 1u);
+  EXPECT_EQ(status.latency.samples, 1u);
   EXPECT_EQ(status.last_error, "Error: boom");
   EXPECT_EQ(engine->last_result(uuid), "OK");
 }

@@ -50,6 +50,7 @@ struct Totals {
   std::uint64_t filtered = 0;
   std::uint64_t invoked = 0;  // again at every attempt
   std::uint64_t failed = 0;
+  std::uint64_t settled = 0;  // that a function has done
   std::uint64_t dropped = 0;
   std::uint64_t sent_to_destination = 0;
   std::uint64_t lost = 0;  // trimmed before they were read
@@ -57,7 +58,16 @@ struct Totals {
   std::uint64_t failures = 0;  // invocations that left records undone
   std::uint64_t refusals = 0;  // throttled or function missing
   std::uint64_t destination_failures = 0;
+  std::uint64_t batch_records_max = 0;
+  Milliseconds duration{0};  // of all invocations
   double gb_seconds = 0;
+};
+
+// From a commit to the call of the function, for mappings without a window.
+struct Latency {
+  std::uint64_t samples = 0;
+  double p50_ms = 0;
+  double p99_ms = 0;
 };
 
 struct Status {
@@ -69,6 +79,7 @@ struct Status {
   bool is_busy = false;     // a batch in flight, or records being read
   std::vector<ShardStatus> shards;
   Totals totals;
+  Latency latency;
 };
 
 }  // namespace millrace::triggers

@@ -83,7 +83,8 @@ struct Runner::Meters {
                                "1 while a batch is tried again and again")),
         iterator_age(registry.gauge("millrace_trigger_iterator_age_ms", {{"mapping", uuid}},
                                     "IteratorAge: age of the last record of the last batch")),
-        latency(registry.histogram("millrace_trigger_latency_ms", {}, "From commit to the call of the function")),
+        latency(registry.histogram("millrace_trigger_latency_ms", {{"mapping", uuid}},
+                                   "From commit to the call of the function")),
         batch_records(registry.histogram("millrace_trigger_batch_records", {}, "Records per invocation")) {}
   telemetry::Counter &polled, &filtered, &invoked, &failed, &dropped, &delivered, &destination_failures, &lost;
   telemetry::Gauge &blocked, &iterator_age;
@@ -427,6 +428,9 @@ void Runner::count_answer(LaneRun& lane, const InvokeResult& result, std::size_t
   const std::size_t undone = batch.records.size() - done;
   ++totals_.invocations;
   totals_.invoked += batch.records.size();
+  totals_.settled += done;
+  totals_.batch_records_max = std::max<std::uint64_t>(totals_.batch_records_max, batch.records.size());
+  totals_.duration += result.duration;
   meters_->invoked.add(batch.records.size());
   totals_.failed += undone;
   meters_->failed.add(undone);
@@ -550,6 +554,7 @@ Status Runner::status() const {
   out.last_error_at = last_error_at_;
   out.is_blocked = is_blocked();
   out.totals = totals_;
+  out.latency = {meters_->latency.count(), meters_->latency.quantile(0.5), meters_->latency.quantile(0.99)};
   for (const auto& [number, shard] : shards_) {
     ShardStatus each;
     each.id = shard.info.id;
