@@ -1,11 +1,13 @@
 #include "http/message.h"
 
 #include <string>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
 #include "http/internal/request_parser.h"
 #include "http/internal/response_head.h"
+#include "platform/random.h"
 
 namespace millrace::http {
 namespace {
@@ -145,6 +147,8 @@ TEST(RequestParserTest, SaysTheSameHoweverTheBytesArrive) {
       {"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\nTrailer: "
        "1\r\n\r\n",
        "PUT /x Host=a Transfer-Encoding=chunked (abcde);"},
+      {"PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+       "PUT /x Host=a Transfer-Encoding=chunked ();"},
       {"GET / HTTP/1.0\r\n\r\n", "GET / ) close;"},
       {"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "PUT / Host=a Content-Length=0 );"},
       {"GET / HTTP/1.1\r\n\r\n", "error 400"},
@@ -163,6 +167,36 @@ TEST(RequestParserTest, SaysTheSameHoweverTheBytesArrive) {
   };
   for (const auto& [bytes, expected] : cases) {
     for (const std::size_t step : {1, 2, 3, 7, 1000}) EXPECT_EQ(transcript(bytes, step), expected) << bytes << step;
+  }
+}
+
+TEST(RequestParserTest, DamagedRequestsMeanTheSameHoweverTheBytesArrive) {
+  const std::string whole =
+      "PUT /x?a=%20 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+      "PUT /x HTTP/1.1\r\nhost: a\r\nContent-Length: 3\r\n\r\nabc";
+  constexpr std::string_view kInteresting("\r\n :;/0f\0\xff,\t", 13);
+  platform::SeededRandom random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes = whole;
+    for (auto changes = random.next() % 3 + 1; changes > 0; --changes) {
+      const auto at = random.next() % bytes.size();
+      const char c = kInteresting[random.next() % kInteresting.size()];
+      switch (random.next() % 3) {
+        case 0:
+          bytes[at] = c;
+          break;
+        case 1:
+          bytes.insert(at, 1, c);
+          break;
+        default:
+          bytes.erase(at, 1);
+      }
+    }
+    // An incomplete head is judged early or late; so it is completed.
+    bytes += "\r\n\r\n\r\n\r\n";
+    const std::string at_once = transcript(bytes, 10'000);
+    ASSERT_EQ(transcript(bytes, 1), at_once) << bytes;
+    ASSERT_EQ(transcript(bytes, 5), at_once) << bytes;
   }
 }
 

@@ -3,6 +3,9 @@
 #include <optional>
 #include <utility>
 
+// Beast 1.81 asserts that a final chunk arrives in one piece, which is the sender's choice: an empty chunked body that
+// comes byte by byte would stop the process. Without the assertion it is parsed correctly (message_test.cc).
+#define BOOST_DISABLE_ASSERTS
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
 
