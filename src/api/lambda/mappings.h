@@ -1,0 +1,33 @@
+// Event source mappings as the Lambda API shows them: validation with AWS's texts, states, and the answers' form. The
+// mappings themselves live in triggers::Engine.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/scope.h"
+#include "triggers/engine.h"
+#include "wire/service.h"
+
+namespace millrace::api::lambda {
+
+// What the operations ask of other services. Thread-safe.
+struct MappingLookups {
+  // `arn` is a full function ARN, with a qualifier only if the caller gave one (a version, alias or $LATEST).
+  std::function<bool(const std::string& arn)> function_exists;
+  // A stream that can be read: enabled, or disabled within its retention.
+  std::function<bool(const std::string& arn)> stream_exists;
+  // Whether failure documents could be delivered to `arn` now (delivery::Delivery::check).
+  std::function<Result<void>(const std::string& arn)> check_destination;
+};
+
+// Adds the five operations to the Lambda service. `engine` outlives the service.
+void register_mapping_operations(wire::Service& service, triggers::Engine& engine, MappingLookups lookups);
+
+// The full ARN that `name` means for a caller in `scope`, keeping a qualifier and adding none: "f", "f:alias",
+// "123456789012:function:f", "function:f", "arn:...:function:f:1".
+std::string function_arn_of(const Scope& scope, std::string_view name);
+
+}  // namespace millrace::api::lambda
