@@ -40,6 +40,7 @@ Result<std::size_t> Streams::backlog(ShardNumber shard, Stamp after, std::size_t
 }
 Stamp Streams::head() const { return engine_->head(); }
 Milliseconds Streams::retention() const { return engine_->retention(); }
+Time Streams::now() const { return engine_->now(); }
 Subscription Streams::subscribe(StreamId stream, std::function<void(const Wake&)> wake) {
   return engine_->subscribe(stream, std::move(wake));
 }

@@ -134,6 +134,7 @@ class Streams {
   // Everything committed so far has a stamp <= head(): the position LATEST.
   Stamp head() const;
   Milliseconds retention() const;
+  Time now() const;  // of the scheduler: what retention and iterators are measured with
 
   // Calls `wake` after each commit that concerns the stream, on the committer's thread, until the subscription ends. It
   // must be cheap (post to the scheduler), and must not subscribe or end a subscription itself.

@@ -36,6 +36,7 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   Result<std::size_t> backlog(ShardNumber shard, Stamp after, std::size_t max) const;
   Stamp head() const { return commits_.next_stamp() - 1; }
   Milliseconds retention() const { return options_.retention; }
+  Time now() const { return scheduler_.now(); }
   Subscription subscribe(StreamId stream, std::function<void(const Wake&)> wake);
 
  private:
