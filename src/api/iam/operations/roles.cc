@@ -1,0 +1,111 @@
+#include "api/iam/operations.h"
+#include "http/message.h"
+#include "wire/generated/iam_views.h"
+
+namespace millrace::api_iam {
+namespace {
+
+Document tags_document(const std::vector<std::pair<std::string, std::string>>& tags) {
+  Document list = Document::array();
+  for (const auto& [key, value] : tags) list.push(Document::object({{"Key", key}, {"Value", value}}));
+  return list;
+}
+
+Document role_document(const iam::Role& role) {
+  Document document = Document::object();
+  document.set("Path", role.path)
+      .set("RoleName", role.name)
+      .set("RoleId", role.id)
+      .set("Arn", role.arn())
+      .set("CreateDate", to_unix_s(role.created))
+      // AWS: policy documents in answers are percent-encoded (RFC 3986).
+      .set("AssumeRolePolicyDocument", http::url_encode(role.trust_policy))
+      .set_if(role.description.has_value(), "Description", role.description.value_or(""))
+      .set("MaxSessionDuration", role.max_session_seconds);
+  if (!role.permissions_boundary.empty()) {
+    document.set("PermissionsBoundary", Document::object({{"PermissionsBoundaryType", "PermissionsBoundaryPolicy"},
+                                                          {"PermissionsBoundaryArn", role.permissions_boundary}}));
+  }
+  if (!role.tags.empty()) document.set("Tags", tags_document({role.tags.begin(), role.tags.end()}));
+  return document;
+}
+
+}  // namespace
+
+Result<Reply> create_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+  const wire::iam::CreateRoleRequest request(input);
+  iam::NewRole role;
+  role.name = request.role_name();
+  role.path = request.path().value_or("/");
+  role.trust_policy = request.assume_role_policy_document();
+  if (request.description()) role.description = std::string(*request.description());
+  role.max_session_seconds = static_cast<int>(request.max_session_duration().value_or(3600));
+  role.permissions_boundary = request.permissions_boundary().value_or("");
+  for (auto tag : request.tags()) role.tags[std::string(tag.key())] = tag.value();
+  MR_ASSIGN_OR_RETURN(const auto created, roles.create(context.caller.scope.account, std::move(role)));
+  return reply(roles, Document::object({{"Role", role_document(created)}}));
+}
+
+Result<Reply> get_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+  const wire::iam::GetRoleRequest request(input);
+  MR_ASSIGN_OR_RETURN(const auto role, roles.get(context.caller.scope.account, request.role_name()));
+  Document document = role_document(role);
+  document.set("RoleLastUsed", Document::object());  // AWS: empty when never used
+  return reply(roles, Document::object({{"Role", std::move(document)}}));
+}
+
+Result<Reply> list_roles(iam::Roles& roles, const RequestContext& context, const Document& input) {
+  const wire::iam::ListRolesRequest request(input);
+  MR_ASSIGN_OR_RETURN(const auto page, roles.list(context.caller.scope.account, request.path_prefix().value_or("/"),
+                                                  page_request(request)));
+  Document list = Document::array();
+  for (const auto& role : page.items) {
+    Document document = role_document(role);
+    document.erase("Tags");  // AWS: GetRole and ListRoleTags show them
+    document.erase("PermissionsBoundary");
+    list.push(std::move(document));
+  }
+  Document output = Document::object({{"Roles", std::move(list)}});
+  set_page(output, page);
+  return reply(roles, std::move(output));
+}
+
+Result<Reply> delete_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+  const wire::iam::DeleteRoleRequest request(input);
+  MR_RETURN_IF_ERROR(roles.remove(context.caller.scope.account, request.role_name()));
+  return reply(roles);
+}
+
+Result<Reply> update_assume_role_policy(iam::Roles& roles, const RequestContext& context, const Document& input) {
+  const wire::iam::UpdateAssumeRolePolicyRequest request(input);
+  MR_RETURN_IF_ERROR(roles.set_trust_policy(context.caller.scope.account, request.role_name(),
+                                            std::string(request.policy_document())));
+  return reply(roles);
+}
+
+Result<Reply> tag_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+  const wire::iam::TagRoleRequest request(input);
+  iam::Tags tags;
+  for (auto tag : request.tags()) tags[std::string(tag.key())] = tag.value();
+  MR_RETURN_IF_ERROR(roles.tag(context.caller.scope.account, request.role_name(), tags));
+  return reply(roles);
+}
+
+Result<Reply> untag_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+  const wire::iam::UntagRoleRequest request(input);
+  std::vector<std::string> keys;
+  for (auto key : request.tag_keys()) keys.emplace_back(key);
+  MR_RETURN_IF_ERROR(roles.untag(context.caller.scope.account, request.role_name(), keys));
+  return reply(roles);
+}
+
+Result<Reply> list_role_tags(iam::Roles& roles, const RequestContext& context, const Document& input) {
+  const wire::iam::ListRoleTagsRequest request(input);
+  MR_ASSIGN_OR_RETURN(const auto page,
+                      roles.list_tags(context.caller.scope.account, request.role_name(), page_request(request)));
+  Document output = Document::object({{"Tags", tags_document(page.items)}});
+  set_page(output, page);
+  return reply(roles, std::move(output));
+}
+
+}  // namespace millrace::api_iam
