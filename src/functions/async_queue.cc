@@ -1,0 +1,376 @@
+#include "functions/async_queue.h"
+
+#include <algorithm>
+
+#include "functions/internal/event_records.h"
+#include "functions/limits.h"
+#include "telemetry/log.h"
+
+namespace millrace::functions {
+
+using internal::kEventPrefix;
+using internal::kStatePrefix;
+using storage::Family;
+using storage::WriteBatch;
+
+struct AsyncQueue::Entry {
+  Time received{};
+  Time next_try{};
+  int invocations = 0;  // that the function answered
+  int throttles = 0;    // in a row
+  bool running = false;
+};
+
+struct AsyncQueue::Lane {
+  std::map<std::uint64_t, Entry> window;
+  std::set<std::pair<Time, std::uint64_t>> due;  // the entries that are not running
+  // Numbers handed out whose commit has not been seen. A scan leaves them to accepted().
+  std::set<std::uint64_t> uncommitted;
+  std::set<std::uint64_t> skipped;  // by a scan, because they were uncommitted
+  std::uint64_t loaded_up_to = 0;   // all committed ones up to here are or were in the window
+  std::uint64_t committed_up_to = 0;
+  int running = 0;
+  platform::Timer timer;
+
+  bool more() const { return committed_up_to > loaded_up_to; }
+  void insert(std::uint64_t number, Entry entry) {
+    due.emplace(entry.next_try, number);
+    window.emplace(number, entry);
+    loaded_up_to = std::max(loaded_up_to, number);
+  }
+};
+
+// An event that has left its lane: what remains is to erase it and to tell its destinations, without the mutex (a
+// destination may be a function of this very queue).
+struct AsyncQueue::Settlement {
+  FunctionName function;
+  std::uint64_t number;
+  EventPolicy policy;
+  std::string_view condition;  // "" = nobody is told
+  int invocations = 0;
+  std::optional<std::string> response;
+};
+
+AsyncQueue::AsyncQueue(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler,
+                       delivery::Delivery& delivery, telemetry::Registry& registry, EventRunner& runner)
+    : store_(store),
+      commits_(commits),
+      scheduler_(scheduler),
+      delivery_(delivery),
+      registry_(registry),
+      runner_(runner) {}
+
+AsyncQueue::~AsyncQueue() = default;
+
+Result<void> AsyncQueue::load() {
+  const std::lock_guard lock(mutex_);
+  // Above every number that was ever given out, also when the queue has run empty since.
+  next_number_ = static_cast<std::uint64_t>(std::max<std::int64_t>(1, to_unix_ms(scheduler_.machine_now()))) * 1000;
+  const std::string prefix(kEventPrefix);
+  const auto iterator = store_.iterate(Family::kQueue, {prefix, storage::prefix_end(prefix)});
+  for (iterator->seek(prefix); iterator->valid();) {
+    const auto first = internal::parse_event_key(iterator->key());
+    if (!first) return Error(storage::kStorageFailed, "damaged asynchronous event in the data directory");
+    const FunctionName function = first->first;
+    auto& lane = lanes_[function];
+    lane = std::make_unique<Lane>();
+    const std::string end = storage::prefix_end(internal::lane_key(kEventPrefix, function));
+    // The last number of this lane, then the first event of the next one.
+    iterator->seek(end);
+    if (iterator->valid()) {
+      iterator->prev();
+    } else {
+      iterator->seek_for_prev(end);
+    }
+    if (const auto last = internal::parse_event_key(iterator->key())) lane->committed_up_to = last->second;
+    next_number_ = std::max(next_number_, lane->committed_up_to + 1);
+    scheduler_.post([this, function] { pump(function); });
+    iterator->seek(end);
+  }
+  return iterator->status();
+}
+
+storage::CommitNumber AsyncQueue::enqueue(const Event& event) {
+  const std::lock_guard lock(mutex_);
+  auto& lane = lanes_[event.function];
+  if (!lane) lane = std::make_unique<Lane>();
+  const std::uint64_t number = next_number_++;
+  lane->uncommitted.insert(number);
+  counter("lambda_async_events_received_total", event.function).add();
+  WriteBatch batch;
+  batch.put(Family::kQueue, internal::event_key(kEventPrefix, event.function, number), internal::encode_event(event));
+  return commits_.submit(std::move(batch), [this, function = event.function, number,
+                                            received = event.received](const storage::Committed& committed) {
+    if (committed.error != nullptr) return;
+    scheduler_.post([this, function, number, received] { accepted(function, number, received); });
+  });
+}
+
+delivery::AfterCommit AsyncQueue::stage(const Event& event, WriteBatch& batch) {
+  const std::lock_guard lock(mutex_);
+  auto& lane = lanes_[event.function];
+  if (!lane) lane = std::make_unique<Lane>();
+  const std::uint64_t number = next_number_++;
+  lane->uncommitted.insert(number);
+  counter("lambda_async_events_received_total", event.function).add();
+  batch.put(Family::kQueue, internal::event_key(kEventPrefix, event.function, number), internal::encode_event(event));
+  return [this, function = event.function, number, received = event.received] {
+    scheduler_.post([this, function, number, received] { accepted(function, number, received); });
+  };
+}
+
+void AsyncQueue::accepted(const FunctionName& function, std::uint64_t number, Time received) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = lanes_.find(function);
+    if (it == lanes_.end()) return;  // dropped meanwhile
+    Lane& lane = *it->second;
+    if (lane.uncommitted.erase(number) == 0) return;
+    const bool passed = lane.skipped.erase(number) > 0 || number <= lane.loaded_up_to;
+    if (passed || (!lane.more() && lane.window.size() < kAsyncWindow)) {
+      lane.insert(number, {.received = received, .next_try = scheduler_.now()});
+    }
+    lane.committed_up_to = std::max(lane.committed_up_to, number);
+  }
+  pump(function);
+}
+
+void AsyncQueue::drop(const FunctionName& function, WriteBatch& batch) {
+  const std::lock_guard lock(mutex_);
+  for (const auto prefix : {kEventPrefix, kStatePrefix}) {
+    const std::string from = internal::lane_key(prefix, function);
+    batch.erase_range(Family::kQueue, from, storage::prefix_end(from));
+  }
+  lanes_.erase(function);
+}
+
+void AsyncQueue::wake(const FunctionName& function) {
+  scheduler_.post([this, function] { pump(function); });
+}
+
+std::vector<AsyncQueue::LaneStatus> AsyncQueue::status() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<LaneStatus> all;
+  for (const auto& [function, lane] : lanes_) {
+    if (lane->window.empty() && !lane->more() && lane->uncommitted.empty()) continue;
+    LaneStatus status{.function = function,
+                      .waiting = lane->due.size() + lane->uncommitted.size(),
+                      .more = lane->more(),
+                      .running = lane->running};
+    if (!lane->due.empty()) status.next_try = lane->due.begin()->first;
+    for (const auto& [number, entry] : lane->window) {
+      if (entry.throttles > 0) ++status.throttled;
+      if (entry.invocations > 0) ++status.failed;
+    }
+    all.push_back(std::move(status));
+  }
+  return all;
+}
+
+Result<void> AsyncQueue::load_more(const FunctionName& function, Lane& lane) {
+  if (!lane.more() || lane.window.size() > kAsyncWindow / 2) return {};
+  const std::string from = internal::event_key(kEventPrefix, function, lane.loaded_up_to + 1);
+  const auto iterator =
+      store_.iterate(Family::kQueue, {from, storage::prefix_end(internal::lane_key(kEventPrefix, function))});
+  for (iterator->seek(from); iterator->valid() && lane.window.size() < kAsyncWindow; iterator->next()) {
+    const auto key = internal::parse_event_key(iterator->key());
+    if (!key) return Error(storage::kStorageFailed, "damaged asynchronous event in the data directory");
+    const std::uint64_t number = key->second;
+    if (lane.uncommitted.contains(number)) {
+      lane.skipped.insert(number);
+      lane.loaded_up_to = number;
+      continue;
+    }
+    const auto event = internal::decode_event(function, iterator->value());
+    Entry entry{.received = event ? event->received : Time{}, .next_try = scheduler_.now()};
+    MR_ASSIGN_OR_RETURN(const auto stored,
+                        store_.get(Family::kQueue, internal::event_key(kStatePrefix, function, number)));
+    if (stored) {
+      if (const auto state = internal::decode_state(*stored)) {
+        entry.invocations = state->invocations;
+        entry.next_try = state->next_try;
+      }
+    }
+    lane.insert(number, entry);
+  }
+  if (!iterator->valid()) lane.loaded_up_to = std::max(lane.loaded_up_to, lane.committed_up_to);
+  return iterator->status();
+}
+
+void AsyncQueue::pump(const FunctionName& function) {
+  const auto policy = runner_.policy_of(function);
+  Work work;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = lanes_.find(function);
+    if (it == lanes_.end()) return;
+    Lane& lane = *it->second;
+    if (const auto loaded = load_more(function, lane); !loaded.ok()) {
+      telemetry::log_error("functions", function.arn() + ": " + loaded.error().message());
+    }
+    collect(function, lane, policy.value_or(EventPolicy{}), work);
+    arm(function, lane, policy.value_or(EventPolicy{}));
+    if (lane.window.empty() && lane.uncommitted.empty() && !lane.more()) lanes_.erase(it);
+  }
+  for (auto& settlement : work.settlements) settle(std::move(settlement));
+  for (const auto number : work.starts) begin(function, number);
+}
+
+// Takes what is due: to be run, or settled without a run.
+void AsyncQueue::collect(const FunctionName& function, Lane& lane, const EventPolicy& policy, Work& work) {
+  const Time now = scheduler_.now();
+  while (!lane.due.empty() && lane.due.begin()->first <= now) {
+    const std::uint64_t number = lane.due.begin()->second;
+    Entry& entry = lane.window.at(number);
+    if (policy.in_flight_max == 0) {
+      work.settlements.push_back(remove(function, lane, number, policy, "ZeroReservedConcurrency"));
+    } else if (now - entry.received >= policy.age_max) {
+      work.settlements.push_back(remove(function, lane, number, policy, "EventAgeExceeded"));
+    } else if (lane.running < policy.in_flight_max) {
+      lane.due.erase(lane.due.begin());
+      entry.running = true;
+      ++lane.running;
+      work.starts.push_back(number);
+    } else {
+      return;
+    }
+  }
+}
+
+void AsyncQueue::arm(const FunctionName& function, Lane& lane, const EventPolicy& policy) {
+  lane.timer.cancel();
+  if (lane.due.empty() || (lane.running >= policy.in_flight_max && policy.in_flight_max > 0)) return;
+  lane.timer = scheduler_.at(lane.due.begin()->first, [this, function] { pump(function); });
+}
+
+std::optional<Event> AsyncQueue::read(const FunctionName& function, std::uint64_t number) const {
+  const auto stored = store_.get(Family::kQueue, internal::event_key(kEventPrefix, function, number));
+  if (!stored.ok() || !stored->has_value()) return std::nullopt;
+  return internal::decode_event(function, **stored);
+}
+
+void AsyncQueue::begin(const FunctionName& function, std::uint64_t number) {
+  const auto event = read(function, number);
+  const auto done = [this, function, number](EventAnswer answer) {
+    scheduler_.post([this, function, number, answer = std::move(answer)]() mutable {
+      finished(function, number, std::move(answer));
+    });
+  };
+  if (!event) return done({.kind = EventAnswer::Kind::kGone});
+  runner_.run(*event, done);
+}
+
+void AsyncQueue::finished(const FunctionName& function, std::uint64_t number, EventAnswer answer) {
+  const auto policy = runner_.policy_of(function).value_or(EventPolicy{});
+  std::optional<Settlement> settlement;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = lanes_.find(function);
+    if (it == lanes_.end() || !it->second->window.contains(number)) return;
+    settlement = learn(function, *it->second, number, policy, std::move(answer));
+  }
+  if (settlement) settle(std::move(*settlement));
+  pump(function);
+}
+
+std::optional<AsyncQueue::Settlement> AsyncQueue::learn(const FunctionName& function, Lane& lane, std::uint64_t number,
+                                                        const EventPolicy& policy, EventAnswer answer) {
+  Entry& entry = lane.window.at(number);
+  entry.running = false;
+  --lane.running;
+  const auto settled = [&](std::string_view condition) {
+    auto settlement = remove(function, lane, number, policy, condition);
+    settlement.response = std::move(answer.payload);
+    return settlement;
+  };
+  if (answer.kind == EventAnswer::Kind::kGone) return settled("");
+  const Time now = scheduler_.now();
+  const Time expires = std::max(entry.received + policy.age_max, now);
+  if (answer.kind == EventAnswer::Kind::kDeferred) {
+    entry.next_try = std::min(
+        now + std::min<Seconds>(kThrottleBackoffMax, kThrottleBackoffMin * (1 << std::min(entry.throttles, 9))),
+        expires);
+    ++entry.throttles;
+    lane.due.emplace(entry.next_try, number);
+    return std::nullopt;
+  }
+  ++entry.invocations;
+  entry.throttles = 0;
+  if (answer.kind == EventAnswer::Kind::kSucceeded) return settled("Success");
+  if (entry.invocations > policy.retries_max) return settled("RetriesExhausted");
+  entry.next_try = std::min(now + (entry.invocations == 1 ? kFirstRetry : kSecondRetry), expires);
+  lane.due.emplace(entry.next_try, number);
+  WriteBatch batch;
+  batch.put(Family::kQueue, internal::event_key(kStatePrefix, function, number),
+            internal::encode_state({entry.invocations, entry.next_try, std::move(answer.payload)}));
+  commits_.submit(std::move(batch));
+  return std::nullopt;
+}
+
+AsyncQueue::Settlement AsyncQueue::remove(const FunctionName& function, Lane& lane, std::uint64_t number,
+                                          const EventPolicy& policy, std::string_view condition) {
+  const Entry entry = lane.window.at(number);
+  lane.due.erase({entry.next_try, number});
+  lane.window.erase(number);
+  return {function, number, policy, condition, entry.invocations, std::nullopt};
+}
+
+void AsyncQueue::settle(Settlement settlement) {
+  const auto& [function, number, policy, condition, invocations, answer] = settlement;
+  const std::string state_key = internal::event_key(kStatePrefix, function, number);
+  WriteBatch batch;
+  batch.erase(Family::kQueue, internal::event_key(kEventPrefix, function, number));
+  if (invocations > 0) batch.erase(Family::kQueue, state_key);
+  if (condition != "Success" && !condition.empty()) counter("lambda_async_events_dropped_total", function).add();
+  std::vector<delivery::AfterCommit> after;
+  const bool told = !policy.on_success.empty() || !policy.on_failure.empty() || !policy.dead_letter_arn.empty();
+  if (told && !condition.empty()) {
+    if (!settlement.response && invocations > 0) {
+      // AWS: the last response is kept when the event ends by age.
+      const auto stored = store_.get(Family::kQueue, state_key);
+      if (stored.ok() && stored->has_value()) {
+        if (auto state = internal::decode_state(**stored)) settlement.response = std::move(state->response);
+      }
+    }
+    if (const auto event = read(function, number)) stage_results(*event, settlement, batch, after);
+  }
+  commits_.submit(std::move(batch), [this, after = std::move(after)](const storage::Committed& committed) {
+    if (committed.error != nullptr || after.empty()) return;
+    scheduler_.post([after] {
+      for (const auto& call : after) call();
+    });
+  });
+}
+
+void AsyncQueue::stage_results(const Event& event, const Settlement& settlement, WriteBatch& batch,
+                               std::vector<delivery::AfterCommit>& after) {
+  const auto& policy = settlement.policy;
+  const auto send = [&](const std::string& arn, const delivery::Message& message, std::string_view failures) {
+    if (arn.empty()) return;
+    auto staged = delivery_.stage(arn, message, batch);
+    if (staged.ok()) {
+      if (*staged) after.push_back(std::move(staged).value());
+      return;
+    }
+    counter(failures, event.function).add();
+    telemetry::log_error("functions", event.function.arn() + ": the result of request " + event.request_id + " (" +
+                                          std::string(settlement.condition) + ") cannot be sent to " + arn + ": " +
+                                          staged.error().message());
+  };
+  const delivery::Message record{
+      .body = internal::result_document(event, {.now = scheduler_.now(),
+                                                .condition = settlement.condition,
+                                                .invocations = settlement.invocations,
+                                                .response = settlement.response ? &*settlement.response : nullptr})};
+  if (settlement.condition == "Success")
+    return send(policy.on_success, record, "lambda_destination_delivery_failures_total");
+  send(policy.on_failure, record, "lambda_destination_delivery_failures_total");
+  send(policy.dead_letter_arn, internal::dead_letter(event, settlement.response.value_or("")),
+       "lambda_dead_letter_errors_total");
+}
+
+telemetry::Counter& AsyncQueue::counter(std::string_view name, const FunctionName& function) {
+  return registry_.counter(name, {{"function", function.name}, {"region", function.scope.region}});
+}
+
+}  // namespace millrace::functions

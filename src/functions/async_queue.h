@@ -1,0 +1,147 @@
+// The queue of asynchronous invocations: durable, retried, settled into destinations.
+//
+// Keys in Family::kQueue (parts as in codec/key.h; `f` is text account, text region, text name):
+//   "async/e/" f be64(number)   the event: one line of JSON, '\n', the payload
+//   "async/s/" f be64(number)   its state once it has failed: JSON {"v":1,"n":invocations,"next":ms,"error":..}, '\n',
+//                               the last response
+//
+// Every function has a lane of its own, so none waits for another. Of a lane only the numbers and times of the next
+// kAsyncWindow events are in memory; the rest is read when those are through. An event runs after it is durable; it is
+// erased in the same batch that stages what its destinations get. After a restart whatever was in flight runs again.
+//
+// Rules (AWS): a function error uses up an attempt, the next try is a minute later, then two; throttling and failures
+// of the server back off from 1 s to 5 min without using one; both end with the event's age. All by the movable clock.
+//
+// Thread-safe. Events run on the scheduler's thread. Lock order: never calls the runner with its mutex held.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "delivery/delivery.h"
+#include "functions/configuration.h"
+#include "platform/clock.h"
+#include "storage/committer.h"
+#include "storage/store.h"
+#include "telemetry/metrics.h"
+
+namespace millrace::functions {
+
+struct Event {
+  FunctionName function;
+  std::string request_id;
+  std::string payload;
+  std::string client_context;
+  std::string trace_id;
+  Time received{};
+};
+
+// What a run came to.
+struct EventAnswer {
+  enum class Kind {
+    kSucceeded,
+    kFailed,    // the function's error: `payload` is its document
+    kDeferred,  // throttled, or the server could not run it: try later
+    kGone,      // there is no such function any more: the event is dropped
+  };
+  Kind kind = Kind::kSucceeded;
+  std::string payload;
+};
+
+struct EventPolicy {
+  int retries_max = 2;
+  Seconds age_max{21600};
+  int in_flight_max = 1;  // 0: reserved concurrency 0, events go straight to the failure destination
+  std::string on_success;
+  std::string on_failure;
+  std::string dead_letter_arn;
+};
+
+// Implemented by the registry. Thread-safe.
+class EventRunner {
+ public:
+  virtual ~EventRunner() = default;
+  // nullopt: no such function.
+  virtual std::optional<EventPolicy> policy_of(const FunctionName& function) = 0;
+  // `done` exactly once, from any thread.
+  virtual void run(const Event& event, std::function<void(EventAnswer)> done) = 0;
+};
+
+class AsyncQueue {
+ public:
+  AsyncQueue(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler,
+             delivery::Delivery& delivery, telemetry::Registry& registry, EventRunner& runner);
+  ~AsyncQueue();
+
+  // Finds the lanes and wakes them. Once, after the registry is loaded.
+  Result<void> load();
+  // The event runs once the returned commit is durable.
+  storage::CommitNumber enqueue(const Event& event);
+  // The same, into a batch of somebody else; to be called when that is durable.
+  delivery::AfterCommit stage(const Event& event, storage::WriteBatch& batch);
+  // The function was deleted: its events are dropped. Events that run finish without effect.
+  void drop(const FunctionName& function, storage::WriteBatch& batch);
+  // Settings of the function have changed: look again.
+  void wake(const FunctionName& function);
+
+  struct LaneStatus {
+    FunctionName function;
+    std::size_t waiting = 0;  // known ones; `more` are on disk
+    bool more = false;
+    int running = 0;
+    Time next_try = kNever;
+    int throttled = 0;  // of the waiting ones
+    int failed = 0;     // of the waiting ones: between tries
+  };
+  // Lanes that hold something.
+  std::vector<LaneStatus> status() const;
+
+ private:
+  struct Entry;
+  struct Lane;
+  struct Settlement;
+  // What a look at a lane leads to, done without the mutex.
+  struct Work {
+    std::vector<Settlement> settlements;
+    std::vector<std::uint64_t> starts;
+  };
+
+  void accepted(const FunctionName& function, std::uint64_t number, Time received);
+  void pump(const FunctionName& function);
+  void finished(const FunctionName& function, std::uint64_t number, EventAnswer answer);
+  Result<void> load_more(const FunctionName& function, Lane& lane);
+  void collect(const FunctionName& function, Lane& lane, const EventPolicy& policy, Work& work);
+  void arm(const FunctionName& function, Lane& lane, const EventPolicy& policy);
+  std::optional<Settlement> learn(const FunctionName& function, Lane& lane, std::uint64_t number,
+                                  const EventPolicy& policy, EventAnswer answer);
+  static Settlement remove(const FunctionName& function, Lane& lane, std::uint64_t number, const EventPolicy& policy,
+                           std::string_view condition);
+  void settle(Settlement settlement);
+  void stage_results(const Event& event, const Settlement& settlement, storage::WriteBatch& batch,
+                     std::vector<delivery::AfterCommit>& after);
+  std::optional<Event> read(const FunctionName& function, std::uint64_t number) const;
+  void begin(const FunctionName& function, std::uint64_t number);
+  telemetry::Counter& counter(std::string_view name, const FunctionName& function);
+
+  storage::Store& store_;
+  storage::Commits& commits_;
+  platform::Scheduler& scheduler_;
+  delivery::Delivery& delivery_;
+  telemetry::Registry& registry_;
+  EventRunner& runner_;
+
+  mutable std::mutex mutex_;  // guards below
+  std::map<FunctionName, std::unique_ptr<Lane>> lanes_;
+  std::uint64_t next_number_ = 1;
+};
+
+}  // namespace millrace::functions

@@ -1,0 +1,157 @@
+#include "functions/code_store.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crypto/digest.h"
+#include "crypto/encoding.h"
+#include "functions/errors.h"
+#include "functions/limits.h"
+#include "runtimes/code_archive.h"
+#include "telemetry/log.h"
+
+namespace millrace::functions {
+namespace fs = std::filesystem;
+namespace {
+
+Error disk_error(const fs::path& path) {
+  return Error(kServiceError, "cannot write " + path.string() + ": " + std::strerror(errno));
+}
+
+Result<void> sync_folder(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return disk_error(folder);
+  const bool synced = ::fsync(fd) == 0;
+  ::close(fd);
+  if (!synced) return disk_error(folder);
+  return {};
+}
+
+Result<void> write_all(int fd, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const auto count = ::write(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return disk_error(path);
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+  if (::fsync(fd) != 0) return disk_error(path);
+  return {};
+}
+
+// Temporary file, sync, rename, sync of the folder.
+Result<void> write_durably(const fs::path& path, std::string_view bytes) {
+  const fs::path temporary = path.string() + ".tmp";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return disk_error(temporary);
+  auto written = write_all(fd, bytes, temporary);
+  ::close(fd);
+  if (!written.ok()) return written;
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return disk_error(path);
+  return sync_folder(path.parent_path());
+}
+
+void mix(std::uint64_t& hash, std::uint64_t value) {
+  hash ^= value + 0x9e3779b97f4a7c15ULL + (hash << 6) + (hash >> 2);
+}
+
+void mix_file(std::uint64_t& hash, const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return;
+  mix(hash, std::hash<std::string>()(path.string()));
+  mix(hash, static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 +
+                static_cast<std::uint64_t>(status.st_mtim.tv_nsec));
+  mix(hash, static_cast<std::uint64_t>(status.st_size));
+  mix(hash, status.st_ino);
+}
+
+}  // namespace
+
+fs::path CodeStore::place(const FunctionName& function) const {
+  return folder_ / function.scope.account / function.scope.region / function.name;
+}
+
+fs::path CodeStore::archive(const FunctionName& function, const std::string& id) const {
+  return place(function) / (id + ".zip");
+}
+
+fs::path CodeStore::unpacked(const FunctionName& function, const std::string& id) const {
+  fs::path folder = place(function) / id;
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    const auto again = runtimes::unpack_archive(archive(function, id), folder);
+    if (!again.ok()) telemetry::log_error("functions", function.arn() + ": " + again.error().message());
+  }
+  return folder;
+}
+
+Result<Code> CodeStore::add(const FunctionName& function, const std::string& id, std::string_view bytes) const {
+  if (bytes.empty()) return Error(kInvalidParameterValue, "Uploaded file must be a non-empty zip");
+  std::error_code error;
+  fs::create_directories(place(function), error);
+  if (error) return Error(kServiceError, "cannot create " + place(function).string() + ": " + error.message());
+  auto written = write_durably(archive(function, id), bytes);
+  // Unpacked beside its place, so that a folder under its final name is always a whole one.
+  const fs::path folder = place(function) / id;
+  const fs::path temporary = folder.string() + ".tmp";
+  if (written.ok()) written = runtimes::unpack_archive(archive(function, id), temporary);
+  if (written.ok()) {
+    fs::rename(temporary, folder, error);
+    if (error) written = Error(kServiceError, "cannot create " + folder.string() + ": " + error.message());
+  }
+  if (!written.ok()) {
+    remove(function, id);
+    return std::move(written).error();
+  }
+  return Code{.id = id,
+              .sha256 = crypto::base64_encode(crypto::sha256(bytes)),
+              .bytes = static_cast<std::int64_t>(bytes.size())};
+}
+
+void CodeStore::remove(const FunctionName& function, const std::string& id) const {
+  std::error_code ignored;
+  fs::remove_all(place(function) / id, ignored);
+  fs::remove_all(place(function) / (id + ".tmp"), ignored);
+  fs::remove(archive(function, id), ignored);
+  fs::remove(archive(function, id).string() + ".tmp", ignored);
+  fs::remove(place(function), ignored);  // succeeds only when empty
+}
+
+void CodeStore::sweep(const std::set<std::string>& keep) const {
+  std::error_code ignored;
+  for (const auto& account : fs::directory_iterator(folder_, ignored)) {
+    for (const auto& region : fs::directory_iterator(account.path(), ignored)) {
+      for (const auto& function : fs::directory_iterator(region.path(), ignored)) {
+        std::error_code unreadable;
+        for (const auto& entry : fs::directory_iterator(function.path(), unreadable)) {
+          const auto name = entry.path().filename().string();
+          const bool whole = name.ends_with(".zip") || name.find('.') == std::string::npos;
+          if (!whole || !keep.contains(name.substr(0, name.find('.')))) fs::remove_all(entry.path(), unreadable);
+        }
+        fs::remove(function.path(), unreadable);
+      }
+    }
+  }
+}
+
+std::uint64_t folder_fingerprint(const fs::path& folder) {
+  std::uint64_t hash = 0;
+  std::error_code error;
+  std::size_t count = 0;
+  auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error);
+  for (; !error && it != fs::recursive_directory_iterator() && count < kHotFolderFilesMax; it.increment(error)) {
+    ++count;
+    const auto name = it->path().filename().string();
+    std::error_code ignored;
+    if (name == "node_modules" || (name.starts_with('.') && it->is_directory(ignored))) it.disable_recursion_pending();
+    std::uint64_t one = 0;
+    mix_file(one, it->path());
+    hash += one;  // the order of a folder's entries is not fixed
+  }
+  return hash;
+}
+
+}  // namespace millrace::functions

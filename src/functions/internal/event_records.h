@@ -1,0 +1,44 @@
+// Stored forms of asynchronous events, and the documents their destinations get. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "functions/async_queue.h"
+
+namespace millrace::functions::internal {
+
+inline constexpr std::string_view kEventPrefix = "async/e/";
+inline constexpr std::string_view kStatePrefix = "async/s/";
+
+std::string lane_key(std::string_view prefix, const FunctionName& function);
+std::string event_key(std::string_view prefix, const FunctionName& function, std::uint64_t number);
+// Function and number of a key that starts with kEventPrefix.
+std::optional<std::pair<FunctionName, std::uint64_t>> parse_event_key(std::string_view key);
+
+std::string encode_event(const Event& event);
+std::optional<Event> decode_event(const FunctionName& function, std::string_view text);
+
+struct EventState {
+  int invocations = 0;
+  Time next_try{};
+  std::string response;
+};
+std::string encode_state(const EventState& state);
+std::optional<EventState> decode_state(std::string_view text);
+
+struct ResultDocument {
+  Time now;
+  std::string_view condition;  // Success, RetriesExhausted, EventAgeExceeded, ZeroReservedConcurrency
+  int invocations = 0;
+  const std::string* response = nullptr;  // nullptr: it never answered
+};
+// AWS: the record that asynchronous destinations get. A payload that is no JSON appears as a string.
+std::string result_document(const Event& event, const ResultDocument& result);
+// AWS: a dead letter queue gets the event itself.
+delivery::Message dead_letter(const Event& event, std::string_view response);
+
+}  // namespace millrace::functions::internal

@@ -1,0 +1,414 @@
+#include "functions/service.h"
+
+#include <algorithm>
+#include <set>
+
+#include "codec/json.h"
+#include "functions/errors.h"
+#include "functions/internal/entry.h"
+#include "telemetry/log.h"
+
+namespace millrace::functions {
+namespace fs = std::filesystem;
+
+using storage::Family;
+using storage::WriteBatch;
+
+namespace {
+
+constexpr std::string_view kRecords = "functions/";
+constexpr std::string_view kHotReload = "hot-reload";
+// Old code stays for what still runs on it.
+constexpr Seconds kCodeRetention{kTimeoutSecondsMax + 60};
+
+Error exists_already(const FunctionName& name) {
+  return Error(kResourceConflict, "Function already exist: " + name.name);
+}
+
+Error wrong_revision() {
+  return Error(kPreconditionFailed,
+               "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to "
+               "retrieve the latest Revision Id");
+}
+
+Result<void> check_revision(const Function& function, const std::optional<std::string>& revision) {
+  if (revision && *revision != function.revision) return wrong_revision();
+  return {};
+}
+
+Result<void> check_destination(delivery::Delivery& delivery, const FunctionName& function, const std::string& arn,
+                               std::string_view what) {
+  if (arn.empty()) return {};
+  if (arn == function.arn() || arn.starts_with(function.arn() + ":")) {
+    return Error(kInvalidParameterValue, "You can't specify the function as a destination for itself.");
+  }
+  const auto checked = delivery.check(arn);
+  if (checked.ok()) return {};
+  if (checked.error().is(delivery::kNoSuchTarget)) {
+    telemetry::log_warning("functions", function.arn() + ": its " + std::string(what) + " " + arn +
+                                            " does not exist (yet): " + checked.error().message());
+    return {};
+  }
+  return Error(kInvalidParameterValue, "The destination ARN " + arn + " is invalid. " + checked.error().message());
+}
+
+}  // namespace
+
+Functions::Functions(const Services& services, Options options)
+    : services_(services),
+      options_(std::move(options)),
+      code_(options_.folder),
+      queue_(services.store, services.commits, services.scheduler, services.delivery, services.registry, *this) {}
+
+Functions::~Functions() = default;
+
+Result<void> Functions::load() {
+  std::set<std::string> code_ids;
+  {
+    const std::lock_guard lock(mutex_);
+    const std::string prefix(kRecords);
+    const auto iterator = services_.store.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
+    for (iterator->seek(prefix); iterator->valid(); iterator->next()) {
+      auto json = codec::parse_json(iterator->value());
+      auto function = json.ok() ? function_from_json(*json) : std::nullopt;
+      if (!function) {
+        return Error(storage::kStorageFailed,
+                     "damaged record of a function in the data directory: " + std::string(iterator->key()));
+      }
+      code_ids.insert(function->code.id);
+      auto entry = std::make_shared<Entry>();
+      entry->function = std::move(*function);
+      functions_[entry->function.name] = std::move(entry);
+    }
+    MR_RETURN_IF_ERROR(iterator->status());
+  }
+  code_.sweep(code_ids);
+  return queue_.load();
+}
+
+void Functions::set_endpoint(std::string url) {
+  const std::lock_guard lock(mutex_);
+  endpoint_ = std::move(url);
+}
+
+// ---- code
+
+Result<Code> Functions::obtain_code(const FunctionName& name, const CodeSource& source, const std::string& id) const {
+  if (source.bucket == kHotReload) {
+    std::error_code error;
+    if (!fs::path(source.key).is_absolute() || !fs::is_directory(source.key, error)) {
+      return Error(kInvalidParameterValue,
+                   "hot-reload: S3Key '" + source.key + "' is not the absolute path of a folder");
+    }
+    return Code{.id = id, .hot_folder = source.key};
+  }
+  if (source.bucket.empty()) return code_.add(name, id, source.archive);
+  if (!options_.fetch_object) return Error(kInvalidParameterValue, "Code from S3 is not available in this server");
+  auto archive = options_.fetch_object(name.scope, source.bucket, source.key, source.version);
+  if (!archive.ok()) {
+    return Error(kInvalidParameterValue,
+                 "Error occurred while GetObject. S3 Error Code: " + std::string(archive.error().type().name) +
+                     ". S3 Error Message: " + archive.error().message());
+  }
+  return code_.add(name, id, *archive);
+}
+
+void Functions::create(CreateRequest request, FunctionDone done) {
+  Settings defaults;
+  defaults.architecture = options_.architecture;
+  auto settings = apply(std::move(defaults), request.settings, options_.architecture);
+  if (!settings.ok()) return done(std::move(settings).error());
+  if (auto complete = check_complete(*settings); !complete.ok()) return done(std::move(complete).error());
+  auto letters = check_destination(services_.delivery, request.name, settings->dead_letter_arn, "dead letter queue");
+  if (!letters.ok()) return done(std::move(letters).error());
+  {
+    const std::lock_guard lock(mutex_);
+    if (functions_.contains(request.name)) return done(exists_already(request.name));
+  }
+  struct Job {
+    CreateRequest request;
+    Settings settings;
+    std::optional<Result<Code>> code;
+  };
+  auto job = std::make_shared<Job>(Job{std::move(request), std::move(settings).value(), std::nullopt});
+  services_.scheduler.offload(
+      [this, job] { job->code = obtain_code(job->request.name, job->request.code, services_.random.hex(16)); },
+      [this, job, done = std::move(done)] {
+        if (!job->code->ok()) return done(std::move(*job->code).error());
+        done(add(std::move(job->request), std::move(job->settings), std::move(*job->code).value()));
+      });
+}
+
+Result<Function> Functions::add(CreateRequest request, Settings settings, Code code) {
+  auto entry = std::make_shared<Entry>();
+  entry->function = {.name = std::move(request.name),
+                     .settings = std::move(settings),
+                     .code = std::move(code),
+                     .tags = std::move(request.tags)};
+  const std::lock_guard lock(mutex_);
+  auto& place = functions_[entry->function.name];
+  if (place) {  // by another request, meanwhile
+    retire_code(entry->function.name, entry->function.code.id);
+    return exists_already(entry->function.name);
+  }
+  place = entry;
+  touch(*entry);
+  return entry->function;
+}
+
+void Functions::update_code(UpdateCodeRequest request, FunctionDone done) {
+  const auto present = get(request.name);
+  if (!present.ok()) return done(present.error());
+  if (auto checked = check_revision(*present, request.revision); !checked.ok()) return done(std::move(checked).error());
+  auto settings = apply(present->settings, {.architecture = request.architecture}, options_.architecture);
+  if (!settings.ok()) return done(std::move(settings).error());
+  struct Job {
+    UpdateCodeRequest request;
+    std::optional<Result<Code>> code;
+  };
+  auto job = std::make_shared<Job>(Job{std::move(request), std::nullopt});
+  services_.scheduler.offload(
+      [this, job] {
+        job->code = obtain_code(job->request.name, job->request.code, services_.random.hex(16));
+        if (job->request.dry_run && job->code->ok()) code_.remove(job->request.name, (*job->code)->id);
+      },
+      [this, job, done = std::move(done)] {
+        if (!job->code->ok()) return done(std::move(*job->code).error());
+        done(replace_code(job->request, std::move(*job->code).value()));
+      });
+}
+
+Result<Function> Functions::replace_code(const UpdateCodeRequest& request, Code code) {
+  const std::lock_guard lock(mutex_);
+  const auto found = find(request.name);
+  const auto checked = found.ok() ? check_revision((*found)->function, request.revision) : Result<void>();
+  if (!found.ok() || !checked.ok()) {
+    retire_code(request.name, code.id);
+    return found.ok() ? checked.error() : found.error();
+  }
+  Entry& entry = **found;
+  if (request.dry_run) {
+    Function would_be = entry.function;
+    would_be.code = std::move(code);
+    return would_be;
+  }
+  retire_code(request.name, entry.function.code.id);
+  entry.function.code = std::move(code);
+  entry.runtime = nullptr;
+  touch(entry);
+  return entry.function;
+}
+
+void Functions::retire_code(const FunctionName& name, const std::string& id) {
+  auto& scheduler = services_.scheduler;
+  scheduler
+      .at(scheduler.now() + kCodeRetention,
+          [this, name, id] { services_.scheduler.offload([this, name, id] { code_.remove(name, id); }, [] {}); })
+      .release();
+}
+
+// ---- registry
+
+Result<Functions::EntryPointer> Functions::find(const FunctionName& name) const {
+  const auto it = functions_.find(name);
+  if (it != functions_.end()) return it->second;
+  for (const auto& [other, entry] : functions_) {
+    if (other.name == name.name) {
+      telemetry::log_info("functions", "function " + name.name + " is not in account " + name.scope.account +
+                                           ", region " + name.scope.region + ", but there is " + other.arn());
+    }
+  }
+  return Error(kResourceNotFound, "Function not found: " + name.arn());
+}
+
+void Functions::touch(Entry& entry) {
+  entry.function.last_modified = services_.scheduler.now();
+  entry.function.revision = services_.random.uuid();
+  save(entry);
+}
+
+// Commits of the registry and of the queue interleave: the latest one counts.
+void Functions::remember(storage::CommitNumber number) {
+  auto seen = last_commit_.load();
+  while (seen < number && !last_commit_.compare_exchange_weak(seen, number)) {
+  }
+}
+
+void Functions::save(Entry& entry) {
+  WriteBatch batch;
+  batch.put(Family::kCatalogue, function_key(entry.function.name), to_json(entry.function).dump());
+  remember(services_.commits.submit(std::move(batch)));
+}
+
+Result<Function> Functions::update_settings(const FunctionName& name, const SettingsChange& change,
+                                            const std::optional<std::string>& revision) {
+  if (change.dead_letter_arn) {
+    MR_RETURN_IF_ERROR(check_destination(services_.delivery, name, *change.dead_letter_arn, "dead letter queue"));
+  }
+  const std::lock_guard lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
+  MR_RETURN_IF_ERROR(check_revision(entry->function, revision));
+  MR_ASSIGN_OR_RETURN(auto settings, apply(entry->function.settings, change, options_.architecture));
+  MR_RETURN_IF_ERROR(check_complete(settings));
+  entry->function.settings = std::move(settings);
+  entry->runtime = nullptr;
+  touch(*entry);
+  return entry->function;
+}
+
+Result<void> Functions::remove(const FunctionName& name) {
+  const std::lock_guard lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
+  WriteBatch batch;
+  batch.erase(Family::kCatalogue, function_key(name));
+  queue_.drop(name, batch);
+  remember(services_.commits.submit(std::move(batch)));
+  entry->runtime = nullptr;
+  functions_.erase(name);
+  retire_code(name, entry->function.code.id);
+  return {};
+}
+
+void Functions::reset(std::string_view account) {
+  for (const auto& function : list_all()) {
+    // Deleted by somebody else meanwhile: just as well.
+    if (function.name.scope.account == account) (void)remove(function.name).ok();
+  }
+}
+
+Result<Function> Functions::get(const FunctionName& name) const {
+  const std::lock_guard lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
+  return entry->function;
+}
+
+std::vector<Function> Functions::list(const Scope& scope) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Function> all;
+  for (auto it = functions_.lower_bound({scope, ""}); it != functions_.end() && it->first.scope == scope; ++it) {
+    all.push_back(it->second->function);
+  }
+  return all;
+}
+
+std::vector<Function> Functions::list_all() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Function> all;
+  for (const auto& [name, entry] : functions_) all.push_back(entry->function);
+  return all;
+}
+
+Result<fs::path> Functions::archive_of(const FunctionName& name) const {
+  MR_ASSIGN_OR_RETURN(const Function function, get(name));
+  if (!function.code.hot_folder.empty()) {
+    return Error(kResourceNotFound, "The function's code is the folder " + function.code.hot_folder);
+  }
+  return code_.archive(name, function.code.id);
+}
+
+// ---- concurrency
+
+int Functions::unreserved_limit(const Scope& scope, const FunctionName* without) const {
+  int left = options_.account_concurrency;
+  for (auto it = functions_.lower_bound({scope, ""}); it != functions_.end() && it->first.scope == scope; ++it) {
+    if (without == nullptr || it->first != *without) left -= it->second->function.reserved_concurrency.value_or(0);
+  }
+  return left;
+}
+
+Result<void> Functions::put_concurrency(const FunctionName& name, int reserved) {
+  {
+    const std::lock_guard lock(mutex_);
+    MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
+    if (reserved > 0 && unreserved_limit(name.scope, &name) - reserved < kUnreservedConcurrencyMin) {
+      return Error(kInvalidParameterValue,
+                   "Specified ReservedConcurrentExecutions for function decreases account's "
+                   "UnreservedConcurrentExecution below its minimum value of [" +
+                       std::to_string(kUnreservedConcurrencyMin) + "].");
+    }
+    entry->function.reserved_concurrency = reserved;
+    save(*entry);
+  }
+  queue_.wake(name);
+  return {};
+}
+
+Result<void> Functions::delete_concurrency(const FunctionName& name) {
+  {
+    const std::lock_guard lock(mutex_);
+    MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
+    entry->function.reserved_concurrency.reset();
+    save(*entry);
+  }
+  queue_.wake(name);
+  return {};
+}
+
+// ---- asynchronous configuration
+
+Result<EventInvokeConfig> Functions::put_event_invoke(const FunctionName& name, const EventInvokeChange& change) {
+  for (const auto& arn : {change.on_success, change.on_failure}) {
+    MR_RETURN_IF_ERROR(check_destination(services_.delivery, name, arn.value_or(""), "destination"));
+  }
+  EventInvokeConfig config;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = find(name);
+    if (!found.ok()) return Error(kResourceNotFound, "The function doesn't exist.");
+    Entry& entry = **found;
+    if (!change.retries_max && !change.age_seconds_max && !change.on_success && !change.on_failure) {
+      return Error(kInvalidParameterValue, "You must specify at least one of error handling or destination setting.");
+    }
+    if (!change.replace && !entry.function.event_invoke) {
+      return Error(kResourceNotFound, "The function " + name.arn() + ":$LATEST doesn't have an EventInvokeConfig");
+    }
+    if (!change.replace) config = *entry.function.event_invoke;
+    if (change.retries_max) config.retries_max = change.retries_max;
+    if (change.age_seconds_max) config.age_seconds_max = change.age_seconds_max;
+    if (change.on_success) config.on_success = *change.on_success;
+    if (change.on_failure) config.on_failure = *change.on_failure;
+    config.last_modified = services_.scheduler.now();
+    entry.function.event_invoke = config;
+    save(entry);
+  }
+  queue_.wake(name);
+  return config;
+}
+
+Result<EventInvokeConfig> Functions::get_event_invoke(const FunctionName& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = find(name);
+  if (!found.ok() || !(*found)->function.event_invoke) {
+    return Error(kResourceNotFound, "The function " + name.arn() + ":$LATEST doesn't have an EventInvokeConfig");
+  }
+  return *(*found)->function.event_invoke;
+}
+
+Result<void> Functions::delete_event_invoke(const FunctionName& name) {
+  MR_RETURN_IF_ERROR(get_event_invoke(name));
+  const std::lock_guard lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
+  entry->function.event_invoke.reset();
+  save(*entry);
+  return {};
+}
+
+// ---- tags
+
+Result<void> Functions::tag(const FunctionName& name, const StringMap& tags) {
+  const std::lock_guard lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
+  for (const auto& [key, value] : tags) entry->function.tags[key] = value;
+  save(*entry);
+  return {};
+}
+
+Result<void> Functions::untag(const FunctionName& name, const std::vector<std::string>& keys) {
+  const std::lock_guard lock(mutex_);
+  MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
+  for (const auto& key : keys) entry->function.tags.erase(key);
+  save(*entry);
+  return {};
+}
+
+}  // namespace millrace::functions

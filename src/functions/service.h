@@ -1,0 +1,236 @@
+// Lambda functions: registry, limits of concurrency, synchronous and asynchronous invocation.
+//
+// A function's record is in Family::kCatalogue under "functions/<account>/<region>/<name>" (JSON), its code in files
+// (functions/code_store.h). There is one version, $LATEST; code has an id of its own, so that versions can refer to it.
+//
+// Thread-safe: one mutex. Changes are submitted under it; an answer that shows one must be held until last_commit() is
+// durable. What writes or unpacks code runs on the pool. Invocations count as busy while they run. Runtimes are created
+// at the first invocation and dropped when code or configuration change; running invocations finish on the old one.
+//
+// Lifetime: the scheduler has stopped and the runtime factory's processes have ended before this is destroyed.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "functions/async_queue.h"
+#include "functions/code_store.h"
+#include "functions/configuration.h"
+#include "functions/limits.h"
+#include "platform/clock.h"
+#include "platform/random.h"
+#include "runtimes/runtime.h"
+
+namespace millrace::functions {
+
+struct Services {
+  storage::Store& store;
+  storage::Commits& commits;
+  platform::Scheduler& scheduler;
+  platform::Random& random;
+  telemetry::Registry& registry;
+  delivery::Delivery& delivery;
+  runtimes::RuntimeFactory& runtimes;
+};
+
+struct Options {
+  std::filesystem::path folder;  // for code
+  std::size_t async_payload_bytes_max = kAsyncPayloadBytesDefault;
+  int account_concurrency = 1000;
+  std::string architecture = "x86_64";  // of this machine
+  // The bytes of an S3 object; called on the pool. The error's type and message go into the answer.
+  std::function<Result<std::string>(const Scope&, const std::string& bucket, const std::string& key,
+                                    const std::string& version)>
+      fetch_object;
+  // Credentials of a function's role, whenever a process starts; thread-safe.
+  std::function<runtimes::Credentials(const FunctionName&, const std::string& role_arn)> credentials;
+};
+
+struct CodeSource {
+  std::string archive;  // the zip, or:
+  std::string bucket;   // "hot-reload": `key` is the absolute path of a folder
+  std::string key;
+  std::string version;
+};
+
+struct CreateRequest {
+  FunctionName name;
+  SettingsChange settings;
+  CodeSource code;
+  StringMap tags;
+};
+
+struct UpdateCodeRequest {
+  FunctionName name;
+  CodeSource code;
+  std::optional<std::string> architecture;
+  std::optional<std::string> revision;  // must be the present one
+  bool dry_run = false;
+};
+
+struct EventInvokeChange {
+  bool replace = false;  // PUT: what is absent becomes unset
+  std::optional<int> retries_max;
+  std::optional<int> age_seconds_max;
+  std::optional<std::string> on_success;
+  std::optional<std::string> on_failure;
+};
+
+struct InvokeRequest {
+  FunctionReference target;
+  std::string payload;  // JSON text; empty = {}
+  std::string client_context;
+  std::string trace_id;
+};
+
+struct InvokeResult {
+  std::string request_id;
+  std::string payload;
+  std::string function_error;  // "" or "Unhandled"
+  std::string executed_version = "$LATEST";
+  std::string log_tail;
+};
+
+// For the trigger engine.
+struct MappingResult {
+  enum class Kind {
+    kInvoked,
+    kThrottled,
+    kMissing,      // no such function
+    kUnavailable,  // the server could not run it (stopping)
+  };
+  Kind kind = Kind::kInvoked;
+  InvokeResult answer;  // of kInvoked
+  std::string message;  // of the others
+};
+
+struct PastInvocation {
+  Time time{};
+  std::string request_id;
+  std::string source;  // "sync", "async", "mapping"
+  Milliseconds duration{0};
+  Milliseconds init_duration{0};
+  std::int64_t memory_mb = 0;
+  std::string error;  // "" or the first part of the error document
+};
+
+struct Concurrency {
+  int limit = 0;       // of the account in the region
+  int unreserved = 0;  // what is not reserved
+  int running = 0;
+};
+
+using FunctionDone = std::function<void(Result<Function>)>;
+using InvokeDone = std::function<void(Result<InvokeResult>)>;
+
+class Functions final : private EventRunner {
+ public:
+  Functions(const Services& services, Options options);
+  ~Functions() override;
+  Functions(const Functions&) = delete;
+  Functions& operator=(const Functions&) = delete;
+
+  // Reads the registry and the queue, removes code nobody refers to. Once, before anything else.
+  Result<void> load();
+  // Where functions reach this server: "http://127.0.0.1:4566". Before the first invocation.
+  void set_endpoint(std::string url);
+  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+
+  // `done` is called on the control thread or inside the call. Errors: kResourceConflict when it exists, those of
+  // apply(), of CodeStore::add() and of the fetched object.
+  void create(CreateRequest request, FunctionDone done);
+  void update_code(UpdateCodeRequest request, FunctionDone done);
+  Result<Function> update_settings(const FunctionName& name, const SettingsChange& change,
+                                   const std::optional<std::string>& revision);
+  Result<void> remove(const FunctionName& name);
+  Result<Function> get(const FunctionName& name) const;
+  std::vector<Function> list(const Scope& scope) const;  // by name
+  std::vector<Function> list_all() const;
+  // The archive as it was uploaded. kResourceNotFound for a function without one (hot reload).
+  Result<std::filesystem::path> archive_of(const FunctionName& name) const;
+  // Deletes every function of an account, all regions.
+  void reset(std::string_view account);
+
+  Result<void> put_concurrency(const FunctionName& name, int reserved);
+  Result<void> delete_concurrency(const FunctionName& name);
+  Concurrency concurrency(const Scope& scope) const;
+
+  Result<EventInvokeConfig> put_event_invoke(const FunctionName& name, const EventInvokeChange& change);
+  Result<EventInvokeConfig> get_event_invoke(const FunctionName& name) const;
+  Result<void> delete_event_invoke(const FunctionName& name);
+
+  Result<void> tag(const FunctionName& name, const StringMap& tags);
+  Result<void> untag(const FunctionName& name, const std::vector<std::string>& keys);
+
+  // Runs the function. `done` is called once, from any thread. Errors: kResourceNotFound, kTooManyRequests with the
+  // members Reason and Type, kInvalidRequestContent, kRequestEntityTooLarge, kServiceError.
+  void invoke(InvokeRequest request, InvokeDone done);
+  // Queues an event; it is accepted once last_commit() is durable. Returns its request id.
+  Result<std::string> invoke_async(InvokeRequest request);
+  // What invoke() would refuse before running: DryRun.
+  Result<void> check_invoke(const FunctionReference& target) const;
+
+  // For event source mappings: `payload` is trusted JSON; `done` is called on the control thread.
+  void invoke_for_mapping(const std::string& function_arn, std::string payload,
+                          std::function<void(MappingResult)> done);
+
+  // For delivery::Target (functions/target.h).
+  Result<delivery::AfterCommit> stage_event(const FunctionName& name, std::string payload, storage::WriteBatch& batch);
+
+  std::vector<PastInvocation> history(const FunctionName& name) const;  // newest first
+  std::vector<AsyncQueue::LaneStatus> async_status() const { return queue_.status(); }
+  // Which interpreter runs it.
+  std::string interpreter_of(const std::string& runtime) const;
+
+ private:
+  struct Entry;
+  using EntryPointer = std::shared_ptr<Entry>;
+
+  std::optional<EventPolicy> policy_of(const FunctionName& function) override;
+  void run(const Event& event, std::function<void(EventAnswer)> done) override;
+
+  Result<Code> obtain_code(const FunctionName& name, const CodeSource& source, const std::string& id) const;
+  Result<Function> add(CreateRequest request, Settings settings, Code code);
+  Result<Function> replace_code(const UpdateCodeRequest& request, Code code);
+  Result<EntryPointer> find(const FunctionName& name) const;                    // guarded
+  Result<EntryPointer> find_target(const FunctionReference& reference) const;   // guarded
+  void save(Entry& entry);                                                      // guarded
+  void touch(Entry& entry);                                                     // guarded
+  int unreserved_limit(const Scope& scope, const FunctionName* without) const;  // guarded
+  void remember(storage::CommitNumber number);
+  void retire_code(const FunctionName& name, const std::string& id);
+  Result<EntryPointer> admit(const FunctionReference& target);
+  void start(const EntryPointer& entry, InvokeRequest request, std::string request_id, std::string source,
+             InvokeDone done);
+  void finish(const EntryPointer& entry, const std::string& request_id, const std::string& source, Time started,
+              const runtimes::Outcome& outcome);
+  std::shared_ptr<runtimes::Runtime> runtime_for(const EntryPointer& entry);
+  runtimes::FunctionSpec spec_of(const Function& function) const;
+  void count(const FunctionName& name, std::string_view metric);
+
+  const Services services_;
+  const Options options_;
+  const CodeStore code_;
+  std::atomic<storage::CommitNumber> last_commit_{0};
+
+  mutable std::mutex mutex_;  // guards below
+  std::map<FunctionName, EntryPointer> functions_;
+  std::string endpoint_;
+
+  AsyncQueue queue_;  // synchronises itself
+};
+
+// TooManyRequestsException with its Reason (AWS).
+Error throttled(std::string_view reason);
+
+}  // namespace millrace::functions

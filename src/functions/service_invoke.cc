@@ -1,0 +1,310 @@
+// Invocations: who may run, on which runtime, and what is remembered of it.
+#include <algorithm>
+
+#include "codec/json.h"
+#include "functions/errors.h"
+#include "functions/internal/entry.h"
+#include "functions/service.h"
+#include "telemetry/log.h"
+
+namespace millrace::functions {
+namespace {
+
+constexpr std::size_t kErrorTextBytes = 1000;  // of an error document, in the history
+
+Error too_large(std::size_t bytes, std::string_view type, std::size_t limit) {
+  return Error(kRequestEntityTooLarge, std::to_string(bytes) + " byte payload is too large for the " +
+                                           std::string(type) + " invocation type (service limit " +
+                                           std::to_string(limit) + " bytes)");
+}
+
+Result<void> check_payload(std::string& payload) {
+  if (payload.empty()) payload = "{}";
+  const auto parsed = codec::parse_json(payload);
+  if (parsed.ok()) return {};
+  return Error(kInvalidRequestContent, "Could not parse request body into json: " + parsed.error().message());
+}
+
+// AWS gives every invocation a trace header, sampled or not.
+std::string new_trace(platform::Random& random, Time now) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string seconds(8, '0');
+  auto value = static_cast<std::uint64_t>(to_unix_s(now));
+  for (auto digit = seconds.rbegin(); digit != seconds.rend(); ++digit, value >>= 4) *digit = kDigits[value & 15];
+  return "Root=1-" + seconds + "-" + random.hex(24) + ";Parent=" + random.hex(16) + ";Sampled=0";
+}
+
+Error stopping() { return Error(kServiceError, "The server is stopping."); }
+
+}  // namespace
+
+Error throttled(std::string_view reason) {
+  return Error(kTooManyRequests, "Rate Exceeded.")
+      .with("Reason", "\"" + std::string(reason) + "\"")
+      .with("Type", "\"User\"");
+}
+
+Result<Functions::EntryPointer> Functions::find_target(const FunctionReference& reference) const {
+  const std::string& qualifier = reference.qualifier;
+  auto found = qualifier.empty() || qualifier == "$LATEST" ? find(reference.function)
+                                                           : Error(kResourceNotFound, "no such version");
+  if (found.ok()) return found;
+  return Error(kResourceNotFound,
+               "Function not found: " + reference.function.arn() + ":" + (qualifier.empty() ? "$LATEST" : qualifier));
+}
+
+Result<void> Functions::check_invoke(const FunctionReference& target) const {
+  const std::lock_guard lock(mutex_);
+  MR_RETURN_IF_ERROR(find_target(target));
+  return {};
+}
+
+Result<Functions::EntryPointer> Functions::admit(const FunctionReference& target) {
+  const std::lock_guard lock(mutex_);
+  MR_ASSIGN_OR_RETURN(EntryPointer entry, find_target(target));
+  const auto& reserved = entry->function.reserved_concurrency;
+  if (reserved) {
+    if (entry->running >= *reserved) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
+  } else {
+    const Scope& scope = target.function.scope;
+    int running = 0;
+    for (auto it = functions_.lower_bound({scope, ""}); it != functions_.end() && it->first.scope == scope; ++it) {
+      if (!it->second->function.reserved_concurrency) running += it->second->running;
+    }
+    if (running >= unreserved_limit(scope, nullptr)) return throttled("ConcurrentInvocationLimitExceeded");
+  }
+  ++entry->running;
+  return entry;
+}
+
+runtimes::FunctionSpec Functions::spec_of(const Function& function) const {
+  const Settings& settings = function.settings;
+  runtimes::FunctionSpec spec{.scope = function.name.scope,
+                              .name = function.name.name,
+                              .arn = function.name.arn(),
+                              .runtime = settings.runtime,
+                              .handler = settings.handler,
+                              .code_folder = function.code.hot_folder.empty()
+                                                 ? code_.unpacked(function.name, function.code.id).string()
+                                                 : function.code.hot_folder,
+                              .memory_mb = settings.memory_mb,
+                              .ephemeral_storage_mb = settings.ephemeral_storage_mb,
+                              .timeout = Seconds(settings.timeout_seconds),
+                              .variables = {settings.variables.begin(), settings.variables.end()},
+                              .log_group = function.log_group(),
+                              .log_format = settings.log_format,
+                              .log_level = settings.application_log_level,
+                              .endpoint_url = endpoint_};
+  if (options_.credentials) {
+    spec.credentials = [credentials = options_.credentials, name = function.name, role = settings.role] {
+      return credentials(name, role);
+    };
+  }
+  return spec;
+}
+
+std::shared_ptr<runtimes::Runtime> Functions::runtime_for(const EntryPointer& entry) {
+  std::string folder;
+  {
+    const std::lock_guard lock(mutex_);
+    folder = entry->function.code.hot_folder;
+  }
+  const std::uint64_t fingerprint = folder.empty() ? 0 : folder_fingerprint(folder);
+  const std::lock_guard lock(mutex_);
+  if (!entry->runtime || entry->hot_fingerprint != fingerprint) {
+    entry->runtime = services_.runtimes.create(spec_of(entry->function));
+    entry->hot_fingerprint = fingerprint;
+  }
+  return entry->runtime;
+}
+
+void Functions::invoke(InvokeRequest request, InvokeDone done) {
+  if (request.payload.size() > kSyncPayloadBytesMax) {
+    return done(too_large(request.payload.size(), "RequestResponse", kSyncPayloadBytesMax));
+  }
+  if (auto checked = check_invoke(request.target); !checked.ok()) return done(std::move(checked).error());
+  if (auto checked = check_payload(request.payload); !checked.ok()) return done(std::move(checked).error());
+  auto entry = admit(request.target);
+  if (!entry.ok()) {
+    if (entry.error().is(kTooManyRequests)) count(request.target.function, "lambda_throttles_total");
+    return done(std::move(entry).error());
+  }
+  start(*entry, std::move(request), services_.random.uuid(), "sync", std::move(done));
+}
+
+// REQUIRES: admitted.
+void Functions::start(const EntryPointer& entry, InvokeRequest request, std::string request_id, std::string source,
+                      InvokeDone done) {
+  const auto runtime = runtime_for(entry);
+  const Time started = services_.scheduler.now();
+  if (request.trace_id.empty()) request.trace_id = new_trace(services_.random, started);
+  runtimes::Invocation invocation{.request_id = request_id,
+                                  .payload = std::move(request.payload),
+                                  .client_context = std::move(request.client_context),
+                                  .trace_id = std::move(request.trace_id),
+                                  .invoked_arn = request.target.function.arn()};
+  if (!request.target.qualifier.empty()) invocation.invoked_arn += ":" + request.target.qualifier;
+  auto busy = std::make_shared<platform::Busy>(services_.scheduler.busy());
+  runtime->invoke(std::move(invocation), [this, entry, busy, request_id, source = std::move(source), started,
+                                          done = std::move(done)](runtimes::Outcome outcome) {
+    finish(entry, request_id, source, started, outcome);
+    switch (outcome.kind) {
+      case runtimes::Outcome::Kind::kStopped:
+        return done(stopping());
+      case runtimes::Outcome::Kind::kNoCapacity:
+        return done(throttled("ConcurrentInvocationLimitExceeded"));
+      case runtimes::Outcome::Kind::kAnswered:
+        return done(InvokeResult{.request_id = request_id,
+                                 .payload = std::move(outcome.payload),
+                                 .function_error = std::move(outcome.function_error),
+                                 .log_tail = std::move(outcome.log_tail)});
+    }
+  });
+}
+
+void Functions::finish(const EntryPointer& entry, const std::string& request_id, const std::string& source,
+                       Time started, const runtimes::Outcome& outcome) {
+  const FunctionName name = entry->function.name;  // constant
+  if (outcome.kind == runtimes::Outcome::Kind::kNoCapacity) count(name, "lambda_throttles_total");
+  if (outcome.kind == runtimes::Outcome::Kind::kAnswered) {
+    count(name, "lambda_invocations_total");
+    if (!outcome.function_error.empty()) count(name, "lambda_errors_total");
+    services_.registry
+        .histogram("lambda_duration_ms", {{"function", name.name}, {"region", name.scope.region}},
+                   "Duration of invocations.")
+        .record(static_cast<double>(outcome.duration.count()));
+  }
+  const std::lock_guard lock(mutex_);
+  --entry->running;
+  if (outcome.kind != runtimes::Outcome::Kind::kAnswered) return;
+  PastInvocation past{.time = started,
+                      .request_id = request_id,
+                      .source = source,
+                      .duration = outcome.duration,
+                      .init_duration = outcome.init_duration,
+                      .memory_mb = outcome.memory_used_mb};
+  if (!outcome.function_error.empty()) past.error = outcome.payload.substr(0, kErrorTextBytes);
+  entry->history.push_front(std::move(past));
+  if (entry->history.size() > kHistoryLength) entry->history.pop_back();
+}
+
+void Functions::count(const FunctionName& name, std::string_view metric) {
+  services_.registry.counter(metric, {{"function", name.name}, {"region", name.scope.region}}).add();
+}
+
+// ---- asynchronous
+
+Result<std::string> Functions::invoke_async(InvokeRequest request) {
+  if (request.payload.size() > options_.async_payload_bytes_max) {
+    return too_large(request.payload.size(), "Event", options_.async_payload_bytes_max);
+  }
+  MR_RETURN_IF_ERROR(check_invoke(request.target));
+  MR_RETURN_IF_ERROR(check_payload(request.payload));
+  const Event event{.function = request.target.function,
+                    .request_id = services_.random.uuid(),
+                    .payload = std::move(request.payload),
+                    .client_context = std::move(request.client_context),
+                    .trace_id = std::move(request.trace_id),
+                    .received = services_.scheduler.now()};
+  remember(queue_.enqueue(event));
+  return event.request_id;
+}
+
+Result<delivery::AfterCommit> Functions::stage_event(const FunctionName& name, std::string payload,
+                                                     storage::WriteBatch& batch) {
+  if (payload.size() > options_.async_payload_bytes_max) {
+    return too_large(payload.size(), "Event", options_.async_payload_bytes_max);
+  }
+  MR_RETURN_IF_ERROR(check_invoke({.function = name, .qualifier = ""}));
+  return queue_.stage({.function = name,
+                       .request_id = services_.random.uuid(),
+                       .payload = std::move(payload),
+                       .received = services_.scheduler.now()},
+                      batch);
+}
+
+std::optional<EventPolicy> Functions::policy_of(const FunctionName& name) {
+  const std::lock_guard lock(mutex_);
+  const auto it = functions_.find(name);
+  if (it == functions_.end()) return std::nullopt;
+  const Function& function = it->second->function;
+  EventPolicy policy{
+      .in_flight_max = std::min(function.reserved_concurrency.value_or(kAsyncInFlightMax), kAsyncInFlightMax),
+      .dead_letter_arn = function.settings.dead_letter_arn};
+  if (const auto& config = function.event_invoke) {
+    policy.retries_max = config->retries_max.value_or(policy.retries_max);
+    if (config->age_seconds_max) policy.age_max = Seconds(*config->age_seconds_max);
+    policy.on_success = config->on_success;
+    policy.on_failure = config->on_failure;
+  }
+  return policy;
+}
+
+void Functions::run(const Event& event, std::function<void(EventAnswer)> done) {
+  const FunctionReference target{.function = event.function, .qualifier = ""};
+  auto entry = admit(target);
+  if (!entry.ok()) {
+    const bool gone = entry.error().is(kResourceNotFound);
+    if (!gone) count(event.function, "lambda_throttles_total");
+    return done({.kind = gone ? EventAnswer::Kind::kGone : EventAnswer::Kind::kDeferred});
+  }
+  start(
+      *entry,
+      {.target = target, .payload = event.payload, .client_context = event.client_context, .trace_id = event.trace_id},
+      event.request_id, "async", [done = std::move(done)](Result<InvokeResult> result) {
+        if (!result.ok()) return done({.kind = EventAnswer::Kind::kDeferred});
+        const bool failed = !result->function_error.empty();
+        done({.kind = failed ? EventAnswer::Kind::kFailed : EventAnswer::Kind::kSucceeded,
+              .payload = std::move(result->payload)});
+      });
+}
+
+// ---- mappings
+
+void Functions::invoke_for_mapping(const std::string& function_arn, std::string payload,
+                                   std::function<void(MappingResult)> done) {
+  using Kind = MappingResult::Kind;
+  const auto answer = [this, done = std::move(done)](MappingResult result) {
+    services_.scheduler.post([done, result = std::move(result)] { done(result); });
+  };
+  const auto target = parse_reference({}, function_arn);
+  if (!target) return answer({.kind = Kind::kMissing, .message = "Not the ARN of a function: " + function_arn});
+  if (payload.size() > kSyncPayloadBytesMax) {
+    return answer({.kind = Kind::kUnavailable,
+                   .message = too_large(payload.size(), "RequestResponse", kSyncPayloadBytesMax).message()});
+  }
+  auto entry = admit(*target);
+  if (!entry.ok()) {
+    const bool missing = entry.error().is(kResourceNotFound);
+    if (!missing) count(target->function, "lambda_throttles_total");
+    return answer({.kind = missing ? Kind::kMissing : Kind::kThrottled, .message = entry.error().message()});
+  }
+  start(*entry, {.target = *target, .payload = std::move(payload)}, services_.random.uuid(), "mapping",
+        [answer](Result<InvokeResult> result) {
+          if (result.ok()) return answer({.kind = Kind::kInvoked, .answer = std::move(result).value()});
+          const bool throttle = result.error().is(kTooManyRequests);
+          answer({.kind = throttle ? Kind::kThrottled : Kind::kUnavailable, .message = result.error().message()});
+        });
+}
+
+// ---- what people ask
+
+Concurrency Functions::concurrency(const Scope& scope) const {
+  const std::lock_guard lock(mutex_);
+  Concurrency result{.limit = options_.account_concurrency, .unreserved = unreserved_limit(scope, nullptr)};
+  for (auto it = functions_.lower_bound({scope, ""}); it != functions_.end() && it->first.scope == scope; ++it) {
+    result.running += it->second->running;
+  }
+  return result;
+}
+
+std::vector<PastInvocation> Functions::history(const FunctionName& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = functions_.find(name);
+  if (it == functions_.end()) return {};
+  return {it->second->history.begin(), it->second->history.end()};
+}
+
+std::string Functions::interpreter_of(const std::string& runtime) const { return services_.runtimes.describe(runtime); }
+
+}  // namespace millrace::functions
