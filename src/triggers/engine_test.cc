@@ -55,7 +55,7 @@ class FakeStreams final : public EventSource {
     if (stream == streams.end()) return Error(kNotFound, "gone");
     if (failing) return Error(kUnavailable, "the disk is on fire");
     const Shard& shard = stream->second.at(request.shard);
-    Page page{.records = {}, .read_to = request.after, .at_tail = true, .ended = shard.closed, .lost = 0};
+    Page page{.records = {}, .read_to = request.after, .at_tail = true, .ended = shard.closed, .lost = lost};
     for (const SourceRecord& each : shard.records) {
       if (each.record.sequence <= request.after) continue;
       if (page.records.size() == request.records_max) {
@@ -93,6 +93,7 @@ class FakeStreams final : public EventSource {
   std::map<std::string, std::map<std::uint64_t, Shard>> streams;
   std::map<std::string, std::vector<std::weak_ptr<std::function<void(std::uint64_t)>>>> subscribers;
   bool failing = false;
+  std::uint64_t lost = 0;
   int reads = 0;
 };
 
@@ -435,6 +436,45 @@ TEST_F(EngineTest, FilteredRecordsAreNeverInvokedAndThePositionPassesThem) {
   write();
   scheduler.run_ready();
   EXPECT_THAT(calls(), ElementsAre(Ids{201}, Ids{203}));
+}
+
+TEST_F(EngineTest, NewFiltersApplyToWhatWaitsForTheWindow) {
+  Mapping mapping = options();
+  mapping.window_s = 60;
+  const std::string uuid = create(mapping);
+  write();
+  write(0, 1, kStream, "REMOVE");
+  scheduler.advance(Seconds(10));
+  update(uuid, [](Mapping& m) { m.filters = {R"({"eventName":["REMOVE"]})"}; });
+  scheduler.advance(Seconds(120));
+  EXPECT_THAT(calls(), ElementsAre(Ids{2}));
+}
+
+TEST_F(EngineTest, AnUpdatedFunctionGetsTheNextBatch) {
+  functions.hanging = {kFunction};
+  const std::string uuid = create(options());
+  write();
+  scheduler.run_ready();
+  write();
+  update(uuid, [](Mapping& m) { m.function_arn += "2"; });
+  functions.let_go();
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}));
+  EXPECT_THAT(calls(std::string(kFunction) + "2"), ElementsAre(Ids{2}));
+}
+
+TEST_F(EngineTest, RecordsTrimmedBeforeTheyWereReadAreCounted) {
+  const std::string uuid = create(options());
+  write();
+  scheduler.run_ready();
+  update(uuid, [](Mapping& m) { m.enabled = false; });
+  streams.lost = 3;
+  update(uuid, [](Mapping& m) { m.enabled = true; });
+  EXPECT_EQ(engine->status(uuid)->totals.lost, 3u);
+  // TRIM_HORIZON starts at what is left: nothing is lost by that.
+  Mapping fresh = options();
+  fresh.function_arn += "2";
+  EXPECT_EQ(engine->status(create(fresh))->totals.lost, 0u);
 }
 
 TEST_F(EngineTest, DisabledKeepsThePosition) {

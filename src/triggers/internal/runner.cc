@@ -348,14 +348,19 @@ void Runner::arrived(ShardRun& shard, LaneRun& lane, ReadJob& job) {
     totals_.filtered += job.filtered;
     meters_->polled.add(job.polled);
     meters_->filtered.add(job.filtered);
-    if (job.lost > 0 && job.request.after > 0) {
-      totals_.lost += job.lost;
-      meters_->lost.add(job.lost);
-      telemetry::log_warning("triggers", "mapping " + mapping_.uuid + ": records of shard " + shard.info.id +
-                                             " left the stream before they were delivered");
-    }
   }
+  note_lost(shard, lane, job);
   feed(shard, lane, std::move(job.arrived));
+}
+
+// A position that retention has overtaken. TRIM_HORIZON starts before everything, and loses nothing by that.
+void Runner::note_lost(const ShardRun& shard, LaneRun& lane, const ReadJob& job) {
+  if (job.lost == 0 || job.request.after == 0 || job.request.after == lane.lost_after) return;
+  lane.lost_after = job.request.after;
+  totals_.lost += job.lost;
+  meters_->lost.add(job.lost);
+  telemetry::log_warning("triggers", "mapping " + mapping_.uuid + ": records of shard " + shard.info.id +
+                                         " left the stream before they were delivered");
 }
 
 void Runner::read_failed(const Error& error) {

@@ -65,7 +65,8 @@ class Runner {
     std::optional<ResponseContext> response;  // of the batch in hand
     Time blocked_since = kNever;
     std::optional<Deadline> notified_at;
-    SequenceNumber counted_to = 0;
+    SequenceNumber counted_to = 0;  // by the counters of what was polled
+    SequenceNumber lost_after = 0;  // where records were found to be missing
   };
   struct ShardRun {
     ShardInfo info;
@@ -94,6 +95,7 @@ class Runner {
   void set_timer(ShardRun& shard, LaneRun& lane, Time until);
   void start_read(ShardRun& shard, LaneRun& lane, const ReadMore& wanted);
   void arrived(ShardRun& shard, LaneRun& lane, ReadJob& job);
+  void note_lost(const ShardRun& shard, LaneRun& lane, const ReadJob& job);
   void read_failed(const Error& error);
   void invoke(ShardRun& shard, LaneRun& lane);
   void returned(ShardRun& shard, LaneRun& lane, InvokeResult result);
