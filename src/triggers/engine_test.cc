@@ -54,6 +54,7 @@ class FakeStreams final : public EventSource {
     const auto stream = streams.find(request.stream_arn);
     if (stream == streams.end()) return Error(kNotFound, "gone");
     if (failing) return Error(kUnavailable, "the disk is on fire");
+    if (stream->second.count(request.shard) == 0) return Error(kNotFound, "aged out");
     const Shard& shard = stream->second.at(request.shard);
     Page page{.records = {}, .read_to = request.after, .at_tail = true, .ended = shard.closed, .lost = lost};
     for (const SourceRecord& each : shard.records) {
@@ -572,6 +573,19 @@ TEST_F(EngineTest, ChildrenStartWhenTheirParentIsSettled) {
   write(0, 2);
   scheduler.run_ready();
   EXPECT_THAT(calls().back(), (Ids{4}));
+}
+
+TEST_F(EngineTest, ChildrenOfAShardThatAgedOutStartAtOnce) {
+  const std::string uuid = create(options());
+  update(uuid, [](Mapping& m) { m.enabled = false; });
+  write(0, 1);
+  add_shard(kStream, 2, 1);
+  close_shard(1);
+  scheduler.run_ready();
+  streams.streams[kStream].erase(1);
+  write(0, 2);
+  update(uuid, [](Mapping& m) { m.enabled = true; });
+  EXPECT_THAT(calls(), ElementsAre(Ids{2}));
 }
 
 TEST_F(EngineTest, ADeletedStreamIdles) {

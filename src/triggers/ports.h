@@ -69,8 +69,9 @@ class EventSource {
   virtual ~EventSource() = default;
   // Error: kNotFound when no such stream exists (any more). Called on the control thread: answers from memory.
   virtual Result<StreamInfo> describe(const std::string& stream_arn) = 0;
-  // Called on pool threads, several at once. May look at a limited number of records and return none of them with
-  // at_tail false: it is asked again from read_to.
+  // Called on pool threads, several at once. Errors: of the client's kind when the stream or shard is gone (the lane
+  // then idles); any other is tried again after some seconds. May look at a limited number of records and return none
+  // of them with at_tail false: it is asked again from read_to.
   virtual Result<Page> read(const ReadRequest& request) = 0;
   // Called from any thread, for people; may stop counting at some limit.
   virtual Backlog backlog(const std::string& stream_arn, std::uint64_t shard, SequenceNumber after) = 0;
@@ -88,6 +89,7 @@ struct InvokeRequest {
 
 struct InvokeResult {
   Outcome outcome = Outcome::kAnswered;
+  std::string request_id;      // as the function saw it; "": that of the request
   std::string payload;         // the function's answer, or its error document
   std::string function_error;  // "Unhandled" when the function failed, else ""
   std::string executed_version = "$LATEST";

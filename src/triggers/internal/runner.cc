@@ -364,7 +364,10 @@ void Runner::note_lost(const ShardRun& shard, LaneRun& lane, const ReadJob& job)
 }
 
 void Runner::read_failed(const Error& error) {
-  if (error.is(kNotFound)) return;  // the stream is gone: idle
+  if (error.type().kind == ErrorKind::kClient) {
+    // The shard, or its stream, is gone: nothing more comes from it, and its children need not wait.
+    return host_.scheduler.post(host_.guarded(id_, [](Runner& self) { self.refresh(); }));
+  }
   last_result_ = "PROBLEM: " + error.message();
   last_error_ = error.message();
   last_error_at_ = host_.scheduler.now();
@@ -418,6 +421,7 @@ void Runner::returned(ShardRun& shard, LaneRun& lane, InvokeResult result) {
   } else if (mapping_.report_failures) {
     done = leading_done(result.payload, batch.records);
   }
+  if (!result.request_id.empty()) lane.request_id = result.request_id;
   lane.response = ResponseContext{200, result.executed_version, result.function_error};
   count_answer(lane, result, done);
   if (done < batch.records.size()) {
