@@ -140,6 +140,7 @@ TEST(Stored, DamageIsNoticedAndNeverReadPast) {
     from_stored(damaged);
     append_json_of_stored(ignored, damaged);
     stored_attribute(damaged, "m");
+    size_of_stored(damaged);
     ignored.clear();
   }
 }
@@ -241,6 +242,7 @@ TEST(Forms, RandomItemsSurviveEveryForm) {
     std::string rendered;
     EXPECT_TRUE(append_json_of_stored(rendered, to_stored(original)));
     EXPECT_EQ(rendered, json);
+    EXPECT_EQ(size_of_stored(to_stored(original)), size_of(original));
   }
 }
 

@@ -237,6 +237,78 @@ bool skip_value(std::string_view& in) {
   return read_bytes(in, bytes);
 }
 
+bool add_size(std::string_view& in, std::size_t& total, int depth);
+
+bool add_body_size(std::string_view& in, std::size_t& total, int depth, std::size_t per_member) {
+  std::uint64_t count = 0;
+  if (depth > kReadDepthMax || !read_varint(in, count) || count > in.size()) return false;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    std::string_view name;
+    if (!read_bytes(in, name)) return false;
+    total += name.size() + per_member;
+    if (!add_size(in, total, depth)) return false;
+  }
+  return true;
+}
+
+bool add_elements_size(std::string_view in, Type type, std::size_t& total, int depth) {
+  std::uint64_t count = 0;
+  if (depth > kReadDepthMax || !read_varint(in, count) || count > in.size()) return false;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    std::string_view text;
+    switch (type) {
+      case Type::kList:
+        total += 1;
+        if (!add_size(in, total, depth)) return false;
+        break;
+      case Type::kNumberSet: {
+        const std::optional<Number> number = Number::read_stored(in);
+        if (!number) return false;
+        total += number->size();
+        break;
+      }
+      default:
+        if (!read_bytes(in, text)) return false;
+        total += text.size();
+    }
+  }
+  return in.empty();
+}
+
+// Removes one value from the front and adds what it counts (see limits.h).
+bool add_size(std::string_view& in, std::size_t& total, int depth) {
+  const std::string_view start = in;
+  Type type{};
+  if (!read_type(in, type)) return false;
+  std::string_view bytes;
+  switch (type) {
+    case Type::kNull:
+    case Type::kBool:
+      total += 1;
+      in = start;
+      return skip_value(in);
+    case Type::kNumber: {
+      const std::optional<Number> number = Number::read_stored(in);
+      if (number) total += number->size();
+      return number.has_value();
+    }
+    case Type::kMap:
+      total += 3;
+      return read_bytes(in, bytes) && add_body_size(bytes, total, depth + 1, 1) && bytes.empty();
+    case Type::kList:
+      total += 3;
+      [[fallthrough]];
+    case Type::kStringSet:
+    case Type::kNumberSet:
+    case Type::kBinarySet:
+      return read_bytes(in, bytes) && add_elements_size(bytes, type, total, depth + 1);
+    default:
+      if (!read_bytes(in, bytes)) return false;
+      total += bytes.size();
+      return true;
+  }
+}
+
 void append_base64(std::string& out, std::string_view bytes) {
   out += '"';
   out += crypto::base64_encode(bytes);
@@ -376,6 +448,12 @@ std::optional<Item> from_stored(std::string_view stored) {
 
 bool append_json_of_stored(std::string& out, std::string_view stored) {
   return take_version(stored) && json_body(out, stored, 0) && stored.empty();
+}
+
+std::optional<std::size_t> size_of_stored(std::string_view stored) {
+  std::size_t total = 0;
+  if (!take_version(stored) || !add_body_size(stored, total, 0, 0) || !stored.empty()) return std::nullopt;
+  return total;
 }
 
 std::optional<AttributeValue> stored_attribute(std::string_view stored, std::string_view name) {

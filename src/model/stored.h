@@ -25,6 +25,8 @@ std::optional<Item> from_stored(std::string_view stored);
 
 // Writes DynamoDB JSON ({"name":{"S":"x"},...}) straight from the stored form. False: damaged (out is then partial).
 bool append_json_of_stored(std::string& out, std::string_view stored);
+// model::size_of the item, without building it; nullopt: damaged.
+std::optional<std::size_t> size_of_stored(std::string_view stored);
 // One attribute of a stored item, or nullopt when it has none of that name.
 std::optional<AttributeValue> stored_attribute(std::string_view stored, std::string_view name);
 

@@ -1,0 +1,232 @@
+// The catalogue: tables by name, their records, counters and streams.
+#include <algorithm>
+
+#include "codec/json.h"
+#include "codec/key.h"
+#include "tables/errors.h"
+#include "tables/internal/engine.h"
+
+namespace millrace::tables {
+
+using internal::Table;
+using internal::TablePtr;
+using storage::CommitNumber;
+using storage::Family;
+using storage::WriteBatch;
+
+namespace {
+
+Error table_not_found(std::string_view name) {
+  return Error(kResourceNotFound, "Requested resource not found: Table: " + std::string(name) + " not found");
+}
+
+// What a deleted table leaves nothing of. Expiry entries are found and dropped by the sweeper.
+void erase_everything(const TableInfo& info, WriteBatch& batch) {
+  batch.erase(Family::kCatalogue, table_key(info.id));
+  const std::string items = codec::KeyWriter().be32(info.id.value()).str();
+  batch.erase_range(Family::kItems, items, storage::prefix_end(items));
+  const std::string counters = count_prefix(info.id);
+  batch.erase_range(Family::kCatalogue, counters, storage::prefix_end(counters));
+}
+
+}  // namespace
+
+Result<void> Tables::Engine::load() {
+  MR_ASSIGN_OR_RETURN(const std::optional<std::string> next, store_.get(Family::kCatalogue, kNextIdKey));
+  if (next) next_id_ = codec::KeyReader(*next).be32().value_or(1);
+  const std::string prefix(kTablePrefix);
+  auto records = store_.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
+  for (records->seek(prefix); records->valid(); records->next()) {
+    MR_ASSIGN_OR_RETURN(TableInfo info, from_catalogue(records->value()));
+    next_id_ = std::max(next_id_, info.id.value() + 1);
+    auto table = std::make_shared<Table>(std::make_shared<const TableInfo>(std::move(info)));
+    tables_[{table->info->scope, table->info->name}] = table;
+    by_id_[table->id] = table;
+  }
+  MR_RETURN_IF_ERROR(records->status());
+  const std::string tokens(kTokenPrefix);
+  auto entries = store_.iterate(Family::kQueue, {tokens, storage::prefix_end(tokens)});
+  for (entries->seek(tokens); entries->valid(); entries->next()) {
+    const Result<codec::Json> record = codec::parse_json(entries->value());
+    if (!record.ok()) return Error(record.error());
+    const Time created = from_unix_ms(record->int_or("created", 0));
+    tokens_[std::string(entries->key())] = {static_cast<std::uint64_t>(record->int_or("hash", 0)), created, 0};
+    token_order_.emplace_back(created, entries->key());
+  }
+  std::sort(token_order_.begin(), token_order_.end());
+  return entries->status();
+}
+
+Result<TablePtr> Tables::Engine::find(const Scope& scope, std::string_view name) const {
+  const std::shared_lock lock(mutex_);
+  const auto it = tables_.find(KeyView{scope, name});
+  // AWS: item operations do not name the table; the operations on tables do.
+  if (it == tables_.end()) return Error(kResourceNotFound, "Requested resource not found");
+  return it->second;
+}
+
+TablePtr Tables::Engine::find(TableId id) const {
+  const std::shared_lock lock(mutex_);
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() ? nullptr : it->second;
+}
+
+Result<std::shared_ptr<const TableInfo>> Tables::Engine::info(const Scope& scope, std::string_view name) const {
+  MR_ASSIGN_OR_RETURN(const TablePtr table, find(scope, name));
+  const std::shared_lock lock(table->lock);
+  return table->info;
+}
+
+CommitNumber Tables::Engine::submit_catalogue(WriteBatch batch) {
+  const CommitNumber number = commits_.submit(std::move(batch));
+  // Submissions race only between tables; the highest number is what a reader of the catalogue must wait for.
+  CommitNumber seen = last_catalogue_commit_.load();
+  while (seen < number && !last_catalogue_commit_.compare_exchange_weak(seen, number)) {
+  }
+  return number;
+}
+
+// REQUIRES: the table's lock is held exclusively.
+CommitNumber Tables::Engine::put_info(Table& table, TableInfo info, WriteBatch batch) {
+  batch.put(Family::kCatalogue, table_key(table.id), to_catalogue(info));
+  table.info = std::make_shared<const TableInfo>(std::move(info));
+  return submit_catalogue(std::move(batch));
+}
+
+void Tables::Engine::open_stream(TableInfo& info, model::ViewType view, WriteBatch& batch) {
+  streams::OpenRequest request;
+  request.scope = info.scope;
+  request.table_name = info.name;
+  request.table_id = info.uuid;
+  request.view = view;
+  request.key_schema = info.keys;
+  request.shard_count = options_.stream_shards;
+  const streams::Opened opened = streams_.open(request, batch);
+  info.stream = TableStream{opened.id.value(), opened.arn, opened.label, view, true};
+}
+
+TableCounts Tables::Engine::counts(TableId id, std::uint16_t index) const {
+  const auto read = [&](char what) -> std::int64_t {
+    const auto value = store_.get(Family::kCatalogue, count_key(id, index, what));
+    if (!value.ok() || !value->has_value()) return 0;
+    return static_cast<std::int64_t>(codec::KeyReader(**value).be64().value_or(0));
+  };
+  return {read('i'), read('b')};
+}
+
+Description Tables::Engine::describe_locked(const Table& table) const {
+  Description description;
+  description.info = table.info;
+  description.counts = counts(table.id, 0);
+  for (const Index& index : table.info->indexes) description.index_counts.push_back(counts(table.id, index.number));
+  description.after = last_catalogue_commit_.load();
+  return description;
+}
+
+Result<Description> Tables::Engine::create(const Scope& scope, const CreateRequest& request) {
+  MR_ASSIGN_OR_RETURN(TableInfo info, make_table(scope, request));
+  const std::unique_lock lock(mutex_);
+  if (tables_.contains(KeyView{scope, request.name})) {
+    return Error(kResourceInUse, "Table already exists: " + request.name);
+  }
+  WriteBatch batch;
+  info.id = TableId(next_id_++);
+  info.uuid = random_.uuid();
+  info.created = scheduler_.now();
+  if (info.billing == BillingMode::kPayPerRequest) info.pay_per_request_since = info.created;
+  batch.put(Family::kCatalogue, kNextIdKey, codec::KeyWriter().be32(next_id_).str());
+  if (request.stream && request.stream->enabled) open_stream(info, *request.stream->view, batch);
+  batch.put(Family::kCatalogue, table_key(info.id), to_catalogue(info));
+  auto table = std::make_shared<Table>(std::make_shared<const TableInfo>(std::move(info)));
+  tables_[{scope, request.name}] = table;
+  by_id_[table->id] = table;
+  submit_catalogue(std::move(batch));
+  return describe_locked(*table);
+}
+
+Result<Description> Tables::Engine::describe(const Scope& scope, std::string_view name) const {
+  const Result<TablePtr> table = find(scope, name);
+  if (!table.ok()) return table_not_found(name);
+  const std::shared_lock lock((*table)->lock);
+  return describe_locked(**table);
+}
+
+Tables::Listing Tables::Engine::list(const Scope& scope, std::string_view start, std::size_t limit) const {
+  Listing listing;
+  listing.after = last_catalogue_commit_.load();
+  const std::shared_lock lock(mutex_);
+  for (auto it = tables_.upper_bound(KeyView{scope, start}); it != tables_.end() && it->first.first == scope; ++it) {
+    if (listing.names.size() == limit) {
+      listing.more = true;
+      break;
+    }
+    listing.names.push_back(it->first.second);
+  }
+  return listing;
+}
+
+Result<Description> Tables::Engine::update(const Scope& scope, std::string_view name, const UpdateRequest& request) {
+  const Result<TablePtr> found = find(scope, name);
+  if (!found.ok()) return table_not_found(name);
+  Table& table = **found;
+  const std::unique_lock lock(table.lock);
+  if (table.deleted) return table_not_found(name);
+  MR_ASSIGN_OR_RETURN(TableInfo info, apply_update(*table.info, request, scheduler_.now()));
+  WriteBatch batch;
+  if (request.stream && request.stream->enabled) open_stream(info, *request.stream->view, batch);
+  if (request.stream && !request.stream->enabled) streams_.close(streams::StreamId(info.stream->id), batch);
+  put_info(table, std::move(info), std::move(batch));
+  return describe_locked(table);
+}
+
+Result<CommitNumber> Tables::Engine::change(const Scope& scope, std::string_view name,
+                                            const std::function<Result<bool>(TableInfo&)>& edit) {
+  const Result<TablePtr> found = find(scope, name);
+  if (!found.ok()) return table_not_found(name);
+  Table& table = **found;
+  const std::unique_lock lock(table.lock);
+  if (table.deleted) return table_not_found(name);
+  TableInfo info = *table.info;
+  MR_ASSIGN_OR_RETURN(const bool changed, edit(info));
+  if (!changed) return last_catalogue_commit_.load();
+  return put_info(table, std::move(info), {});
+}
+
+Result<Description> Tables::Engine::remove(const Scope& scope, std::string_view name, bool force) {
+  const Result<TablePtr> found = find(scope, name);
+  if (!found.ok()) return table_not_found(name);
+  Table& table = **found;
+  const std::unique_lock catalogue_lock(mutex_);
+  const std::unique_lock lock(table.lock);
+  if (table.deleted) return table_not_found(name);
+  if (table.info->deletion_protection && !force) {
+    return Error(
+        kValidationException,
+        "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection "
+        "first.");
+  }
+  Description description = describe_locked(table);
+  WriteBatch batch;
+  if (table.info->stream && table.info->stream->enabled) {
+    streams_.close(streams::StreamId(table.info->stream->id), batch);
+  }
+  erase_everything(*table.info, batch);
+  table.deleted = true;
+  tables_.erase(tables_.find(KeyView{scope, name}));
+  by_id_.erase(table.id);
+  description.after = submit_catalogue(std::move(batch));
+  return description;
+}
+
+CommitNumber Tables::Engine::reset(const Scope& scope) {
+  CommitNumber last = last_catalogue_commit_.load();
+  while (true) {
+    const Listing listing = list(scope, "", 100);
+    for (const std::string& name : listing.names) {
+      if (const Result<Description> removed = remove(scope, name, true); removed.ok()) last = removed->after;
+    }
+    if (!listing.more) return last;
+  }
+}
+
+}  // namespace millrace::tables

@@ -1,0 +1,184 @@
+// The state behind Tables. Used inside this folder only.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <tuple>
+#include <unordered_map>
+
+#include "tables/internal/stripes.h"
+#include "tables/keys.h"
+#include "tables/tables.h"
+
+namespace millrace::tables {
+
+namespace internal {
+
+// One table at run time.
+struct Table {
+  explicit Table(std::shared_ptr<const TableInfo> first) : id(first->id), info(std::move(first)) {}
+  const TableId id;
+  std::shared_mutex lock;                 // writers shared, schema changes exclusive
+  std::shared_ptr<const TableInfo> info;  // guarded by lock; replaced, never changed
+  bool deleted = false;                   // guarded by lock
+};
+using TablePtr = std::shared_ptr<Table>;
+
+// One item that a write touches.
+struct Target {
+  TablePtr table;
+  std::shared_ptr<const TableInfo> info;
+  std::string key_bytes;
+  std::string item_key;
+};
+
+// A change that has been decided.
+struct Planned {
+  const Target* target = nullptr;
+  StoredItem before;
+  StoredItem after;
+};
+
+}  // namespace internal
+
+class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
+ public:
+  Engine(storage::Store& store, storage::Commits& commits, streams::Streams& streams, platform::Scheduler& scheduler,
+         platform::Random& random, TablesOptions options)
+      : store_(store),
+        commits_(commits),
+        streams_(streams),
+        scheduler_(scheduler),
+        random_(random),
+        options_(options) {}
+
+  // catalogue.cc
+  Result<void> load();
+  Result<Description> create(const Scope& scope, const CreateRequest& request);
+  Result<Description> describe(const Scope& scope, std::string_view name) const;
+  Listing list(const Scope& scope, std::string_view start, std::size_t limit) const;
+  Result<Description> update(const Scope& scope, std::string_view name, const UpdateRequest& request);
+  Result<Description> remove(const Scope& scope, std::string_view name, bool force);
+  // Changes the table's record as `edit` says; `edit` answers false when nothing is to be written.
+  Result<storage::CommitNumber> change(const Scope& scope, std::string_view name,
+                                       const std::function<Result<bool>(TableInfo&)>& edit);
+  storage::CommitNumber reset(const Scope& scope);
+  Result<internal::TablePtr> find(const Scope& scope, std::string_view name) const;
+  internal::TablePtr find(TableId id) const;  // nullptr: deleted
+  Result<std::shared_ptr<const TableInfo>> info(const Scope& scope, std::string_view name) const;
+
+  // write.cc
+  Result<WriteResult> write(const Scope& scope, std::string_view name, const WriteRequest& request);
+  Result<TransactionResult> transact(const Scope& scope, const std::vector<TransactionEntry>& entries,
+                                     const std::optional<TransactionToken>& token);
+
+  // read.cc
+  Result<std::optional<std::string>> get(const Scope& scope, std::string_view name, const model::Item& key) const;
+  Result<std::vector<std::optional<std::string>>> get_together(const Scope& scope,
+                                                               const std::vector<Wanted>& keys) const;
+  Result<Page> query(const Scope& scope, std::string_view name, const QueryRequest& request) const;
+  Result<Page> scan(const Scope& scope, std::string_view name, const ScanRequest& request) const;
+
+  // expiry.cc
+  Result<storage::CommitNumber> set_ttl(const Scope& scope, std::string_view name, std::string_view attribute,
+                                        bool enabled);
+  void start_sweeper();
+  void stop_sweeper();
+  Time next_expiry() const;
+
+ private:
+  struct Before {
+    StoredItem item;
+    storage::CommitNumber commit = 0;  // the pending write it was read from
+  };
+  struct Sweep;
+  class TokenClaim;
+
+  Result<Before> read_before(const std::string& item_key);
+  // Enters the changes as pending and submits them with `batch`. REQUIRES: the targets' tables are locked and their
+  // stripes latched.
+  storage::CommitNumber submit(const std::vector<internal::Planned>& planned, model::ChangeOrigin origin,
+                               storage::WriteBatch batch = {});
+  void append(const internal::Planned& planned, model::ChangeOrigin origin, storage::WriteBatch& batch);
+  Result<internal::Target> target_of(const internal::TablePtr& table, const WriteRequest& request) const;
+  Result<std::vector<internal::Target>> targets_of(const std::vector<TransactionEntry>& entries,
+                                                   const std::vector<internal::TablePtr>& tables) const;
+  Result<TransactionResult> transact_locked(const std::vector<TransactionEntry>& entries,
+                                            const std::vector<internal::TablePtr>& tables, storage::WriteBatch batch);
+  Result<TransactionResult> transact_latched(const std::vector<TransactionEntry>& entries,
+                                             const std::vector<internal::Target>& targets, storage::WriteBatch batch);
+
+  Description describe_locked(const internal::Table& table) const;
+  TableCounts counts(TableId id, std::uint16_t index) const;
+  storage::CommitNumber put_info(internal::Table& table, TableInfo info, storage::WriteBatch batch);
+  storage::CommitNumber submit_catalogue(storage::WriteBatch batch);
+  void open_stream(TableInfo& info, model::ViewType view, storage::WriteBatch& batch);
+
+  void expiry_added(std::int64_t seconds);
+  void arm(std::int64_t seconds);
+  void sweep();
+  void sweep_on_pool(Sweep& sweep);
+  void expire_one(const ExpiryEntry& entry, std::string_view key, Sweep& sweep);
+  void fill_expiry(TableId id, std::string from);
+  std::optional<std::string> fill_chunk(const internal::TablePtr& table, const std::string& from);
+  void fill_one(const internal::TablePtr& table, std::string_view item_key);
+  void finish_sweep(const Sweep& sweep);
+
+  // Constant after construction.
+  storage::Store& store_;
+  storage::Commits& commits_;
+  streams::Streams& streams_;
+  platform::Scheduler& scheduler_;
+  platform::Random& random_;
+  const TablesOptions options_;
+
+  // Synchronise themselves.
+  internal::Stripes stripes_;
+  std::atomic<std::uint64_t> last_token_{0};
+  std::atomic<storage::CommitNumber> last_catalogue_commit_{0};
+
+  // Guarded by mutex_.
+  using Key = std::pair<Scope, std::string>;
+  struct KeyView {
+    const Scope& scope;
+    std::string_view name;
+  };
+  struct KeyLess {
+    using is_transparent = void;
+    static auto tie(const Key& key) { return std::tuple<const Scope&, std::string_view>(key.first, key.second); }
+    static auto tie(const KeyView& key) { return std::tuple<const Scope&, std::string_view>(key.scope, key.name); }
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return tie(a) < tie(b);
+    }
+  };
+  mutable std::shared_mutex mutex_;
+  std::map<Key, internal::TablePtr, KeyLess> tables_;
+  std::unordered_map<TableId, internal::TablePtr> by_id_;
+  std::uint32_t next_id_ = 1;
+
+  // Tokens of transactions, guarded by token_mutex_, which is held while submitting: no committer callback takes it.
+  struct Token {
+    std::uint64_t hash = 0;
+    Time created{};
+    storage::CommitNumber commit = 0;
+  };
+  std::mutex token_mutex_;
+  std::map<std::string, Token> tokens_;
+  std::deque<std::pair<Time, std::string>> token_order_;
+
+  // The sweeper: guarded by sweep_mutex_, but for the atomic.
+  std::atomic<std::int64_t> wake_at_{INT64_MAX};  // seconds; INT64_MAX: nothing to wait for
+  mutable std::mutex sweep_mutex_;
+  platform::Timer timer_;
+  std::int64_t sweep_floor_ = 0;         // no entries before this second
+  std::int64_t lowered_to_ = INT64_MAX;  // the earliest entry added since the sweep in progress began
+  bool sweeping_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace millrace::tables

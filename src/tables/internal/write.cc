@@ -1,0 +1,307 @@
+// Writing items: latch, read, decide, submit.
+#include <algorithm>
+
+#include "codec/json.h"
+#include "model/json.h"
+#include "model/limits.h"
+#include "tables/errors.h"
+#include "tables/internal/engine.h"
+
+namespace millrace::tables {
+
+using internal::Planned;
+using internal::Stripes;
+using internal::TablePtr;
+using internal::Target;
+using storage::CommitNumber;
+using storage::Family;
+using storage::WriteBatch;
+
+namespace {
+
+std::int64_t units_for(std::size_t bytes) {
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>((bytes + 1023) / 1024));
+}
+
+std::int64_t index_units(const TableInfo& info, const Index& index, const StoredItem& before, const StoredItem& after) {
+  // AWS: one write for an entry that appears, vanishes or changes in place, two when its key moves.
+  const auto old_key = before.exists() ? index_key(info, index, before.item()) : std::nullopt;
+  const auto new_key = after.exists() ? index_key(info, index, after.item()) : std::nullopt;
+  if (!old_key && !new_key) return 0;
+  const model::Item old_item = old_key ? project_for_index(info, index, before.item()) : model::Item();
+  const model::Item new_item = new_key ? project_for_index(info, index, after.item()) : model::Item();
+  if (old_key == new_key) {
+    if (old_item == new_item) return 0;
+    return units_for(std::max(model::size_of(old_item), model::size_of(new_item)));
+  }
+  return (old_key ? units_for(model::size_of(old_item)) : 0) + (new_key ? units_for(model::size_of(new_item)) : 0);
+}
+
+WriteUnits units_of(const TableInfo& info, const StoredItem& before, const StoredItem& after, bool changed) {
+  WriteUnits units;
+  units.table = units_for(std::max(before.size(), after.size()));
+  if (!changed) return units;
+  for (const Index& index : info.indexes) {
+    const std::int64_t written = index_units(info, index, before, after);
+    if (written > 0) units.indexes.emplace_back(index.name, written);
+  }
+  return units;
+}
+
+// Checks that need the schema but not the item that is there.
+Result<void> check_request(const TableInfo& info, const WriteRequest& request) {
+  if (request.kind == WriteKind::kPut) {
+    MR_RETURN_IF_ERROR(check_item(info, request.item));
+    return check_item_size(request.item, WriteKind::kPut);
+  }
+  MR_RETURN_IF_ERROR(check_key(info.keys, request.item));
+  if (request.update != nullptr) return check_update_paths(info, *request.update);
+  return {};
+}
+
+std::string_view reason_code(const std::optional<Error>& error) {
+  if (!error) return "None";
+  return error->is(kConditionalCheckFailed) ? "ConditionalCheckFailed" : "ValidationError";
+}
+
+// AWS: the reasons stand in the message as a list of codes and in CancellationReasons in full, in request order.
+Error cancelled(const std::vector<std::optional<Error>>& errors) {
+  std::string codes;
+  std::string reasons;
+  for (const std::optional<Error>& error : errors) {
+    codes += codes.empty() ? "" : ", ";
+    codes += reason_code(error);
+    reasons += reasons.empty() ? "[" : ",";
+    reasons += "{\"Code\":\"" + std::string(reason_code(error)) + "\"";
+    if (error) {
+      reasons += ",\"Message\":";
+      codec::append_json_string(reasons, error->message());
+      for (const auto& [name, json] : error->details()) reasons += ",\"" + name + "\":" + json;
+    }
+    reasons += "}";
+  }
+  return Error(kTransactionCanceled,
+               "Transaction cancelled, please refer cancellation reasons for specific reasons [" + codes + "]")
+      .with("CancellationReasons", reasons + "]");
+}
+
+}  // namespace
+
+Result<Tables::Engine::Before> Tables::Engine::read_before(const std::string& item_key) {
+  Before before;
+  if (std::optional<internal::Pending> pending = stripes_.find(item_key)) {
+    before.item = StoredItem(std::move(pending->stored));
+    before.commit = pending->commit;
+    return before;
+  }
+  MR_ASSIGN_OR_RETURN(std::optional<std::string> stored, store_.get(Family::kItems, item_key));
+  before.item = StoredItem(std::move(stored));
+  return before;
+}
+
+void Tables::Engine::append(const Planned& planned, model::ChangeOrigin origin, WriteBatch& batch) {
+  const TableInfo& info = *planned.target->info;
+  std::optional<std::uint64_t> shard;
+  if (info.stream && info.stream->enabled) {
+    shard = streams_.shard_for(streams::StreamId(info.stream->id), hash_of_key_bytes(planned.target->key_bytes));
+  }
+  append_change(info, {planned.target->key_bytes, planned.before, planned.after, origin}, shard, batch);
+}
+
+CommitNumber Tables::Engine::submit(const std::vector<Planned>& planned, model::ChangeOrigin origin, WriteBatch batch) {
+  const std::uint64_t token = last_token_.fetch_add(1, std::memory_order_relaxed) + 1;
+  std::vector<std::string> keys;
+  keys.reserve(planned.size());
+  std::int64_t first_expiry = INT64_MAX;
+  for (const Planned& write : planned) {
+    append(write, origin, batch);
+    stripes_.enter(write.target->item_key, write.after.maybe_bytes(), token);
+    keys.push_back(write.target->item_key);
+    first_expiry = std::min(first_expiry, expiry_of(*write.target->info, write.after).value_or(INT64_MAX));
+  }
+  auto done = [weak = weak_from_this(), keys, token, first_expiry](const storage::Committed& committed) {
+    const auto engine = weak.lock();
+    if (engine == nullptr) return;
+    for (const std::string& key : keys) engine->stripes_.settle(key, token);
+    if (committed.error == nullptr && first_expiry != INT64_MAX) engine->expiry_added(first_expiry);
+  };
+  const CommitNumber number = commits_.submit(std::move(batch), std::move(done));
+  for (const std::string& key : keys) stripes_.set_commit(key, token, number);
+  return number;
+}
+
+// REQUIRES: the table's lock is held.
+Result<Target> Tables::Engine::target_of(const TablePtr& table, const WriteRequest& request) const {
+  if (table->deleted) return Error(kResourceNotFound, "Requested resource not found");
+  Target target;
+  target.table = table;
+  target.info = table->info;
+  MR_RETURN_IF_ERROR(check_request(*target.info, request));
+  target.key_bytes = *model::key_bytes(target.info->keys, request.item);
+  target.item_key = item_key(target.info->id, target.key_bytes);
+  return target;
+}
+
+Result<WriteResult> Tables::Engine::write(const Scope& scope, std::string_view name, const WriteRequest& request) {
+  MR_ASSIGN_OR_RETURN(const TablePtr table, find(scope, name));
+  const std::shared_lock table_lock(table->lock);
+  MR_ASSIGN_OR_RETURN(const Target target, target_of(table, request));
+  const Stripes::Latch latch(stripes_, {Stripes::stripe_of(target.item_key)});
+  MR_ASSIGN_OR_RETURN(Before before, read_before(target.item_key));
+  Result<Outcome> outcome = decide(*target.info, request, before.item);
+  if (!outcome.ok()) return std::move(std::move(outcome).error()).hold_until(before.commit);
+  WriteResult result;
+  result.units = units_of(*target.info, before.item, outcome->after, outcome->changed);
+  result.after_commit = before.commit;
+  if (!outcome->changed) {
+    result.before = before.item;
+    result.after = std::move(before.item);  // whatever was there, or nothing
+    return result;
+  }
+  std::vector<Planned> planned(1);
+  planned[0] = {&target, std::move(before.item), std::move(outcome->after)};
+  result.after_commit = submit(planned, model::ChangeOrigin::kClient);
+  result.before = std::move(planned[0].before);
+  result.after = std::move(planned[0].after);
+  return result;
+}
+
+// --- transactions ---------------------------------------------------------------------------------------------------
+
+// One claim of a client token: held from before planning until after submitting, so that a repetition finds either
+// nothing or a commit to wait for. Dropped again unless kept.
+class Tables::Engine::TokenClaim {
+ public:
+  TokenClaim(Engine& engine, const Scope& scope, const TransactionToken& token)
+      : engine_(engine),
+        lock_(engine.token_mutex_),
+        key_(std::string(kTokenPrefix) + scope.account + "/" + scope.region + "/" + token.token),
+        hash_(token.request_hash) {}
+  ~TokenClaim() {
+    if (!claimed_) return;
+    engine_.tokens_.erase(key_);
+    engine_.token_order_.pop_back();
+  }
+
+  // The earlier transaction's commit, if there was one; else claims the token for this one.
+  Result<std::optional<CommitNumber>> claim(WriteBatch& batch) {
+    const Time now = engine_.scheduler_.now();
+    auto& order = engine_.token_order_;
+    for (; !order.empty() && order.front().first + kTokenLifetime <= now; order.pop_front()) {
+      batch.erase(Family::kQueue, order.front().second);
+      engine_.tokens_.erase(order.front().second);
+    }
+    if (const auto it = engine_.tokens_.find(key_); it != engine_.tokens_.end()) {
+      if (it->second.hash == hash_) return std::optional(it->second.commit);
+      return Error(kIdempotentParameterMismatch,
+                   "The request uses the same client token as a previous, but non-identical request. Do not reuse a "
+                   "client token with different requests, unless the requests are identical");
+    }
+    engine_.tokens_[key_] = {hash_, now, 0};
+    order.emplace_back(now, key_);
+    claimed_ = true;
+    const codec::Json record =
+        codec::Json::object({{"v", 1}, {"hash", static_cast<std::int64_t>(hash_)}, {"created", to_unix_ms(now)}});
+    batch.put(Family::kQueue, key_, record.dump());
+    return std::optional<CommitNumber>();
+  }
+
+  void keep(CommitNumber commit) {
+    engine_.tokens_[key_].commit = commit;
+    claimed_ = false;
+  }
+
+ private:
+  Engine& engine_;
+  std::lock_guard<std::mutex> lock_;
+  const std::string key_;
+  const std::uint64_t hash_;
+  bool claimed_ = false;
+};
+
+Result<TransactionResult> Tables::Engine::transact(const Scope& scope, const std::vector<TransactionEntry>& entries,
+                                                   const std::optional<TransactionToken>& token) {
+  std::vector<TablePtr> tables;
+  for (const TransactionEntry& entry : entries) {
+    MR_ASSIGN_OR_RETURN(TablePtr table, find(scope, entry.table));
+    tables.push_back(std::move(table));
+  }
+  if (!token) return transact_locked(entries, tables, {});
+  TokenClaim claim(*this, scope, *token);
+  WriteBatch batch;
+  MR_ASSIGN_OR_RETURN(const std::optional<CommitNumber> earlier, claim.claim(batch));
+  if (earlier) {
+    TransactionResult result;
+    result.units.resize(entries.size());
+    result.repeated = true;
+    result.after_commit = *earlier;
+    return result;
+  }
+  MR_ASSIGN_OR_RETURN(TransactionResult result, transact_locked(entries, tables, std::move(batch)));
+  claim.keep(result.after_commit);
+  return result;
+}
+
+Result<std::vector<Target>> Tables::Engine::targets_of(const std::vector<TransactionEntry>& entries,
+                                                       const std::vector<TablePtr>& tables) const {
+  std::vector<Target> targets;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    MR_ASSIGN_OR_RETURN(Target target, target_of(tables[i], entries[i].request));
+    bytes += model::size_of(entries[i].request.item);
+    targets.push_back(std::move(target));
+  }
+  std::vector<std::string_view> keys;
+  for (const Target& target : targets) keys.push_back(target.item_key);
+  std::sort(keys.begin(), keys.end());
+  if (std::adjacent_find(keys.begin(), keys.end()) != keys.end()) {
+    return Error(kValidationException, "Transaction request cannot include multiple operations on one item");
+  }
+  if (bytes > kTransactionBytesMax) {
+    return Error(kValidationException, "Aggregated size of all items in a transaction exceeds the limit of 4 MB");
+  }
+  return targets;
+}
+
+Result<TransactionResult> Tables::Engine::transact_locked(const std::vector<TransactionEntry>& entries,
+                                                          const std::vector<TablePtr>& tables, WriteBatch batch) {
+  std::map<TableId, TablePtr> ordered;
+  for (const TablePtr& table : tables) ordered.emplace(table->id, table);
+  std::vector<std::shared_lock<std::shared_mutex>> locks;
+  for (const auto& [id, table] : ordered) locks.emplace_back(table->lock);
+  MR_ASSIGN_OR_RETURN(const std::vector<Target> targets, targets_of(entries, tables));
+  return transact_latched(entries, targets, std::move(batch));
+}
+
+Result<TransactionResult> Tables::Engine::transact_latched(const std::vector<TransactionEntry>& entries,
+                                                           const std::vector<Target>& targets, WriteBatch batch) {
+  std::vector<std::size_t> wanted;
+  for (const Target& target : targets) wanted.push_back(Stripes::stripe_of(target.item_key));
+  const Stripes::Latch latch(stripes_, std::move(wanted));
+  TransactionResult result;
+  std::vector<Planned> planned;
+  std::vector<std::optional<Error>> errors(entries.size());
+  bool failed = false;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    MR_ASSIGN_OR_RETURN(Before before, read_before(targets[i].item_key));
+    result.after_commit = std::max(result.after_commit, before.commit);
+    Result<Outcome> outcome = decide(*targets[i].info, entries[i].request, before.item);
+    if (!outcome.ok()) {
+      errors[i] = std::move(outcome).error();
+      failed = true;
+      continue;
+    }
+    WriteUnits units = units_of(*targets[i].info, before.item, outcome->after, outcome->changed);
+    units.table *= 2;  // AWS: transactions prepare and commit
+    for (auto& [name, count] : units.indexes) count *= 2;
+    result.units.push_back(std::move(units));
+    if (outcome->changed) planned.push_back({&targets[i], std::move(before.item), std::move(outcome->after)});
+  }
+  if (failed) return cancelled(errors).hold_until(result.after_commit);
+  if (!planned.empty() || !batch.empty()) {
+    result.after_commit = submit(planned, model::ChangeOrigin::kClient, std::move(batch));
+  }
+  return result;
+}
+
+}  // namespace millrace::tables

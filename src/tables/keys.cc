@@ -1,0 +1,67 @@
+#include "tables/keys.h"
+
+#include "codec/key.h"
+
+namespace millrace::tables {
+
+using codec::KeyReader;
+using codec::KeyWriter;
+
+std::string item_prefix(TableId table, std::uint16_t index) {
+  return KeyWriter()
+      .be32(table.value())
+      .u8(static_cast<std::uint8_t>(index >> 8))
+      .u8(static_cast<std::uint8_t>(index))
+      .str();
+}
+
+std::string item_key(TableId table, std::string_view key_bytes) {
+  std::string key = item_prefix(table, 0);
+  key.reserve(key.size() + key_bytes.size());
+  key += key_bytes;
+  return key;
+}
+
+std::optional<std::string> index_key(const TableInfo& info, const Index& index, const model::Item& item) {
+  const std::optional<std::string> own = model::key_bytes(index.keys, item);
+  if (!own) return std::nullopt;
+  std::string key = item_prefix(info.id, index.number) + *own;
+  model::append_key_value(key, *item.find(info.keys.partition.name));
+  if (info.keys.sort) model::append_key_value(key, *item.find(info.keys.sort->name));
+  return key;
+}
+
+std::string table_key(TableId table) { return KeyWriter(kTablePrefix).be32(table.value()).str(); }
+
+std::string count_prefix(TableId table) { return KeyWriter("tables/count/").be32(table.value()).str(); }
+
+std::string count_key(TableId table, std::uint16_t index, char what) {
+  std::string key = count_prefix(table);
+  key += static_cast<char>(index >> 8);
+  key += static_cast<char>(index);
+  key += what;
+  return key;
+}
+
+std::string expiry_key(const ExpiryEntry& entry) {
+  return KeyWriter(kExpiryPrefix)
+      .be64(static_cast<std::uint64_t>(entry.seconds))
+      .be32(entry.table.value())
+      .raw(entry.key_bytes)
+      .str();
+}
+
+std::string expiry_bound(std::int64_t seconds) {
+  return KeyWriter(kExpiryPrefix).be64(static_cast<std::uint64_t>(seconds)).str();
+}
+
+std::optional<ExpiryEntry> read_expiry_key(std::string_view key) {
+  KeyReader reader(key);
+  if (!reader.skip(kExpiryPrefix)) return std::nullopt;
+  const auto seconds = reader.be64();
+  const auto table = reader.be32();
+  if (!seconds || !table) return std::nullopt;
+  return ExpiryEntry{static_cast<std::int64_t>(*seconds), TableId(*table), reader.rest()};
+}
+
+}  // namespace millrace::tables

@@ -1,0 +1,318 @@
+#include "tables/schema.h"
+
+#include <algorithm>
+#include <set>
+
+#include "tables/errors.h"
+
+namespace millrace::tables {
+namespace {
+
+constexpr std::string_view kInvalid = "One or more parameter values were invalid: ";
+
+Error invalid(std::string message) { return Error(kValidationException, std::string(kInvalid) + std::move(message)); }
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out = "[";
+  for (const std::string& name : names) out += (out.size() > 1 ? ", " : "") + name;
+  return out + "]";
+}
+
+std::vector<std::string> names_of(const std::vector<model::KeyAttribute>& definitions) {
+  std::vector<std::string> names;
+  for (const model::KeyAttribute& definition : definitions) names.push_back(definition.name);
+  return names;
+}
+
+const model::KeyAttribute* find_definition(const CreateRequest& request, std::string_view name) {
+  for (const model::KeyAttribute& definition : request.definitions) {
+    if (definition.name == name) return &definition;
+  }
+  return nullptr;
+}
+
+Result<void> check_key_elements(const std::vector<KeyElement>& keys) {
+  if (!keys[0].hash) {
+    return Error(kValidationException, "Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
+  }
+  if (keys.size() == 1) return {};
+  if (keys[1].hash) {
+    return Error(kValidationException, "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type");
+  }
+  if (keys[0].name == keys[1].name) {
+    return Error(kValidationException,
+                 "Both the Hash Key and the Range Key element in the KeySchema have the same name");
+  }
+  return {};
+}
+
+// Every key attribute is defined; fills the schema.
+Result<model::KeySchema> make_keys(const CreateRequest& request, const std::vector<KeyElement>& elements,
+                                   std::string_view index_word) {
+  MR_RETURN_IF_ERROR(check_key_elements(elements));
+  std::vector<std::string> missing;
+  for (const KeyElement& element : elements) {
+    if (find_definition(request, element.name) == nullptr) missing.push_back(element.name);
+  }
+  if (!missing.empty()) {
+    return invalid("Some " + std::string(index_word) +
+                   "key attributes are not defined in AttributeDefinitions. Keys: " + joined(missing) +
+                   ", AttributeDefinitions: " + joined(names_of(request.definitions)));
+  }
+  model::KeySchema keys;
+  keys.partition = *find_definition(request, elements[0].name);
+  if (elements.size() > 1) keys.sort = *find_definition(request, elements[1].name);
+  return keys;
+}
+
+Result<IndexProjection> make_projection(const IndexRequest& request) {
+  IndexProjection projection;
+  if (request.projection_type == "INCLUDE") {
+    projection.kind = IndexProjection::Kind::kInclude;
+    if (!request.attributes) return invalid("ProjectionType is INCLUDE, but NonKeyAttributes is not specified");
+    projection.attributes = *request.attributes;
+    return projection;
+  }
+  if (request.projection_type.empty()) return invalid("Unknown ProjectionType: null");
+  if (request.attributes) {
+    return invalid("ProjectionType is " + request.projection_type + ", but NonKeyAttributes is specified");
+  }
+  projection.kind =
+      request.projection_type == "KEYS_ONLY" ? IndexProjection::Kind::kKeysOnly : IndexProjection::Kind::kAll;
+  return projection;
+}
+
+Result<void> check_local(const CreateRequest& request, const IndexRequest& index) {
+  if (request.keys.size() < 2) {
+    return invalid(
+        "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex");
+  }
+  if (index.keys.size() < 2) return invalid("Index KeySchema does not have a range key for index: " + index.name);
+  if (index.keys[0].name != request.keys[0].name) {
+    return invalid(
+        "Index KeySchema does not have the same leading hash key as table KeySchema for index: " + index.name +
+        ". index hash key: " + index.keys[0].name + ", table hash key: " + request.keys[0].name);
+  }
+  return {};
+}
+
+Result<void> check_index_throughput(const CreateRequest& request, const IndexRequest& index) {
+  if (request.billing == BillingMode::kPayPerRequest && index.throughput) {
+    return invalid("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: " + index.name +
+                   " when BillingMode is PAY_PER_REQUEST");
+  }
+  if (request.billing == BillingMode::kProvisioned && !index.throughput) {
+    return invalid("ProvisionedThroughput must be specified for index: " + index.name);
+  }
+  return {};
+}
+
+Result<void> add_indexes(const CreateRequest& request, TableInfo& info) {
+  std::set<std::string> names;
+  std::size_t locals = 0;
+  std::size_t projected = 0;
+  for (const IndexRequest& wanted : request.indexes) {
+    Index index;
+    index.number = static_cast<std::uint16_t>(info.indexes.size() + 1);
+    index.name = wanted.name;
+    index.kind = wanted.kind;
+    if (!names.insert(wanted.name).second) return invalid("Duplicate index name: " + wanted.name);
+    MR_ASSIGN_OR_RETURN(index.keys, make_keys(request, wanted.keys, "index "));
+    if (wanted.kind == Index::Kind::kLocal) {
+      ++locals;
+      MR_RETURN_IF_ERROR(check_local(request, wanted));
+    } else {
+      MR_RETURN_IF_ERROR(check_index_throughput(request, wanted));
+      index.throughput = wanted.throughput.value_or(Throughput());
+    }
+    MR_ASSIGN_OR_RETURN(index.projection, make_projection(wanted));
+    projected += index.projection.attributes.size();
+    info.indexes.push_back(std::move(index));
+  }
+  if (locals > kLocalIndexesMax) return invalid("Number of LocalSecondaryIndexes exceeds per-table limit of 5");
+  if (info.indexes.size() - locals > kGlobalIndexesMax) {
+    return invalid("Number of GlobalSecondaryIndexes exceeds per-table limit of 20");
+  }
+  if (projected > kProjectedAttributesMax) {
+    return invalid("Number of NonKeyAttributes over all indexes exceeds per-table limit of 100");
+  }
+  return {};
+}
+
+Result<void> check_definitions_used(const CreateRequest& request, const TableInfo& info) {
+  std::set<std::string> used;
+  const auto use = [&](const model::KeySchema& keys) {
+    used.insert(keys.partition.name);
+    if (keys.sort) used.insert(keys.sort->name);
+  };
+  use(info.keys);
+  for (const Index& index : info.indexes) use(index.keys);
+  if (used.size() == request.definitions.size()) return {};
+  if (info.indexes.empty()) {
+    return invalid(
+        "Number of attributes in KeySchema does not exactly match number of attributes defined in "
+        "AttributeDefinitions");
+  }
+  return invalid(
+      "Some AttributeDefinitions are not used. AttributeDefinitions: " + joined(names_of(request.definitions)) +
+      ", keys used: " + joined(std::vector<std::string>(used.begin(), used.end())));
+}
+
+Result<void> check_billing(BillingMode billing, const std::optional<Throughput>& throughput) {
+  if (billing == BillingMode::kPayPerRequest && throughput) {
+    return invalid(
+        "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST");
+  }
+  if (billing == BillingMode::kProvisioned && !throughput) {
+    return invalid("ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED");
+  }
+  return {};
+}
+
+Result<void> check_new_stream(const std::optional<StreamRequest>& stream) {
+  if (!stream) return {};
+  if (stream->enabled && !stream->view) {
+    return invalid("Table is being created with a stream enabled, UpdateViewType is required");
+  }
+  if (!stream->enabled && stream->view) {
+    return invalid("Table is being created with a stream disabled, UpdateViewType should not be specified");
+  }
+  return {};
+}
+
+Result<void> check_tags(const std::map<std::string, std::string>& tags) {
+  if (tags.size() > kTagsMax) return Error(kValidationException, "Too many tags: the limit is 50 per resource");
+  return {};
+}
+
+std::optional<Encryption> make_encryption(const Scope& scope, const EncryptionRequest& request) {
+  if (!request.enabled) return std::nullopt;
+  if (request.key_id.starts_with("arn:")) return Encryption{request.key_id};
+  const std::string prefix = "arn:aws:kms:" + scope.region + ":" + scope.account + ":";
+  if (request.key_id.empty()) return Encryption{prefix + "alias/aws/dynamodb"};
+  const bool alias = request.key_id.starts_with("alias/");
+  return Encryption{prefix + (alias ? "" : "key/") + request.key_id};
+}
+
+Result<void> check_stream_update(const TableInfo& info, const UpdateRequest& request) {
+  const StreamRequest& wanted = *request.stream;
+  const bool enabled = info.stream && info.stream->enabled;
+  if (request.throughput || request.billing || !request.indexes.empty()) {
+    return invalid("You cannot modify stream status while updating table IOPS");
+  }
+  if (wanted.enabled && !wanted.view) {
+    return invalid("If stream is being enabled then UpdateViewType is required");
+  }
+  if (!wanted.enabled && wanted.view) {
+    return invalid("If stream is being disabled, then UpdateViewType must not be specified");
+  }
+  if (wanted.enabled && enabled) {
+    return Error(kValidationException, "Table already has an enabled stream: TableName: " + info.name);
+  }
+  if (!wanted.enabled && !enabled) {
+    return Error(kValidationException, "Table has no stream to disable: TableName: " + info.name);
+  }
+  return {};
+}
+
+Error same_throughput(const Throughput& throughput) {
+  return Error(
+      kValidationException,
+      "The provisioned throughput for the table will not change. The requested value equals the current value. "
+      "Current ReadCapacityUnits provisioned for the table: " +
+          std::to_string(throughput.read) + ". Requested ReadCapacityUnits: " + std::to_string(throughput.read) +
+          ". Current WriteCapacityUnits provisioned for the table: " + std::to_string(throughput.write) +
+          ". Requested WriteCapacityUnits: " + std::to_string(throughput.write) +
+          ". Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits.");
+}
+
+Result<void> update_billing(const UpdateRequest& request, Time now, TableInfo& info) {
+  const BillingMode before = info.billing;
+  info.billing = request.billing.value_or(before);
+  if (info.billing == BillingMode::kPayPerRequest) {
+    MR_RETURN_IF_ERROR(check_billing(info.billing, request.throughput));
+    if (before != info.billing) info.pay_per_request_since = now;
+    info.throughput = {};
+    for (Index& index : info.indexes) index.throughput = {};
+    return {};
+  }
+  if (before == BillingMode::kPayPerRequest) {
+    MR_RETURN_IF_ERROR(check_billing(info.billing, request.throughput));
+    info.throughput = *request.throughput;
+    for (const Index& index : info.indexes) {
+      if (index.kind == Index::Kind::kLocal) continue;
+      const bool given = std::any_of(request.indexes.begin(), request.indexes.end(),
+                                     [&](const IndexThroughput& wanted) { return wanted.name == index.name; });
+      if (!given) return invalid("ProvisionedThroughput must be specified for index: " + index.name);
+    }
+    return {};
+  }
+  if (!request.throughput) return {};
+  if (*request.throughput == info.throughput && request.indexes.empty()) return same_throughput(info.throughput);
+  if (request.throughput->read > info.throughput.read || request.throughput->write > info.throughput.write) {
+    info.throughput_raised = now;
+  }
+  if (request.throughput->read < info.throughput.read || request.throughput->write < info.throughput.write) {
+    info.throughput_lowered = now;
+  }
+  info.throughput = *request.throughput;
+  return {};
+}
+
+Result<void> update_indexes(const UpdateRequest& request, TableInfo& info) {
+  for (const IndexThroughput& wanted : request.indexes) {
+    const auto it = std::find_if(info.indexes.begin(), info.indexes.end(), [&](const Index& index) {
+      return index.name == wanted.name && index.kind == Index::Kind::kGlobal;
+    });
+    if (it == info.indexes.end()) {
+      return Error(kResourceNotFound,
+                   "Requested resource not found: No global secondary index with name: " + wanted.name);
+    }
+    if (info.billing == BillingMode::kPayPerRequest) {
+      return invalid(
+          "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
+          "PAY_PER_REQUEST");
+    }
+    it->throughput = wanted.throughput;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<TableInfo> make_table(const Scope& scope, const CreateRequest& request) {
+  TableInfo info;
+  info.scope = scope;
+  info.name = request.name;
+  info.arn = table_arn(scope, request.name);
+  info.definitions = request.definitions;
+  info.billing = request.billing;
+  MR_RETURN_IF_ERROR(check_billing(request.billing, request.throughput));
+  info.throughput = request.throughput.value_or(Throughput());
+  MR_ASSIGN_OR_RETURN(info.keys, make_keys(request, request.keys, request.indexes.empty() ? "" : "index "));
+  MR_RETURN_IF_ERROR(add_indexes(request, info));
+  MR_RETURN_IF_ERROR(check_definitions_used(request, info));
+  MR_RETURN_IF_ERROR(check_new_stream(request.stream));
+  MR_RETURN_IF_ERROR(check_tags(request.tags));
+  if (request.encryption) info.encryption = make_encryption(scope, *request.encryption);
+  info.table_class = request.table_class;
+  info.deletion_protection = request.deletion_protection;
+  info.tags = request.tags;
+  return info;
+}
+
+Result<TableInfo> apply_update(const TableInfo& info, const UpdateRequest& request, Time now) {
+  TableInfo out = info;
+  if (request.stream) {
+    MR_RETURN_IF_ERROR(check_stream_update(info, request));
+    if (!request.stream->enabled) out.stream->enabled = false;
+  }
+  if (request.throughput || request.billing) MR_RETURN_IF_ERROR(update_billing(request, now, out));
+  MR_RETURN_IF_ERROR(update_indexes(request, out));
+  if (request.encryption) out.encryption = make_encryption(info.scope, *request.encryption);
+  if (request.table_class) out.table_class = *request.table_class;
+  if (request.deletion_protection) out.deletion_protection = *request.deletion_protection;
+  return out;
+}
+
+}  // namespace millrace::tables

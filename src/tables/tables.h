@@ -1,0 +1,174 @@
+// DynamoDB's tables: catalogue, items, indexes, transactions, queries, expiry.
+//
+// Writes: one atomic WriteBatch each (item, index entries, expiry entry, counters, stream record), planned under the
+// latches of their keys and submitted before the latches are released, hence per key: order of planning = order of
+// commits. Nothing waits for a sync: results carry the CommitNumber that an answer must wait for. Reads of items see
+// durable state only and wait for nothing. Schema changes hold their table's lock exclusively, writers hold it shared
+// (docs/adr/0002-table-lock-instead-of-epochs.md).
+//
+// Thread-safe. `store`, `commits`, `streams`, `scheduler` and `random` outlive it; callbacks of the committer that come
+// after its end are ignored. Locks, in this order: catalogue, tables by id, stripes by number, pending values; see
+// docs/internals/locks.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "expressions/ast.h"
+#include "expressions/key_condition.h"
+#include "platform/clock.h"
+#include "platform/random.h"
+#include "storage/committer.h"
+#include "storage/store.h"
+#include "streams/streams.h"
+#include "tables/plan.h"
+#include "tables/schema.h"
+#include "tables/table.h"
+
+namespace millrace::tables {
+
+inline constexpr std::size_t kPageBytesMax = std::size_t{1} << 20;    // AWS: of a Query or Scan
+inline constexpr std::size_t kBatchBytesMax = std::size_t{16} << 20;  // AWS: of a BatchGetItem
+inline constexpr std::size_t kTransactionItemsMax = 100;
+inline constexpr std::size_t kTransactionBytesMax = std::size_t{4} << 20;
+inline constexpr Milliseconds kTokenLifetime = std::chrono::minutes(10);  // AWS: ClientRequestToken
+inline constexpr Milliseconds kTtlCoolDown = std::chrono::minutes(30);    // with aws_timing only
+
+struct TablesOptions {
+  int stream_shards = 1;    // of a new stream
+  bool aws_timing = false;  // AWS's cool-downs
+};
+
+struct TableCounts {
+  std::int64_t items = 0;
+  std::int64_t bytes = 0;
+};
+
+struct Description {
+  std::shared_ptr<const TableInfo> info;
+  TableCounts counts;
+  std::vector<TableCounts> index_counts;  // as info->indexes
+  storage::CommitNumber after = 0;
+};
+
+// How much of a table's and its indexes' capacity a call used, before rounding rules of consistency.
+struct WriteUnits {
+  std::int64_t table = 0;
+  std::vector<std::pair<std::string, std::int64_t>> indexes;  // those that were written
+};
+
+struct WriteResult {
+  StoredItem before;
+  StoredItem after;
+  WriteUnits units;
+  storage::CommitNumber after_commit = 0;
+};
+
+struct TransactionEntry {
+  std::string table;
+  WriteRequest request;
+};
+struct TransactionResult {
+  std::vector<WriteUnits> units;  // as the entries
+  bool repeated = false;          // the token's transaction had been done before
+  storage::CommitNumber after_commit = 0;
+};
+
+struct TransactionToken {
+  std::string token;
+  std::uint64_t request_hash = 0;
+};
+
+struct ReadRequest {
+  std::string index;  // "" = the table
+  const expressions::Condition* filter = nullptr;
+  const expressions::Projection* projection = nullptr;
+  bool count_only = false;
+  bool all_attributes = false;  // Select ALL_ATTRIBUTES, also where the index does not project them
+  bool consistent = false;
+  std::optional<std::size_t> limit;            // items looked at
+  std::optional<model::Item> exclusive_start;  // checked against the schema
+};
+struct QueryRequest : ReadRequest {
+  const expressions::Condition* key_condition = nullptr;
+  bool forward = true;
+};
+struct ScanRequest : ReadRequest {
+  std::uint32_t segment = 0;
+  std::uint32_t total_segments = 1;
+};
+struct Page {
+  std::string items_json;  // "[{...},...]"; empty with count_only
+  std::size_t count = 0;
+  std::size_t scanned = 0;
+  std::size_t bytes = 0;  // looked at
+  std::optional<model::Item> last_key;
+};
+
+class Tables {
+ public:
+  // Reads the catalogue and starts the sweeper. Errors: of the store; a damaged record is named.
+  static Result<std::unique_ptr<Tables>> load(storage::Store& store, storage::Commits& commits,
+                                              streams::Streams& streams, platform::Scheduler& scheduler,
+                                              platform::Random& random, TablesOptions options = {});
+  ~Tables();
+
+  // --- Catalogue. Changes are visible at once; answers must wait for `after`. ---
+  // Errors: kResourceInUse "Table already exists: T", kValidationException.
+  Result<Description> create(const Scope& scope, const CreateRequest& request);
+  // Errors here and below: kResourceNotFound.
+  Result<Description> describe(const Scope& scope, std::string_view table) const;
+  // In name order, after `start` (need not exist), at most `limit`; `more` tells whether there are others.
+  struct Listing {
+    std::vector<std::string> names;
+    bool more = false;
+    storage::CommitNumber after = 0;
+  };
+  Listing list(const Scope& scope, std::string_view start, std::size_t limit) const;
+  Result<Description> update(const Scope& scope, std::string_view table, const UpdateRequest& request);
+  // Errors: kValidationException while deletion protection is on. The answer describes the table as it was.
+  Result<Description> remove(const Scope& scope, std::string_view table);
+  Result<storage::CommitNumber> tag(const Scope& scope, std::string_view table,
+                                    const std::map<std::string, std::string>& tags);
+  Result<storage::CommitNumber> untag(const Scope& scope, std::string_view table, const std::vector<std::string>& keys);
+  Result<storage::CommitNumber> set_ttl(const Scope& scope, std::string_view table, std::string_view attribute,
+                                        bool enabled);
+  // The table as it is; a snapshot that never changes.
+  Result<std::shared_ptr<const TableInfo>> info(const Scope& scope, std::string_view table) const;
+
+  // --- Items. `table` is a name. Errors: kResourceNotFound, those of plan.h, of the store. ---
+  Result<WriteResult> write(const Scope& scope, std::string_view table, const WriteRequest& request);
+  // All or nothing. Error: kTransactionCanceled with detail "CancellationReasons"; kIdempotentParameterMismatch.
+  Result<TransactionResult> transact(const Scope& scope, const std::vector<TransactionEntry>& entries,
+                                     const std::optional<TransactionToken>& token);
+  // The stored item, see model/stored.h; nullopt: there is none. REQUIRES: nothing; checks the key.
+  Result<std::optional<std::string>> get(const Scope& scope, std::string_view table, const model::Item& key) const;
+  // Several items as of one moment, in order.
+  struct Wanted {
+    std::string table;
+    model::Item key;
+  };
+  Result<std::vector<std::optional<std::string>>> get_together(const Scope& scope,
+                                                               const std::vector<Wanted>& keys) const;
+  Result<Page> query(const Scope& scope, std::string_view table, const QueryRequest& request) const;
+  Result<Page> scan(const Scope& scope, std::string_view table, const ScanRequest& request) const;
+
+  // What the sweeper waits for: kNever = nothing. For settle() of the admin endpoints and tests.
+  Time next_expiry() const;
+  // Drops all tables of a scope (admin reset). Their streams close as with remove().
+  storage::CommitNumber reset(const Scope& scope);
+
+  class Engine;
+
+ private:
+  explicit Tables(std::shared_ptr<Engine> engine);
+  // Shared with callbacks of the committer and the scheduler, which hold it weakly.
+  std::shared_ptr<Engine> engine_;
+};
+
+}  // namespace millrace::tables
