@@ -46,8 +46,8 @@ class DispatcherTest : public ::testing::Test {
       reply.after = after_;
       return reply;
     });
-    dynamodb_.on("PutItem", [](const RequestContext&, const Document&) -> Result<Reply> {
-      return Error(dynamodb::kConditionalCheckFailedException, "The conditional request failed");
+    dynamodb_.on("PutItem", [this](const RequestContext&, const Document&) -> Result<Reply> {
+      return Error(dynamodb::kConditionalCheckFailedException, "The conditional request failed").hold_until(after_);
     });
     echo(lambda_, {"GetFunction", "ListEventSourceMappings", "GetEventSourceMapping", "ListTags"});
     lambda_.on("Invoke", [](const RequestContext& context, const Document&) -> Result<Reply> {
@@ -342,6 +342,28 @@ TEST_F(DispatcherTest, HoldsTheAnswerUntilTheCommitIsDurable) {
   ASSERT_EQ(channel->answers.size(), 1u);
   EXPECT_EQ(channel->answers[0].status, 200);
   EXPECT_EQ(scheduler_.busy().count(), 0);
+}
+
+TEST_F(DispatcherTest, HoldsRefusalsUntilWhatTheyRestOnIsDurable) {
+  commits_.hold();
+  after_ = commits_.submit(storage::WriteBatch());
+  const auto channel = send("POST", "/", {{"X-Amz-Target", "DynamoDB_20120810.PutItem"}},
+                            R"({"TableName":"ttt","Item":{"id":{"S":"1"}}})");
+  EXPECT_TRUE(channel->answers.empty());
+  commits_.commit_all();
+  ASSERT_EQ(channel->answers.size(), 1u);
+  EXPECT_THAT(channel->answers[0].body, HasSubstr("#ConditionalCheckFailedException"));
+}
+
+TEST_F(DispatcherTest, AnswersAnUnknownOutcomeWhenTheCommitFails) {
+  commits_.hold();
+  after_ = commits_.submit(storage::WriteBatch());
+  const auto channel = send("POST", "/", {{"X-Amz-Target", "DynamoDB_20120810.ListTables"}}, "{}");
+  store_.fail_write_after(0);
+  commits_.commit_all();
+  ASSERT_EQ(channel->answers.size(), 1u);
+  EXPECT_EQ(channel->answers[0].status, 500);
+  EXPECT_THAT(channel->answers[0].body, HasSubstr("#InternalServerError"));
 }
 
 TEST_F(DispatcherTest, AppliesFaults) {

@@ -266,9 +266,9 @@ Result<std::unique_ptr<BodySink>> Call::open_stream() {
 void Call::fail(const Error& error) { finish(error); }
 
 void Call::finish(Result<Reply> result) {
-  const storage::CommitNumber after = result.ok() ? result->after : 0;
+  // A refusal, too, may rest on a write that is not durable yet (a failed condition).
+  const storage::CommitNumber after = result.ok() ? result->after : result.error().held_until();
   if (after == 0 || after <= around_.commits.durable()) return answer(std::move(result));
-  if (!result.ok()) return answer(std::move(result));
   auto held = std::make_shared<Result<Reply>>(std::move(result));
   around_.commits.when_durable(after, [self = shared_from_this(), held](const Error* error) {
     if (error != nullptr) {
