@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "codec/gzip.h"
+#include "crypto/digest.h"
+#include "crypto/encoding.h"
 #include "storage/memory/memory_store.h"
 #include "testing/test_commits.h"
 #include "testing/virtual_scheduler.h"
@@ -244,6 +246,17 @@ TEST_F(DispatcherTest, RoutesS3ByPathAndSubresource) {
             R"(DeleteObjects {"Bucket":"b","Delete":{"Objects":[{"Key":"k"}]}})");
   EXPECT_THAT(s3("POST", "/b?delete=", {}, "<Delete>"), HasSubstr("400 <?xml"));
   EXPECT_THAT(s3("PATCH", "/b/k"), HasSubstr("405 "));
+}
+
+TEST_F(DispatcherTest, ChecksDigestsOfBufferedS3Bodies) {
+  const std::string body = "<Delete><Object><Key>k</Key></Object></Delete>";
+  const auto md5 = crypto::base64_encode(crypto::md5(body));
+  EXPECT_THAT(s3("POST", "/b?delete", {{"Content-MD5", md5}}, body), HasSubstr("DeleteObjects {"));
+  EXPECT_THAT(s3("POST", "/b?delete", {{"Content-MD5", md5}}, body + " "), HasSubstr("<Code>BadDigest</Code>"));
+  EXPECT_THAT(s3("POST", "/b?delete", {{"Content-MD5", "x"}}, body), HasSubstr("<Code>InvalidDigest</Code>"));
+  EXPECT_THAT(s3("POST", "/b?delete", {{"x-amz-checksum-crc32", "AAAAAA=="}}, body),
+              HasSubstr("The CRC32 you specified did not match the calculated checksum."));
+  EXPECT_THAT(s3("POST", "/b?delete", {{"x-amz-checksum-crc32", "AAAA"}}, body), HasSubstr("InvalidRequest"));
 }
 
 TEST_F(DispatcherTest, ServesVirtualHostBuckets) {

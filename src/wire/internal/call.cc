@@ -20,6 +20,12 @@ bool is_region(std::string_view region) {
          region.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
 }
 
+// The checksum fields of these speak of the object, not of the request's body.
+bool is_completion(const OperationModel& operation) {
+  return operation.name == "CompleteMultipartUpload" || operation.name == "CopyObject" || operation.method == "GET" ||
+         operation.method == "HEAD";
+}
+
 // Breaks off after the head: the client sees a connection that died before the answer was whole.
 class BrokenSource final : public http::BodySource {
  public:
@@ -136,6 +142,9 @@ void Call::serve(std::string body) {
     auto plain = codec::gunzip(body, body_bytes_max());
     if (!plain.ok()) return fail(plain.error());
     body = std::move(plain).value();
+  }
+  if (route_.protocol == Protocol::kRestXml && route_.operation != nullptr && !is_completion(*route_.operation)) {
+    if (auto intact = check_digests(*head_, body); !intact.ok()) return fail(intact.error());
   }
   if (auto resolved = resolve_operation(body); !resolved.ok()) return fail(resolved.error());
   serve_decoded(std::move(body));

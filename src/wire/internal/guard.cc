@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "crypto/digest.h"
+#include "crypto/encoding.h"
+
 namespace millrace::wire::internal {
 namespace {
 
@@ -27,6 +30,42 @@ std::string_view authority_of_origin(std::string_view origin) {
 }
 
 }  // namespace
+
+Result<void> check_digests(const http::RequestHead& head, std::string_view body) {
+  static constexpr ErrorType kBadDigest{"BadDigest", 400, ErrorKind::kClient};
+  static constexpr ErrorType kInvalidDigest{"InvalidDigest", 400, ErrorKind::kClient};
+  static constexpr ErrorType kInvalidRequest{"InvalidRequest", 400, ErrorKind::kClient};
+  using crypto::Algorithm;
+  if (const auto md5 = head.fields.find("content-md5")) {
+    const auto given = crypto::base64_decode(*md5);
+    if (!given.has_value() || given->size() != crypto::digest_bytes(Algorithm::kMd5)) {
+      return Error(kInvalidDigest, "The Content-MD5 you specified was invalid.");
+    }
+    if (*given != crypto::md5(body)) {
+      return Error(kBadDigest, "The Content-MD5 you specified did not match what we received.");
+    }
+  }
+  static constexpr struct {
+    std::string_view field, name;
+    Algorithm algorithm;
+  } kFields[] = {{"x-amz-checksum-crc32", "CRC32", Algorithm::kCrc32},
+                 {"x-amz-checksum-crc32c", "CRC32C", Algorithm::kCrc32c},
+                 {"x-amz-checksum-crc64nvme", "CRC64NVME", Algorithm::kCrc64Nvme},
+                 {"x-amz-checksum-sha1", "SHA1", Algorithm::kSha1},
+                 {"x-amz-checksum-sha256", "SHA256", Algorithm::kSha256}};
+  for (const auto& [field, name, algorithm] : kFields) {
+    const auto text = head.fields.find(field);
+    if (!text.has_value()) continue;
+    const auto given = crypto::base64_decode(*text);
+    if (!given.has_value() || given->size() != crypto::digest_bytes(algorithm)) {
+      return Error(kInvalidRequest, "Value for " + std::string(field) + " header is invalid.");
+    }
+    if (*given != crypto::digest(algorithm, body)) {
+      return Error(kBadDigest, "The " + std::string(name) + " you specified did not match the calculated checksum.");
+    }
+  }
+  return {};
+}
 
 std::string_view host_of(std::string_view authority) {
   if (authority.starts_with('[')) {

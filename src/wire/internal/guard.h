@@ -1,4 +1,4 @@
-// Which requests a web page could have made: DNS rebinding and foreign origins are refused before routing.
+// What is refused before a request reaches its service: web pages (DNS rebinding, foreign origins), damaged bodies.
 #pragma once
 
 #include <optional>
@@ -16,5 +16,9 @@ bool is_loopback(std::string_view host);  // 127.0.0.0/8, ::1, localhost, *.loca
 bool is_aws_host(std::string_view host);  // *.amazonaws.com, *.amazonaws.com.cn, *.api.aws
 // Why the request is refused; nullopt: it may pass. `allowed`: further host names, their subdomains included.
 std::optional<std::string> refusal(const http::RequestHead& head, const std::vector<std::string>& allowed);
+
+// Checks a buffered S3 body against Content-MD5 and x-amz-checksum-* fields. Errors as S3 has them: BadDigest,
+// InvalidDigest, InvalidRequest.
+Result<void> check_digests(const http::RequestHead& head, std::string_view body);
 
 }  // namespace millrace::wire::internal
