@@ -25,9 +25,10 @@ Error wrong_type(const Document& value, std::string_view wanted) {
                                             (vowel ? "an " : "a ") + std::string(wanted));
 }
 
-const Member* find_member(std::span<const Member> members, std::string_view wire_name) {
+// Where clients may use the query protocol as well (SQS), the wire names are those of its parameters.
+const Member* find_member(const ServiceModel& model, std::span<const Member> members, std::string_view name) {
   for (const Member& member : members) {
-    if (member.on_wire() == wire_name) return &member;
+    if ((model.also_query ? member.name : member.on_wire()) == name) return &member;
   }
   return nullptr;
 }
@@ -38,7 +39,7 @@ Result<void> conform_structure(const ServiceModel& model, const Shape& shape, Do
   auto& object = value.as_object();
   std::size_t kept = 0;
   for (auto& [name, child] : object) {
-    const Member* member = child.is_null() ? nullptr : find_member(members, name);
+    const Member* member = child.is_null() ? nullptr : find_member(model, members, name);
     if (member == nullptr || member->location != Location::kBody) continue;  // AWS ignores what it does not know
     MR_RETURN_IF_ERROR(conform_json(model, model.shape(member->shape), child));
     if (!member->wire_name.empty()) name = member->name;

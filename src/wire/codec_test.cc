@@ -147,6 +147,13 @@ TEST(QueryProtocolTest, ReadsFlattenedSqsParameters) {
   EXPECT_EQ(document->find("tags")->dump(), R"({"a":"b"})");
 }
 
+TEST(JsonProtocolTest, NamesOfTheQueryProtocolAreNotThoseOfJson) {
+  const auto document = decode_json(sqs::kModel, "CreateQueue",
+                                    R"({"QueueName":"q","Attributes":{"DelaySeconds":"10"},"tags":{"a":"b"}})");
+  ASSERT_TRUE(document.ok());
+  EXPECT_EQ(document->dump(), R"({"QueueName":"q","Attributes":{"DelaySeconds":"10"},"tags":{"a":"b"}})");
+}
+
 TEST(QueryProtocolTest, RefusesBadNumbersAndDeepNames) {
   Request request;
   request.form = {{"DurationSeconds", "x"}};
