@@ -41,7 +41,8 @@ struct RequestContext {
   std::string request_id;
   std::string service_host;  // "http://127.0.0.1:4566": for URLs in answers (QueueUrl)
   std::shared_ptr<const http::RequestHead> head;
-  // The bytes of a blob payload (Invoke), which `Document` holds as base64. nullptr: the operation has none.
+  // The bytes of a blob payload (Invoke), which `Document` holds as base64, and of any body of a REST-XML request, whose
+  // digests are in header fields. nullptr: the operation has none.
   std::shared_ptr<const std::string> payload;
 };
 

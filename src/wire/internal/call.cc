@@ -198,19 +198,22 @@ void Call::serve_decoded(std::string body) {
   run(*document, body);
 }
 
+// Blob payloads, and all bodies of S3: their digests are in header fields.
+bool Call::takes_raw_body() const {
+  if (route_.protocol == Protocol::kRestXml) return true;
+  if (route_.operation->input == kNoShape) return false;
+  const ServiceModel& model = *route_.served->model;
+  const Shape& input = model.shape(route_.operation->input);
+  return input.payload >= 0 &&
+         model.shape(model.members_of(input)[static_cast<std::size_t>(input.payload)].shape).kind == Kind::kBlob;
+}
+
 void Call::run(const Document& document, const std::string& body) {
   if (entry_->raw && route_.protocol == Protocol::kJson && !(entry_->handler || entry_->async)) {
     if (auto result = entry_->raw(context_, body)) return finish(std::move(*result));
     return finish(internal_error());
   }
-  if (route_.operation->input != kNoShape) {
-    const Shape& input = route_.served->model->shape(route_.operation->input);
-    const ServiceModel& model = *route_.served->model;
-    if (input.payload >= 0 &&
-        model.shape(model.members_of(input)[static_cast<std::size_t>(input.payload)].shape).kind == Kind::kBlob) {
-      context_.payload = std::make_shared<const std::string>(body);
-    }
-  }
+  if (takes_raw_body()) context_.payload = std::make_shared<const std::string>(body);
   if (entry_->handler) return finish(entry_->handler(context_, document));
   busy_.release();  // long polls and invocations account for their own work
   Conversation conversation;

@@ -60,6 +60,7 @@ class Call : public std::enable_shared_from_this<Call> {
   Result<void> resolve_operation(const std::string& body);
   Result<Document> decode(const std::string& body) const;
   void serve_decoded(std::string body);
+  bool takes_raw_body() const;
   void run(const Document& document, const std::string& body);
   std::optional<Error> apply_fault(const Document& document);
   void set_caller(const Credentials& credentials);
