@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -105,11 +106,6 @@ class FileBlobStore final : public BlobStore {
     for (const std::string& path : {root_, root_ + "/tmp"}) {
       if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed("cannot create", path);
     }
-    if (::access(directory_of(255 * kBlobBlock).c_str(), F_OK) == 0) return {};  // made last
-    for (unsigned i = 0; i < 256; ++i) {
-      const std::string path = directory_of(i * kBlobBlock);
-      if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed("cannot create", path);
-    }
     return sync_directory(root_);
   }
 
@@ -123,6 +119,7 @@ class FileBlobStore final : public BlobStore {
   Result<void> place(TemporaryBlob& blob, BlobId id) override {
     auto& file = static_cast<FileBlob&>(blob);
     const std::string path = path_of(id);
+    MR_RETURN_IF_ERROR(make_directory(id));
     if (::rename(file.path().c_str(), path.c_str()) != 0) return failed("cannot rename to", path);
     file.set_placed();
     return sync_directory(directory_of(id));
@@ -130,6 +127,7 @@ class FileBlobStore final : public BlobStore {
 
   Result<void> link(BlobId from, BlobId to) override {
     const std::string path = path_of(from);
+    MR_RETURN_IF_ERROR(make_directory(to));
     if (::link(path.c_str(), path_of(to).c_str()) != 0) {
       if (errno == ENOENT) return Error(kNoSuchBlob, path);
       return failed("cannot link", path);
@@ -158,7 +156,9 @@ class FileBlobStore final : public BlobStore {
 
   Result<std::vector<BlobId>> list_block(std::uint64_t block) override {
     std::vector<BlobId> ids;
-    MR_ASSIGN_OR_RETURN(const auto names, names_in(directory_of(block * kBlobBlock)));
+    const std::string directory = directory_of(block * kBlobBlock);
+    if (::access(directory.c_str(), F_OK) != 0) return ids;
+    MR_ASSIGN_OR_RETURN(const auto names, names_in(directory));
     for (const std::string& name : names) {
       char* end = nullptr;
       const BlobId id = std::strtoull(name.c_str(), &end, 16);
@@ -178,6 +178,17 @@ class FileBlobStore final : public BlobStore {
   }
 
  private:
+  // Directories are made when first needed, and each is looked for once: a start costs nothing.
+  Result<void> make_directory(BlobId id) {
+    std::atomic<bool>& made = made_[id / kBlobBlock % made_.size()];
+    if (made.load(std::memory_order_acquire)) return {};
+    const std::string path = directory_of(id);
+    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed("cannot create", path);
+    MR_RETURN_IF_ERROR(sync_directory(root_));
+    made.store(true, std::memory_order_release);
+    return {};
+  }
+
   std::string directory_of(BlobId id) const {
     char text[8];
     std::snprintf(text, sizeof text, "/%02x", static_cast<unsigned>(id / kBlobBlock % 256));
@@ -202,6 +213,7 @@ class FileBlobStore final : public BlobStore {
 
   const std::string root_;
   std::atomic<std::uint64_t> next_temporary_{0};
+  std::array<std::atomic<bool>, 256> made_{};
 };
 
 }  // namespace

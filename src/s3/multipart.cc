@@ -45,11 +45,13 @@ Error too_small(const internal::PartRecord& part) {
       .with("ETag", codec::Json(crypto::hex_encode(part.md5)).dump());
 }
 
+// An upload for which no algorithm was asked keeps only the default's checksums: others were compared on arrival.
 Result<void> check_part(std::string_view upload_id, const CompletedPart& sent, const internal::PartRecord& stored,
-                        ChecksumAlgorithm algorithm) {
+                        const internal::UploadRecord& upload) {
   if (sent.etag != crypto::hex_encode(stored.md5)) return invalid_part(upload_id, sent);
   for (const auto& [sent_algorithm, value] : sent.checksums) {
-    if (sent_algorithm != algorithm || value != stored.checksum) return invalid_part(upload_id, sent);
+    if (sent_algorithm != upload.algorithm && !upload.checksum_requested) continue;
+    if (sent_algorithm != upload.algorithm || value != stored.checksum) return invalid_part(upload_id, sent);
   }
   return {};
 }
@@ -57,7 +59,7 @@ Result<void> check_part(std::string_view upload_id, const CompletedPart& sent, c
 // The stored parts that a CompleteMultipartUpload names.
 Result<internal::PartTable> select_parts(std::string_view upload_id, const std::vector<CompletedPart>& sent,
                                          const std::map<std::uint32_t, internal::PartRecord>& stored,
-                                         ChecksumAlgorithm algorithm) {
+                                         const internal::UploadRecord& upload) {
   internal::PartTable parts;
   int last = 0;
   for (const CompletedPart& part : sent) {
@@ -69,7 +71,7 @@ Result<internal::PartTable> select_parts(std::string_view upload_id, const std::
     last = part.number;
     const auto at = stored.find(static_cast<std::uint32_t>(part.number));
     if (at == stored.end()) return invalid_part(upload_id, part);
-    MR_RETURN_IF_ERROR(check_part(upload_id, part, at->second, algorithm));
+    MR_RETURN_IF_ERROR(check_part(upload_id, part, at->second, upload));
     parts.push_back(at->second);
   }
   for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
@@ -225,11 +227,10 @@ Result<ObjectInfo> ObjectStore::complete_upload(std::string_view account, std::s
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   MR_ASSIGN_OR_RETURN(const Upload* const upload, find_upload(bucket->id, key, upload_id));
-  MR_ASSIGN_OR_RETURN(PartTable parts, select_parts(upload_id, request.parts, upload->parts, upload->record.algorithm));
+  MR_ASSIGN_OR_RETURN(PartTable parts, select_parts(upload_id, request.parts, upload->parts, upload->record));
   MR_ASSIGN_OR_RETURN(ObjectRecord record, record_of(upload->record, parts, request));
   MR_ASSIGN_OR_RETURN(const auto old, current(bucket->id, key));
-  MR_RETURN_IF_ERROR(check_conditions(
-      request.conditions, old ? std::optional<std::string_view>(old->etag) : std::optional<std::string_view>()));
+  MR_RETURN_IF_ERROR(check(request.conditions, old));
   std::set<BlobId> kept;
   for (const internal::PartRecord& part : parts) kept.insert(part.blob);
   Change change;

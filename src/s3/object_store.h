@@ -244,6 +244,8 @@ class ObjectStore {
   Result<std::optional<ObjectRecord>> current(BucketId bucket, std::string_view key) const;
   Result<PartTable> parts_of(BucketId bucket, std::string_view key, const ObjectRecord& record) const;
   Result<void> discard_contents(Change& change, BucketId bucket, std::string_view key, const ObjectRecord& old) const;
+  // Errors wait for the last commit, which they may have seen.
+  Result<void> check(const WriteConditions& conditions, const std::optional<ObjectRecord>& current) const;
   Result<ObjectInfo> replace(Change change, const BucketPointer& bucket, std::string_view key, ObjectRecord record,
                              std::string_view data, PartTable parts, const WriteConditions& conditions);
   Result<void> erase(Change& change, BucketId bucket, std::string_view key, const ObjectRecord& old);

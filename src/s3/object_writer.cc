@@ -38,11 +38,15 @@ Result<void> ObjectWriter::to_file() {
   return {};
 }
 
+void ObjectWriter::close() {
+  for (crypto::Digest& digest : running_) digests_.emplace_back(digest.algorithm(), digest.finish());
+  running_.clear();
+}
+
 Result<void> ObjectWriter::seal() {
   MR_ASSERT(!sealed_);
   sealed_ = true;
-  for (crypto::Digest& digest : running_) digests_.emplace_back(digest.algorithm(), digest.finish());
-  running_.clear();
+  close();
   if (file_ == nullptr && use_ == Use::kPart) MR_RETURN_IF_ERROR(to_file());
   if (file_ == nullptr) return {};
   MR_RETURN_IF_ERROR(file_->sync());

@@ -34,10 +34,12 @@ class ObjectWriter {
   std::uint64_t bytes() const { return bytes_; }
   bool in_file() const { return file_ != nullptr || use_ == Use::kPart || lease_.id() != 0; }
 
-  // Ends the object: digests are known, a file is durable under its id. Errors: kBlobFailed.
+  // Ends the bytes: digests are known.
+  void close();
+  // Closes if need be; a file is durable under its id. Errors: kBlobFailed.
   Result<void> seal();
 
-  // REQUIRES: sealed. Raw bytes; `algorithm` was asked for.
+  // REQUIRES: closed. Raw bytes; `algorithm` was asked for.
   const std::string& md5() const { return digest(crypto::Algorithm::kMd5); }
   const std::string& digest(crypto::Algorithm algorithm) const;
 

@@ -31,6 +31,13 @@ ObjectWriter ObjectStore::writer(ObjectWriter::Use use, std::set<crypto::Algorit
   return ObjectWriter(keeper_->ids(), keeper_->blobs(), use, std::move(digests), expected_bytes);
 }
 
+Result<void> ObjectStore::check(const WriteConditions& conditions, const std::optional<ObjectRecord>& current) const {
+  auto holds = check_conditions(
+      conditions, current ? std::optional<std::string_view>(current->etag) : std::optional<std::string_view>());
+  if (holds.ok()) return {};
+  return std::move(holds).error().hold_until(last_commit_);
+}
+
 // Adds to `change` that `old` gives up what it holds; its record is overwritten or erased by the caller.
 Result<void> ObjectStore::discard_contents(Change& change, BucketId bucket, std::string_view key,
                                            const ObjectRecord& old) const {
@@ -61,8 +68,7 @@ Result<ObjectInfo> ObjectStore::replace(Change change, const BucketPointer& buck
                                         ObjectRecord record, std::string_view data, PartTable parts,
                                         const WriteConditions& conditions) {
   MR_ASSIGN_OR_RETURN(const auto old, current(bucket->id, key));
-  MR_RETURN_IF_ERROR(check_conditions(
-      conditions, old ? std::optional<std::string_view>(old->etag) : std::optional<std::string_view>()));
+  MR_RETURN_IF_ERROR(check(conditions, old));
   if (old) MR_RETURN_IF_ERROR(discard_contents(change, bucket->id, key, *old));
   record.modified = scheduler_.now();
   record.generation = random_.next();
@@ -174,8 +180,7 @@ Result<storage::CommitNumber> ObjectStore::delete_object(std::string_view accoun
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   MR_ASSIGN_OR_RETURN(const auto old, current(bucket->id, key));
-  MR_RETURN_IF_ERROR(check_conditions(
-      conditions, old ? std::optional<std::string_view>(old->etag) : std::optional<std::string_view>()));
+  MR_RETURN_IF_ERROR(check(conditions, old));
   Change change;
   if (!old) return last_commit_;  // that there is nothing may itself be pending
   MR_RETURN_IF_ERROR(erase(change, bucket->id, key, *old));
@@ -202,8 +207,7 @@ Result<std::vector<DeleteResult>> ObjectStore::delete_objects(std::string_view a
     if (!gone.contains(target.key)) {
       MR_ASSIGN_OR_RETURN(old, current(bucket->id, target.key));
     }
-    auto holds = check_conditions(WriteConditions{target.if_match, false},
-                                  old ? std::optional<std::string_view>(old->etag) : std::nullopt);
+    auto holds = check(WriteConditions{target.if_match, false}, old);
     if (!holds.ok()) {
       result.error = std::move(holds).error();
       continue;
