@@ -1,0 +1,30 @@
+// The body of a PutObject or UploadPart as it arrives: framing taken off, digests compared, bytes handed to the store.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "api/s3/internal/aws_chunked.h"
+#include "api/s3/internal/request.h"
+#include "s3/object_writer.h"
+
+namespace millrace::api::s3 {
+
+struct UploadTerms {
+  BodyClaims claims;
+  bool chunked = false;                        // aws-chunked framing
+  std::optional<std::uint64_t> decoded_bytes;  // x-amz-decoded-content-length, or Content-Length of an unframed body
+};
+// Errors: those of body_claims(), EntityTooLarge, InvalidArgument, MissingContentLength.
+Result<UploadTerms> upload_terms(const http::RequestHead& head);
+
+// Called with a sealed writer; may block when the writer is in a file, and runs on the pool then.
+using StoreUpload = std::function<Result<Reply>(millrace::s3::ObjectWriter writer, const BodyClaims& claims)>;
+
+std::unique_ptr<wire::BodySink> make_upload_sink(ObjectStore& objects, UploadTerms terms,
+                                                 millrace::s3::ObjectWriter writer, StoreUpload store_upload);
+
+}  // namespace millrace::api::s3
