@@ -105,6 +105,10 @@ TEST_F(ApiSqsTest, BatchesReportEachEntry) {
   EXPECT_EQ(sent.find("Successful")->as_array().size(), 1u);
   EXPECT_EQ(sent.find("Failed")->as_array().at(0).string_or("Code", ""), "MissingParameter");
   EXPECT_TRUE(sent.find("Failed")->as_array().at(0).bool_or("SenderFault", false));
+  const auto mixed = ok("SendMessageBatch", with_url(R"("Entries":[{"Id":"a","MessageBody":"x","MessageGroupId":"g"},
+      {"Id":"b","MessageBody":"y"}])"));
+  EXPECT_EQ(mixed.find("Successful")->as_array().at(0).string_or("Id", ""), "b");
+  EXPECT_EQ(mixed.find("Failed")->as_array().at(0).string_or("Code", ""), "InvalidParameterValue");
   const auto deleted = ok("DeleteMessageBatch", with_url(R"("Entries":[{"Id":"a","ReceiptHandle":"nonsense"}])"));
   EXPECT_EQ(deleted.find("Successful"), nullptr);
   EXPECT_EQ(deleted.find("Failed")->as_array().at(0).string_or("Code", ""), "ReceiptHandleIsInvalid");

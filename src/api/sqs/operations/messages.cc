@@ -1,4 +1,5 @@
 #include <atomic>
+#include <map>
 
 #include "api/sqs/batch.h"
 #include "api/sqs/operations.h"
@@ -179,11 +180,20 @@ Result<Reply> send_message_batch(sqs::Service& queues, const RequestContext& con
   const wire::sqs::SendMessageBatchRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto name, queue_of(request.queue_url(), context));
   std::vector<sqs::SendEntry> entries;
+  std::map<std::string, Error> refused;  // by id
   for (auto entry : request.entries()) {
-    MR_ASSIGN_OR_RETURN(auto outgoing, to_outgoing(entry, context));
-    entries.push_back({std::string(entry.id()), std::move(outgoing)});
+    auto outgoing = to_outgoing(entry, context);
+    std::string id(entry.id());
+    if (!outgoing.ok()) {
+      refused.emplace(id, std::move(outgoing).error());
+      outgoing = sqs::Outgoing();  // without a body it is not sent either
+    }
+    entries.push_back({std::move(id), std::move(outgoing).value()});
   }
-  MR_ASSIGN_OR_RETURN(const auto results, queues.send_batch(name, std::move(entries)));
+  MR_ASSIGN_OR_RETURN(auto results, queues.send_batch(name, std::move(entries)));
+  for (auto& [id, result] : results) {
+    if (const auto it = refused.find(id); it != refused.end()) result = it->second;
+  }
   return reply(queues, batch_output(results, sent_document));
 }
 
