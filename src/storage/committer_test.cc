@@ -295,6 +295,38 @@ TEST(Committer, FailsAGroupWhoseCounterCannotBeRead) {
   EXPECT_EQ(store.writes(), 0U);
 }
 
+TEST(Committer, IsAllOrNothingAndReusesNoStampWhicheverWriteFails) {
+  for (const auto outcome : {MemoryStore::Outcome::kNotApplied, MemoryStore::Outcome::kApplied}) {
+    for (std::uint64_t n = 0; n < 6; ++n) {
+      MemoryStore store;
+      const millrace::testing::VirtualScheduler clock;
+      int acknowledged = 0;
+      {
+        auto committer = Committer::start(store, clock).value();
+        store.fail_write_after(n, outcome);
+        for (int i = 0; i < 5; ++i) {
+          WriteBatch batch = put("k" + std::to_string(i));
+          batch.log(1, "k" + std::to_string(i));
+          batch.add("count", 1);
+          acknowledged += commit(*committer, std::move(batch)) ? 1 : 0;
+        }
+      }
+      EXPECT_EQ(acknowledged, static_cast<int>(std::min<std::uint64_t>(n, 5)));
+      store.heal();
+      auto committer = Committer::start(store, clock).value();
+      std::vector<std::string> keep;
+      const auto log = log_of(store, keep);
+      const std::size_t there = store.count(Family::kItems);
+      EXPECT_GE(there, static_cast<std::size_t>(acknowledged));
+      EXPECT_EQ(log.size(), there);
+      EXPECT_EQ(counter(store, "count"), static_cast<std::int64_t>(there));
+      if (!log.empty()) {
+        EXPECT_GT(committer->next_stamp(), log.back().stamp);
+      }
+    }
+  }
+}
+
 TEST(Committer, RefusesADamagedHead) {
   MemoryStore store;
   WriteBatch damage;

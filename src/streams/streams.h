@@ -80,7 +80,8 @@ struct Page {
   Stamp read_to = 0;               // go on with read(shard, read_to): all up to here has been seen
   bool more = false;               // a limit ended the page: reading on may give records at once
   bool end_of_shard = false;       // closed and read to its end: go on with its children
-  bool trimmed = false;            // records after the given position may have been trimmed before they were read
+  bool trimmed = false;            // records after the given position were trimmed before they were read (after a
+                                   // restart: or may have been, for positions before it)
 };
 
 // What happened to a stream, told after the commit.

@@ -278,6 +278,24 @@ TEST_F(StreamsTest, TellsThatRecordsWereTrimmedWithTheirBucket) {
   EXPECT_EQ(read(number, first).records.size(), 1000U);
 }
 
+TEST_F(StreamsTest, KnowsThatAQuietShardLostNothingWhenBucketsGo) {
+  const Opened quiet = open(1, "Quiet");
+  const Opened busy = open(1, "Busy");
+  const ShardNumber number = shard(quiet.id).number;
+  write(quiet.id, "first");
+  const Stamp position = read(number).read_to;
+  fill(busy.id, 70000);
+  scheduler.advance(25h);
+  fill(busy.id, 33000);
+  scheduler.advance(1h);
+  EXPECT_LT(store.count(storage::Family::kLog), 70000U);
+  write(quiet.id, "second");
+  const Page page = read(number, position);
+  EXPECT_THAT(values(page), ElementsAre("second"));
+  EXPECT_FALSE(page.trimmed);
+  EXPECT_TRUE(read(number, position - 1).trimmed);  // "first" went with its bucket
+}
+
 TEST_F(StreamsTest, ForgetsADisabledStreamWithItsData) {
   const Opened opened = open();
   write(opened.id, "r");

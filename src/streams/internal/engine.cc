@@ -40,7 +40,9 @@ Streams::Engine::Engine(storage::Store& store, storage::Commits& commits, platfo
     by_arn_.emplace(stream.arn, id);
     for (const Shard& shard : stream.shards) {
       // Which shards have recent records is not stored: assume all, reading will tell.
-      places_[shard.number] = {id, shard.start, shard.end, shard.end.value_or(seen_), shard.closed};
+      const Stamp last = shard.end.value_or(seen_);
+      places_[shard.number] = {id, shard.start, shard.end, last, 0, shard.closed};
+      bounds_[shard.number] = {last};
     }
     rebuild_routes(stream);
   }
@@ -56,7 +58,9 @@ void Streams::Engine::start() {
     const Stamp now_seen = head();
     seen_ = std::max(seen_, now_seen);
     for (auto& [number, place] : places_) {
-      if (!place.end) place.last = std::max(place.last, now_seen);
+      if (place.end || place.last >= now_seen) continue;
+      place.last = now_seen;
+      bounds_[number].push_back(now_seen);
     }
   }
   maintain_soon();
@@ -79,7 +83,7 @@ Shard Streams::Engine::make_shard(std::uint64_t from, std::uint64_t to, const Sh
 
 void Streams::Engine::adopt(Stream& stream, Shard shard, WriteBatch& batch) {
   put_shard(stream.id, shard, batch);
-  places_[shard.number] = {stream.id, shard.start, std::nullopt, 0, kNever};
+  places_[shard.number] = {stream.id, shard.start, std::nullopt, 0, 0, kNever};
   stream.shards.push_back(std::move(shard));
 }
 
@@ -292,11 +296,12 @@ void Streams::Engine::logged(std::span<const std::uint64_t> shards) {
   bool new_bucket = false;
   {
     const std::unique_lock lock(mutex_);
-    seen_ = head();
+    const Stamp seen_before = std::exchange(seen_, head());
     for (const std::uint64_t shard : shards) {
       const auto it = places_.find(ShardNumber(shard));
       if (it == places_.end()) continue;
       it->second.last = seen_;
+      note_record(it->first, seen_before);
       touched.emplace_back(it->second.stream, it->first);
     }
     new_bucket = (storage::log_bucket(seen_)) > examined_bucket_;
@@ -310,6 +315,31 @@ void Streams::Engine::logged(std::span<const std::uint64_t> shards) {
     wake({stream, numbers, false});
   }
   if (new_bucket) maintain_soon();
+}
+
+void Streams::Engine::note_record(ShardNumber shard, Stamp seen_before) {
+  std::vector<Stamp>& bounds = bounds_[shard];
+  const auto note = [&](Stamp bound) {
+    if (!bounds.empty() && storage::log_bucket(bounds.back()) == storage::log_bucket(bound)) {
+      bounds.back() = bound;
+    } else {
+      bounds.push_back(bound);
+    }
+  };
+  // A group that fills one bucket and begins the next may have put the record into either.
+  const std::uint64_t bucket = storage::log_bucket(seen_);
+  if (storage::log_bucket(seen_before + 1) < bucket) note((bucket << storage::kLogBucketBits) - 1);
+  note(seen_);
+}
+
+void Streams::Engine::note_dropped(std::uint64_t bucket) {
+  for (auto& [shard, bounds] : bounds_) {
+    const auto live =
+        std::find_if(bounds.begin(), bounds.end(), [&](Stamp bound) { return storage::log_bucket(bound) >= bucket; });
+    if (live == bounds.begin()) continue;
+    places_[shard].lost_to = *std::prev(live);
+    bounds.erase(bounds.begin(), live);
+  }
 }
 
 void Streams::Engine::wake(const Wake& wake) {

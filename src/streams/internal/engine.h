@@ -45,7 +45,8 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
     StreamId stream;
     Stamp start = 0;
     std::optional<Stamp> end;
-    Stamp last = 0;  // no record has a higher stamp, as far as seen_ goes
+    Stamp last = 0;     // no record has a higher stamp, as far as seen_ goes
+    Stamp lost_to = 0;  // dropped buckets may have held records up to here, and none above
     Time closed = kNever;
   };
   // A Place at one moment, with what was known of the log then.
@@ -76,6 +77,8 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
                 Stamp next_stamp);
   void logged(std::span<const std::uint64_t> shards);
   void wake(const Wake& wake);
+  void note_record(ShardNumber shard, Stamp seen_before);  // REQUIRES: mutex_ held
+  void note_dropped(std::uint64_t bucket);                 // REQUIRES: mutex_ held
 
   Result<View> view(ShardNumber shard) const;
   Result<Page> scan(const View& view, Scan& scan) const;
@@ -99,6 +102,8 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   std::map<std::string, StreamId, std::less<>> by_arn_;
   std::unordered_map<StreamId, std::vector<Route>> routes_;  // of enabled streams, by hash
   std::unordered_map<ShardNumber, Place> places_;
+  // Per shard and bucket that has records of it, a bound of their stamps, ascending. For lost_to when buckets go.
+  std::unordered_map<ShardNumber, std::vector<Stamp>> bounds_;
   Stamp seen_ = 0;
   Stamp trim_floor_ = 0;
   std::uint64_t examined_bucket_ = 0;  // the trimmer has nothing to do before a later bucket is begun, or its timer

@@ -65,10 +65,8 @@ Result<Page> Streams::Engine::scan(const View& view, Scan& scan) const {
 
   const Stamp target = view.end.value_or(std::max(view.head, view.last));
   Stamp from = std::max(scan.after + 1, view.start);
-  if (from < view.trim_floor) {
-    page.trimmed = scan.after != 0;
-    from = view.trim_floor;
-  }
+  page.trimmed = scan.after != 0 && scan.after < view.lost_to;
+  from = std::max(from, view.trim_floor);
   const auto it = store_.iterate(storage::Family::kLog, {{}, storage::log_bucket_key(storage::log_bucket(target) + 1)});
   it->seek(storage::log_key(scan.shard.value(), from));
   for (int jumps = 0; it->valid();) {

@@ -99,7 +99,10 @@ Time Streams::Engine::forget_expired() {
       Stream& stream = it->second;
       if (is_gone(stream.closed, now)) {
         erase_stream(stream, batch);
-        for (const Shard& shard : stream.shards) places_.erase(shard.number);
+        for (const Shard& shard : stream.shards) {
+          places_.erase(shard.number);
+          bounds_.erase(shard.number);
+        }
         by_arn_.erase(stream.arn);
         it = streams_.erase(it);
         continue;
@@ -111,6 +114,7 @@ Time Streams::Engine::forget_expired() {
         }
         erase_shard(shard, batch);
         places_.erase(shard.number);
+        bounds_.erase(shard.number);
         return true;
       });
       if (!stream.is_enabled()) due = std::min(due, stream.closed + options_.retention);
@@ -131,7 +135,10 @@ void Streams::Engine::trim_finished(Stamp floor, std::uint64_t examined, Time du
   bool again = false;
   {
     const std::unique_lock lock(mutex_);
-    trim_floor_ = std::max(trim_floor_, floor);
+    if (floor > trim_floor_) {
+      trim_floor_ = floor;
+      note_dropped(storage::log_bucket(floor));
+    }
     // With a timer set, buckets begun meanwhile need no attention before it fires.
     examined_bucket_ = due == kNever ? examined : std::uint64_t{1} << 60;
     if (due == kNever && storage::log_bucket(seen_) > examined) maintain_again_ = true;
