@@ -170,6 +170,8 @@ std::optional<FunctionReference> parse_reference(const Scope& scope, std::string
   } else if (parts.size() >= 2 && is_account(parts[0])) {
     reference.function.scope.account = parts[0];
     at = 1;
+  } else if (parts.size() >= 2 && parts[0] == "function") {
+    at = 1;
   }
   if (parts.size() - at > 2 || !is_name(parts[at])) return std::nullopt;
   reference.function.name = parts[at];

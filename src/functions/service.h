@@ -88,7 +88,8 @@ struct EventInvokeChange {
 
 struct InvokeRequest {
   FunctionReference target;
-  std::string payload;  // JSON text; empty = {}
+  std::string payload;     // JSON text; empty = {}
+  std::string request_id;  // empty = a new one
   std::string client_context;
   std::string trace_id;
 };

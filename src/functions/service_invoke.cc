@@ -129,7 +129,8 @@ void Functions::invoke(InvokeRequest request, InvokeDone done) {
     if (entry.error().is(kTooManyRequests)) count(request.target.function, "lambda_throttles_total");
     return done(std::move(entry).error());
   }
-  start(*entry, std::move(request), services_.random.uuid(), "sync", std::move(done));
+  const std::string id = request.request_id.empty() ? services_.random.uuid() : request.request_id;
+  start(*entry, std::move(request), id, "sync", std::move(done));
 }
 
 // REQUIRES: admitted.
@@ -201,7 +202,7 @@ Result<std::string> Functions::invoke_async(InvokeRequest request) {
   MR_RETURN_IF_ERROR(check_invoke(request.target));
   MR_RETURN_IF_ERROR(check_payload(request.payload));
   const Event event{.function = request.target.function,
-                    .request_id = services_.random.uuid(),
+                    .request_id = request.request_id.empty() ? services_.random.uuid() : request.request_id,
                     .payload = std::move(request.payload),
                     .client_context = std::move(request.client_context),
                     .trace_id = std::move(request.trace_id),

@@ -1,0 +1,155 @@
+// CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration.
+#include "api/lambda/functions_operations.h"
+#include "api/lambda/internal/function_document.h"
+#include "functions/errors.h"
+#include "wire/generated/lambda_views.h"
+
+namespace millrace::api::lambda {
+namespace {
+
+using functions::Functions;
+using functions::SettingsChange;
+using wire::Document;
+using wire::RequestContext;
+
+std::optional<std::string> owned(const std::optional<std::string_view>& text) {
+  return text ? std::optional(std::string(*text)) : std::nullopt;
+}
+
+// What CreateFunction and UpdateFunctionConfiguration have in common.
+template <typename Request>
+Result<SettingsChange> settings_change(const Request& request) {
+  const Document& input = request.document();
+  MR_RETURN_IF_ERROR(refuse_members(input, {"VpcConfig", "KMSKeyArn", "Layers", "FileSystemConfigs", "ImageConfig",
+                                            "CapacityProviderConfig", "DurableConfig"}));
+  if (const auto tracing = request.tracing_config();
+      tracing && tracing->mode().value_or("PassThrough") != "PassThrough") {
+    return unsupported_member("TracingConfig.Mode Active", "there is no X-Ray");
+  }
+  if (const auto snap = request.snap_start(); snap && snap->apply_on().value_or("None") != "None") {
+    return unsupported_member("SnapStart");
+  }
+  SettingsChange change{.runtime = owned(request.runtime()),
+                        .handler = owned(request.handler()),
+                        .role = std::string(input.string_or("Role", "")),
+                        .description = owned(request.description()),
+                        .timeout_seconds = request.timeout(),
+                        .memory_mb = request.memory_size()};
+  if (change.role->empty()) change.role.reset();
+  if (const auto letters = request.dead_letter_config()) {
+    change.dead_letter_arn = std::string(letters->target_arn().value_or(""));
+  }
+  if (const auto storage = request.ephemeral_storage()) change.ephemeral_storage_mb = storage->size();
+  if (const auto environment = request.environment()) {
+    change.variables.emplace();
+    for (const auto& [name, value] : environment->variables()) (*change.variables)[std::string(name)] = value;
+  }
+  if (const auto logging = request.logging_config()) {
+    change.logging = SettingsChange::Logging{.format = owned(logging->log_format()),
+                                             .application_level = owned(logging->application_log_level()),
+                                             .system_level = owned(logging->system_log_level()),
+                                             .group = owned(logging->log_group())};
+  }
+  return change;
+}
+
+template <typename List>
+Result<std::optional<std::string>> requested_architecture(const List& architectures) {
+  std::optional<std::string> result;
+  for (const auto& architecture : architectures) {
+    if (result) {
+      return Error(functions::kInvalidParameterValue, "Architectures: exactly one architecture must be given.");
+    }
+    result = std::string(architecture);
+  }
+  return result;
+}
+
+// `code` has the members of FunctionCode.
+template <typename Request>
+Result<functions::CodeSource> code_source(const Request& code, std::string_view operation) {
+  MR_RETURN_IF_ERROR(refuse_members(code.document(), {"ImageUri", "SourceKMSKeyArn"}));
+  functions::CodeSource source;
+  source.bucket = code.s3_bucket().value_or("");
+  source.key = code.s3_key().value_or("");
+  source.version = code.s3_object_version().value_or("");
+  const bool from_bucket = !source.bucket.empty() || !source.key.empty();
+  auto archive = code.zip_file();
+  if (archive && from_bucket) {
+    return Error(functions::kInvalidParameterValue,
+                 "Please do not provide other FunctionCode parameters when providing a ZipFile.");
+  }
+  if (!archive && (source.bucket.empty() || source.key.empty())) {
+    return Error(functions::kInvalidParameterValue, "Please provide a source for function code.");
+  }
+  if (archive && archive->size() > functions::kArchiveBytesMax) {
+    return Error(functions::kRequestEntityTooLarge,
+                 "Request must be smaller than 69905067 bytes for the " + std::string(operation) + " operation");
+  }
+  if (archive) source.archive = std::move(*archive);
+  return source;
+}
+
+functions::FunctionDone answer_with(Functions& engine, wire::Done done, int status) {
+  return [&engine, done = std::move(done), status](Result<functions::Function> result) {
+    if (!result.ok()) return done(std::move(result).error());
+    auto reply = function_reply(engine, function_configuration(*result));
+    reply.status = status;
+    done(std::move(reply));
+  };
+}
+
+Result<functions::CreateRequest> parse_create_function(const RequestContext& context, const Document& input) {
+  const wire::lambda::CreateFunctionRequest request(input);
+  MR_ASSIGN_OR_RETURN(const auto reference, requested_function(context, input));
+  if (request.package_type().value_or("Zip") != "Zip") return unsupported_member("PackageType Image");
+  if (request.publish().value_or(false)) return unsupported_member("Publish", "there is only $LATEST");
+  MR_RETURN_IF_ERROR(refuse_members(input, {"CodeSigningConfigArn", "PublishTo", "TenancyConfig"}));
+  functions::CreateRequest create{.name = reference.function};
+  MR_ASSIGN_OR_RETURN(create.settings, settings_change(request));
+  MR_ASSIGN_OR_RETURN(create.settings.architecture, requested_architecture(request.architectures()));
+  MR_ASSIGN_OR_RETURN(create.code, code_source(request.code(), "CreateFunction"));
+  for (const auto& [key, value] : request.tags()) create.tags[std::string(key)] = value;
+  return create;
+}
+
+Result<functions::UpdateCodeRequest> parse_update_code(const RequestContext& context, const Document& input) {
+  const wire::lambda::UpdateFunctionCodeRequest request(input);
+  MR_ASSIGN_OR_RETURN(const auto reference, requested_function(context, input));
+  if (request.publish().value_or(false)) return unsupported_member("Publish", "there is only $LATEST");
+  MR_RETURN_IF_ERROR(refuse_members(input, {"PublishTo"}));
+  functions::UpdateCodeRequest update{.name = reference.function,
+                                      .revision = owned(request.revision_id()),
+                                      .dry_run = request.dry_run().value_or(false)};
+  MR_ASSIGN_OR_RETURN(update.architecture, requested_architecture(request.architectures()));
+  MR_ASSIGN_OR_RETURN(update.code, code_source(request, "UpdateFunctionCode"));
+  return update;
+}
+
+}  // namespace
+
+void create_function(Functions& engine, const RequestContext& context, const Document& input,
+                     wire::Conversation conversation) {
+  auto request = parse_create_function(context, input);
+  if (!request.ok()) return conversation.done(std::move(request).error());
+  engine.create(std::move(request).value(), answer_with(engine, std::move(conversation.done), 201));
+}
+
+void update_function_code(Functions& engine, const RequestContext& context, const Document& input,
+                          wire::Conversation conversation) {
+  auto request = parse_update_code(context, input);
+  if (!request.ok()) return conversation.done(std::move(request).error());
+  engine.update_code(std::move(request).value(), answer_with(engine, std::move(conversation.done), 200));
+}
+
+Result<wire::Reply> update_function_configuration(Functions& engine, const RequestContext& context,
+                                                  const Document& input) {
+  const wire::lambda::UpdateFunctionConfigurationRequest request(input);
+  MR_ASSIGN_OR_RETURN(const auto reference, requested_function(context, input));
+  MR_ASSIGN_OR_RETURN(const auto change, settings_change(request));
+  MR_ASSIGN_OR_RETURN(const auto function,
+                      engine.update_settings(reference.function, change, owned(request.revision_id())));
+  return function_reply(engine, function_configuration(function));
+}
+
+}  // namespace millrace::api::lambda
