@@ -10,8 +10,8 @@
 //   kText       logs/i/ be64(group) be64(chunk)          ChunkInfo: what load() reads
 //   kText       logs/c/ be64(group) be64(chunk)          events: be64(time) be64(ingested) be32(length) bytes
 //
-// Thread-safe; answers must be held until last_commit() is durable. Reads of chunks may touch the disk. Subscribers are
-// called without the mutex, on the appending thread.
+// Thread-safe; answers must be held until last_commit() is durable. Chunks are read without the mutex: who appends
+// never waits for a reader. Subscribers are called without the mutex, on the appending thread.
 #pragma once
 
 #include <atomic>
@@ -175,6 +175,7 @@ class Service {
   struct Stream;
   struct Group;
   struct Range;
+  struct Source;
 
   Result<Group*> find(const GroupName& name);
   Result<Stream*> find_stream(Group& group, std::string_view stream);
@@ -203,9 +204,10 @@ class Service {
   void notify(const GroupName& group, const std::vector<Event>& events);
 
   Range range_of(const Group& group, const EventQuery& query) const;
-  Result<void> read_chunk(const Group& group, std::uint64_t number, const Chunk& chunk, const Range& range,
-                          std::vector<Event>& events) const;
-  Result<std::vector<Event>> merge(const Group& group, const Range& range) const;
+  std::vector<Source> sources(const Group& group, const Range& range) const;
+  // Without the mutex.
+  Result<void> read_source(const Source& source, const Range& range, std::vector<Event>& events) const;
+  Result<std::vector<Event>> merge(const std::vector<Source>& chunks, const Range& range) const;
 
   storage::Store& store_;
   storage::Commits& commits_;

@@ -326,19 +326,33 @@ Service::Range Service::range_of(const Group& group, const EventQuery& query) co
   return range;
 }
 
-Result<void> Service::read_chunk(const Group& group, std::uint64_t number, const Chunk& chunk, const Range& range,
-                                 std::vector<Event>& events) const {
+// The chunks that may hold events of the range, oldest event first. What they need is copied: reading them goes on
+// without the mutex, so that nobody who appends waits for it.
+std::vector<Service::Source> Service::sources(const Group& group, const Range& range) const {
+  std::vector<Source> sources;
+  for (const auto& [number, chunk] : group.chunks) {
+    if (chunk.last < range.start || chunk.first >= range.end || chunk.last < range.from.timestamp) continue;
+    if (range.before && chunk.first > range.before->timestamp) continue;
+    const auto name = group.stream_names.find(chunk.stream);
+    if (name == group.stream_names.end() || (range.wanted_stream && !range.wanted_stream(name->second))) continue;
+    sources.push_back({chunk.first, number, group.number, name->second, chunk.unstored});
+  }
+  std::ranges::sort(sources, {}, [](const Source& source) { return std::pair(source.first, source.number); });
+  return sources;
+}
+
+Result<void> Service::read_source(const Source& source, const Range& range, std::vector<Event>& events) const {
   std::string stored;
   std::string_view text;
-  if (chunk.unstored != nullptr) {
-    text = *chunk.unstored;
+  if (source.unstored != nullptr) {
+    text = *source.unstored;
   } else {
-    MR_ASSIGN_OR_RETURN(auto found, store_.get(Family::kText, internal::key(kChunkPrefix, group.number, number)));
-    if (!found) return Error(storage::kStorageFailed, "a chunk of log group " + group.info.name.name + " is missing");
+    MR_ASSIGN_OR_RETURN(auto found,
+                        store_.get(Family::kText, internal::key(kChunkPrefix, source.group, source.number)));
+    if (!found) return {};  // dropped meanwhile, by the limit or the retention
     stored = *std::move(found);
     text = stored;
   }
-  const std::string& stream = group.stream_names.at(chunk.stream);
   for (std::uint64_t index = 0; text.size() >= kEventOverhead; ++index) {
     const Time at = from_unix_ms(static_cast<std::int64_t>(read_be(text, 8)));
     const Time ingested = from_unix_ms(static_cast<std::int64_t>(read_be(text, 8)));
@@ -346,35 +360,25 @@ Result<void> Service::read_chunk(const Group& group, std::uint64_t number, const
     if (bytes > text.size()) break;
     const std::string_view message = text.substr(0, bytes);
     text.remove_prefix(bytes);
-    const Position position{at, number, index};
+    const Position position{at, source.number, index};
     if (at < range.start || at >= range.end || position < range.from) continue;
     if (range.before && !(position < *range.before)) continue;
     if (range.wanted && !range.wanted(message)) continue;
-    events.push_back({position, stream, std::string(message), ingested});
+    events.push_back({position, source.stream, std::string(message), ingested});
     std::ranges::push_heap(events, later);
   }
   return {};
 }
 
 // The first events of the range in order of time. Chunks are read in order of their first event, only as far as needed.
-Result<std::vector<Event>> Service::merge(const Group& group, const Range& range) const {
-  std::vector<std::pair<Time, std::uint64_t>> chunks;
-  for (const auto& [number, chunk] : group.chunks) {
-    if (chunk.last < range.start || chunk.first >= range.end || chunk.last < range.from.timestamp) continue;
-    if (range.before && chunk.first > range.before->timestamp) continue;
-    const auto name = group.stream_names.find(chunk.stream);
-    if (name == group.stream_names.end() || (range.wanted_stream && !range.wanted_stream(name->second))) continue;
-    chunks.emplace_back(chunk.first, number);
-  }
-  std::ranges::sort(chunks);
+Result<std::vector<Event>> Service::merge(const std::vector<Source>& chunks, const Range& range) const {
   std::vector<Event> heap;
   std::vector<Event> events;
   std::size_t bytes = 0;
   std::size_t next = 0;
   while (events.size() < range.limit && (events.empty() || bytes < range.bytes)) {
     while (next < chunks.size() && (heap.empty() || chunks[next].first <= heap.front().position.timestamp)) {
-      const std::uint64_t number = chunks[next++].second;
-      MR_RETURN_IF_ERROR(read_chunk(group, number, group.chunks.at(number), range, heap));
+      MR_RETURN_IF_ERROR(read_source(chunks[next++], range, heap));
     }
     if (heap.empty()) break;
     std::ranges::pop_heap(heap, later);
@@ -388,7 +392,7 @@ Result<std::vector<Event>> Service::merge(const Group& group, const Range& range
 Result<Page<Event>> Service::filter_events(const GroupName& name, const EventQuery& query,
                                            const std::function<bool(std::string_view)>& wanted_stream,
                                            const std::function<bool(std::string_view)>& wanted) {
-  const std::scoped_lock lock(mutex_);
+  std::unique_lock lock(mutex_);
   MR_ASSIGN_OR_RETURN(Group * group, find(name));
   seal_all(*group);
   Range range = range_of(*group, query);
@@ -401,7 +405,9 @@ Result<Page<Event>> Service::filter_events(const GroupName& name, const EventQue
   }
   Page<Event> page;
   ++range.limit;  // one more tells whether there is a next page
-  MR_ASSIGN_OR_RETURN(page.items, merge(*group, range));
+  const auto chunks = sources(*group, range);
+  lock.unlock();
+  MR_ASSIGN_OR_RETURN(page.items, merge(chunks, range));
   std::size_t bytes = 0;
   std::size_t keep = 0;
   while (keep < page.items.size() && keep < query.limit && (keep == 0 || bytes < range.bytes)) {
@@ -420,7 +426,7 @@ Result<Page<Event>> Service::filter_events(const GroupName& name, const EventQue
 
 Result<StreamEvents> Service::stream_events(const GroupName& name, std::string_view stream_name,
                                             const EventQuery& query, From from) {
-  const std::scoped_lock lock(mutex_);
+  std::unique_lock lock(mutex_);
   MR_ASSIGN_OR_RETURN(Group * group, find(name));
   MR_ASSIGN_OR_RETURN([[maybe_unused]] Stream * stream, find_stream(*group, stream_name));
   seal_all(*group);
@@ -440,10 +446,12 @@ Result<StreamEvents> Service::stream_events(const GroupName& name, std::string_v
       range.from = here;
     }
   }
+  const auto chunks = sources(*group, range);
+  lock.unlock();
   StreamEvents result;
   if (backward) {
     range.limit = range.bytes = SIZE_MAX;
-    MR_ASSIGN_OR_RETURN(result.events, merge(*group, range));
+    MR_ASSIGN_OR_RETURN(result.events, merge(chunks, range));
     std::size_t bytes = 0;
     std::size_t keep = 0;
     while (keep < result.events.size() && keep < query.limit && (keep == 0 || bytes < limits_.answer_bytes)) {
@@ -451,7 +459,7 @@ Result<StreamEvents> Service::stream_events(const GroupName& name, std::string_v
     }
     result.events.erase(result.events.begin(), result.events.end() - static_cast<std::ptrdiff_t>(keep));
   } else {
-    MR_ASSIGN_OR_RETURN(result.events, merge(*group, range));
+    MR_ASSIGN_OR_RETURN(result.events, merge(chunks, range));
   }
   Position behind = here;
   if (!result.events.empty()) {

@@ -53,6 +53,15 @@ struct Service::Range {
   std::function<bool(std::string_view message)> wanted;
 };
 
+// A chunk to be read.
+struct Service::Source {
+  Time first{};
+  std::uint64_t number = 0;
+  std::uint64_t group = 0;
+  std::string stream;
+  std::shared_ptr<const std::string> unstored;
+};
+
 namespace internal {
 
 inline constexpr std::string_view kGroupPrefix = "logs/groups/";
