@@ -524,6 +524,8 @@ TEST_F(EngineTest, ARestartGrantsNoNewAttempts) {
   ASSERT_EQ(before, 2u);
   restart();
   EXPECT_EQ(calls().size(), 2u) << "the back-off goes on";
+  const auto uuid = engine->list({})[0].uuid;
+  EXPECT_EQ(engine->status(uuid)->shards[0].lanes[0].blocked_since, testing::kVirtualStart) << "and says since when";
   scheduler.advance(Seconds(20));
   EXPECT_EQ(calls().size(), 4u);
   ASSERT_EQ(sent().size(), 1u);

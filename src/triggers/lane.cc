@@ -113,7 +113,11 @@ void learn(const Settings& settings, Lane& lane, const Returned& answer, Time no
   lane.busy = false;
   Batch& batch = lane.stack.back();
   const SequenceNumber first = batch.records.front().sequence;
+  const auto note_failing = [&] {
+    if (batch.tries.failing_since == Time{}) batch.tries.failing_since = now;
+  };
   if (answer.outcome != Outcome::kAnswered) {
+    note_failing();
     const bool throttled = answer.outcome == Outcome::kThrottled;
     batch.tries.not_before =
         now + backoff(++batch.tries.refusals, first, throttled ? kThrottledBackoffMax : kBackoffMax);
@@ -127,6 +131,7 @@ void learn(const Settings& settings, Lane& lane, const Returned& answer, Time no
     batch.tries = {};
     return split(lane, batch.records.size() / 2);
   }
+  note_failing();
   batch.tries.not_before = now + backoff(++batch.tries.failures, first, kBackoffMax);
   drop_ahead_of_failure(lane);
 }

@@ -50,10 +50,11 @@ struct Settings {
 
 // What has been done about one batch so far. Saved, so that a restart does not grant new attempts.
 struct Tries {
-  int invocations = 0;  // that reached the function
-  int failures = 0;     // that count against retries_max
-  int refusals = 0;     // throttled, function missing: cost no attempt
-  Time not_before{};    // end of the back-off
+  int invocations = 0;   // that reached the function
+  int failures = 0;      // that count against retries_max
+  int refusals = 0;      // throttled, function missing: cost no attempt
+  Time not_before{};     // end of the back-off
+  Time failing_since{};  // the first failure or refusal; the epoch: none
   friend bool operator==(const Tries&, const Tries&) = default;
 };
 

@@ -161,6 +161,31 @@ TEST(Lane, FullBatchesDoNotWaitForTheWindow) {
   EXPECT_THAT(scenario.at_, testing::ElementsAre(Milliseconds(0), Milliseconds(0), Seconds(5)));
 }
 
+TEST(Lane, TheNextWindowStartsWhenTheInvocationIsDone) {
+  Settings settings = options(2);
+  settings.window = Seconds(5);
+  Lane lane;
+  step(settings, lane, Woken{}, kStart);
+  step(settings, lane, Arrived{.records = {record(1), record(2)}, .read_to = 2}, kStart);
+  step(settings, lane, Arrived{.records = {record(3)}, .read_to = 3, .at_tail = true}, kStart);
+  const Effects done = step(settings, lane, Returned{Outcome::kAnswered, 2}, kStart + Seconds(3));
+  ASSERT_TRUE(std::holds_alternative<Wait>(done.next));
+  EXPECT_EQ(std::get<Wait>(done.next).until, kStart + Seconds(8));
+}
+
+TEST(Lane, AWindowOpensWithItsFirstRecord) {
+  Settings settings = options(10);
+  settings.window = Seconds(5);
+  Lane lane;
+  step(settings, lane, Woken{}, kStart);
+  step(settings, lane, Arrived{.records = {record(1)}, .read_to = 1, .at_tail = true}, kStart + Seconds(7));
+  step(settings, lane, Grew{}, kStart + Seconds(9));
+  const Effects later =
+      step(settings, lane, Arrived{.records = {record(2)}, .read_to = 2, .at_tail = true}, kStart + Seconds(9));
+  ASSERT_TRUE(std::holds_alternative<Wait>(later.next));
+  EXPECT_EQ(std::get<Wait>(later.next).until, kStart + Seconds(12));
+}
+
 TEST(Lane, ClosesABatchBeforeThePayloadPassesItsLimit) {
   Settings settings = options(100);
   settings.payload_bytes_max = kEnvelopeBytes + 3 * 11;  // three records of 10 bytes and their commas
@@ -252,6 +277,16 @@ TEST(Lane, ARestartContinuesTheSplitTreeAndItsAttempts) {
   Scenario again(settings, 4, throws_on(1));
   again.lane_ = restored(state);
   EXPECT_EQ(again.run(), "[1][1]D1r3[2][34]|4");
+}
+
+TEST(Lane, APlannedBatchDoesNotWaitForRecordsThatAreGone) {
+  Scenario scenario(options(10), 4, succeed);
+  scenario.lane_ = restored({.settled = 2, .planned = {{.last = 9, .tries = {}}}});
+  EXPECT_EQ(scenario.run(), "[34]|4");
+  Scenario ended(options(10), 0, succeed);
+  ended.lane_ = restored({.settled = 2, .planned = {{.last = 9, .tries = {}}}});
+  EXPECT_EQ(ended.run(), "|2");
+  EXPECT_TRUE(ended.lane_.planned.empty());
 }
 
 TEST(Lane, AChildMayStartOnlyWhenTheShardIsSettledToItsEnd) {

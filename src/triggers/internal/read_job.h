@@ -15,8 +15,9 @@
 
 namespace millrace::triggers::internal {
 
-inline constexpr std::size_t kPageRecordsMin = 64;        // looked at per page when filters are set
-inline constexpr std::size_t kScannedRecordsMax = 10000;  // looked at per job; then the lane asks again
+inline constexpr std::size_t kPageRecordsMin = 64;  // looked at per page when filters are set
+inline constexpr std::size_t kScannedRecordsMax =
+    2000;  // looked at per job, so that a filter that matches little leaves the pool to others
 
 // Lets the engine wait until no pool thread uses its ports any more. Thread-safe.
 class PoolGate {

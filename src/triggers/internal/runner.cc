@@ -225,6 +225,9 @@ void Runner::set_lanes(ShardRun& shard, const SavedShard& saved) {
     lane->index = static_cast<unsigned>(shard.lanes.size());
     lane->lane = restored(each);
     lane->lane.saved_at = host_.scheduler.now();
+    if (!each.planned.empty() && each.planned.back().tries.failing_since != Time{}) {
+      lane->blocked_since = each.planned.back().tries.failing_since;
+    }
     shard.lanes.push_back(std::move(lane));
   }
 }

@@ -24,7 +24,8 @@ Json encode_lane(const SavedLane& lane) {
                                {"invocations", plan.tries.invocations},
                                {"failures", plan.tries.failures},
                                {"refusals", plan.tries.refusals},
-                               {"notBefore", to_unix_ms(plan.tries.not_before)}}));
+                               {"notBefore", to_unix_ms(plan.tries.not_before)},
+                               {"failingSince", to_unix_ms(plan.tries.failing_since)}}));
   }
   return out.set("planned", std::move(planned));
 }
@@ -41,6 +42,7 @@ SavedLane decode_lane(const Json& json) {
     each.tries.failures = static_cast<int>(plan.int_or("failures", 0));
     each.tries.refusals = static_cast<int>(plan.int_or("refusals", 0));
     each.tries.not_before = from_unix_ms(plan.int_or("notBefore", 0));
+    each.tries.failing_since = from_unix_ms(plan.int_or("failingSince", 0));
     out.planned.push_back(each);
   }
   return out;
