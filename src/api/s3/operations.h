@@ -53,6 +53,7 @@ Result<Reply> delete_objects(ObjectStore&, const RequestContext&, const Document
 // list_objects.cc
 Result<Reply> list_objects(ObjectStore&, const RequestContext&, const Document&);
 Result<Reply> list_objects_v2(ObjectStore&, const RequestContext&, const Document&);
+Result<Reply> list_object_versions(ObjectStore&, const RequestContext&, const Document&);
 
 // object_tagging.cc
 Result<Reply> put_object_tagging(ObjectStore&, const RequestContext&, const Document&);

@@ -313,6 +313,15 @@ TEST_F(S3, ListsInPagesWithEncodedKeys) {
   EXPECT_THAT(call("GET", "/").body, HasSubstr("<Name>bucket</Name>"));
 }
 
+TEST_F(S3, ListsEveryObjectAsItsOnlyVersion) {
+  for (const char* key : {"a", "b"}) call("PUT", std::string("/bucket/") + key, "x");
+  const Answer first = call("GET", "/bucket?versions&max-keys=1");
+  EXPECT_THAT(first.body, AllOf(HasSubstr("<Key>a</Key>"), HasSubstr("<VersionId>null</VersionId>"),
+                                HasSubstr("<IsLatest>true</IsLatest>"), HasSubstr("<NextKeyMarker>a</NextKeyMarker>")));
+  const Answer second = call("GET", "/bucket?versions&key-marker=a&version-id-marker=null");
+  EXPECT_THAT(second.body, AllOf(HasSubstr("<Key>b</Key>"), Not(HasSubstr("<Key>a</Key>"))));
+}
+
 TEST_F(S3, CopiesOnTheServer) {
   call("PUT", "/bucket/from", "bytes", {{"x-amz-meta-a", "1"}, {"x-amz-tagging", "k=v"}});
   const Answer copy = call("PUT", "/bucket/to", "", {{"x-amz-copy-source", "bucket/fro%6D"}});

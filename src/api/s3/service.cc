@@ -49,6 +49,7 @@ constexpr Served kImmediate[] = {
     {"DeleteObjects", delete_objects},
     {"ListObjects", list_objects},
     {"ListObjectsV2", list_objects_v2},
+    {"ListObjectVersions", list_object_versions},
     {"PutObjectTagging", put_object_tagging},
     {"GetObjectTagging", get_object_tagging},
     {"DeleteObjectTagging", delete_object_tagging},

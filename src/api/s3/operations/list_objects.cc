@@ -107,4 +107,28 @@ Result<Reply> list_objects_v2(ObjectStore& objects, const RequestContext& contex
   return reply;
 }
 
+// Buckets have no versions: every object is its own only one, which AWS calls "null".
+Result<Reply> list_object_versions(ObjectStore& objects, const RequestContext& context, const Document& request) {
+  MR_ASSIGN_OR_RETURN(Listing listing, listing_of(request));
+  listing.request.after = text(request, "KeyMarker");
+  MR_ASSIGN_OR_RETURN(const store::ListPage page,
+                      objects.list_objects(account_of(context), text(request, "Bucket"), listing.request));
+  Reply reply;
+  reply.output = render(request, listing, page, owner_of(context));
+  Document versions = Document::array();
+  for (Document& entry : reply.output.find("Contents")->as_array()) {
+    entry.set("VersionId", "null").set("IsLatest", true);
+    versions.push(std::move(entry));
+  }
+  reply.output.erase("Contents");
+  reply.output.set("Versions", std::move(versions)).set("KeyMarker", listing.encode(listing.request.after));
+  reply.output.set("VersionIdMarker", text(request, "VersionIdMarker"));
+  if (page.truncated) {
+    const bool ends_with_key = !page.objects.empty() && page.objects.back().key == page.last;
+    reply.output.set("NextKeyMarker", listing.encode(page.last));
+    reply.output.set_if(ends_with_key, "NextVersionIdMarker", "null");
+  }
+  return reply;
+}
+
 }  // namespace millrace::api::s3
