@@ -106,6 +106,9 @@ class FileBlobStore final : public BlobStore {
     for (const std::string& path : {root_, root_ + "/tmp"}) {
       if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed("cannot create", path);
     }
+    const std::size_t slash = root_.find_last_of('/');
+    MR_RETURN_IF_ERROR(
+        sync_directory(slash == std::string::npos ? "." : root_.substr(0, std::max<std::size_t>(slash, 1))));
     return sync_directory(root_);
   }
 
