@@ -28,6 +28,8 @@ namespace {
 
 constexpr Milliseconds kReapEvery{5000};
 constexpr Milliseconds kStopLimit{5000};
+constexpr Milliseconds kRemoveEvery{5};
+constexpr int kRemoveTries = 400;
 
 // Writes the embedded bootstraps; what an earlier server left behind is removed.
 void unpack(const fs::path& run_folder) {
@@ -54,7 +56,9 @@ class ProcessHost::Impl : public std::enable_shared_from_this<ProcessHost::Impl>
                .log = std::move(log)},
         work_(state_.io.get_executor()),
         reaper_(state_.io) {
-    state_.remove_folder = [this](fs::path folder) { remove_later(std::move(folder)); };
+    state_.remove = [this](fs::path folder, std::unique_ptr<internal::Cgroup> cgroup) {
+      remove_later({std::move(folder), std::move(cgroup)});
+    };
   }
 
   void start() {
@@ -193,10 +197,16 @@ class ProcessHost::Impl : public std::enable_shared_from_this<ProcessHost::Impl>
     reaper_.async_wait([this](const boost::system::error_code&) { wait_for_exits(); });
   }
 
-  // Private folders may hold anything a function wrote: they are removed on a thread of their own.
-  void remove_later(fs::path folder) {
+  // What is left of a process. Its folder may hold anything a function wrote, and its control group can be removed only
+  // once the last member is gone, so a thread of its own does it.
+  struct Remains {
+    fs::path folder;
+    std::unique_ptr<internal::Cgroup> cgroup;
+  };
+
+  void remove_later(Remains remains) {
     const std::lock_guard lock(mutex_);
-    to_remove_.push_back(std::move(folder));
+    to_remove_.push_back(std::move(remains));
     wake_.notify_all();
   }
 
@@ -205,12 +215,15 @@ class ProcessHost::Impl : public std::enable_shared_from_this<ProcessHost::Impl>
     while (true) {
       wake_.wait(lock, [this] { return cleaned_up_ || !to_remove_.empty(); });
       if (to_remove_.empty()) return;
-      const auto folder = std::move(to_remove_.front());
+      const auto remains = std::move(to_remove_.front());
       to_remove_.pop_front();
       lock.unlock();
       std::error_code ignored;
-      fs::remove_all(folder, ignored);
+      fs::remove_all(remains.folder, ignored);
       lock.lock();
+      for (int i = 0; remains.cgroup && !remains.cgroup->remove() && i < kRemoveTries; ++i) {
+        wake_.wait_for(lock, kRemoveEvery);
+      }
     }
   }
 
@@ -226,7 +239,7 @@ class ProcessHost::Impl : public std::enable_shared_from_this<ProcessHost::Impl>
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<fs::path> to_remove_;  // guarded by mutex_, as are the following
+  std::deque<Remains> to_remove_;  // guarded by mutex_, as are the following
   std::string isolation_;
   bool probed_ = false;
   bool stopping_ = false;

@@ -5,9 +5,12 @@
 #include <fstream>
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "codec/json.h"
@@ -108,6 +111,18 @@ class ProcessHostTest : public ::testing::TestWithParam<bool> {
   }
   Outcome run(FunctionSpec function, std::string payload = "{}") {
     return run(*host().create(std::move(function)), std::move(payload));
+  }
+  // Ended, perhaps not yet reaped by its new parent. A killed process may take a moment.
+  static bool has_ended(int pid) {
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (std::chrono::steady_clock::now() < give_up) {
+      std::ifstream status("/proc/" + std::to_string(pid) + "/stat");
+      std::string text;
+      std::getline(status, text);
+      if (text.empty() || text.find(") Z") != std::string::npos) return true;
+      std::this_thread::yield();
+    }
+    return false;
   }
   std::string log() {
     const std::lock_guard lock(mutex_);
@@ -278,11 +293,7 @@ TEST_P(ProcessHostTest, HangingHandlersAreKilledWithTheirChildren) {
     const auto log_text = log();
     const auto at = log_text.find("child ");
     ASSERT_NE(at, std::string::npos);
-    const int pid = std::atoi(log_text.c_str() + at + 6);
-    std::ifstream status("/proc/" + std::to_string(pid) + "/stat");
-    std::string text;
-    std::getline(status, text);
-    EXPECT_TRUE(text.empty() || text.find(") Z") != std::string::npos) << text;
+    EXPECT_TRUE(has_ended(std::atoi(log_text.c_str() + at + 6)));
   }
 }
 
@@ -364,11 +375,15 @@ TEST_P(ProcessHostTest, AFunctionThatForksAnswersAndLeavesNothingBehind) {
       "        if pid == 0:\n"
       "            os.setsid(); time.sleep(300); os._exit(0)\n"
       "        pids.append(pid)\n"
-      "    return len(pids)\n");
+      "    return pids\n");
   SKIP_IF_MISSING(function);
-  EXPECT_EQ(run(function).payload, "5");
+  const auto pids = codec::parse_json(run(function).payload);
+  ASSERT_TRUE(pids.ok());
+  ASSERT_EQ(pids->as_array().size(), 5u);
   host().stop();
   EXPECT_EQ(host().process_count(), 0);
+  if (GetParam()) return;  // the numbers are those of the sandbox
+  for (const auto& pid : pids->as_array()) EXPECT_TRUE(has_ended(static_cast<int>(pid.as_int()))) << pid.as_int();
 }
 
 TEST_P(ProcessHostTest, InvocationsAtTheSameTimeGetProcessesOfTheirOwn) {
@@ -454,6 +469,92 @@ TEST_P(ProcessHostTest, CallsToAwsDoNotLeaveTheMachine) {
       "    return out\n");
   SKIP_IF_MISSING(snake);
   EXPECT_EQ(run(snake).payload, R"(["ConnectionRefusedError", "refused"])");
+}
+
+// Answers every request with the Host header it had.
+class EchoHost {
+ public:
+  EchoHost() {
+    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    ::listen(listener_, 16);
+    socklen_t size = sizeof address;
+    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~EchoHost() {
+    ::shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  void serve() {
+    for (int client = 0; (client = ::accept(listener_, nullptr, nullptr)) >= 0; ::close(client)) {
+      std::string request;
+      char buffer[4096];
+      while (request.find("\r\n\r\n") == std::string::npos) {
+        const auto count = ::read(client, buffer, sizeof buffer);
+        if (count <= 0) break;
+        request.append(buffer, static_cast<std::size_t>(count));
+      }
+      const auto at = request.find("ost: ") + 5;
+      const std::string host = request.substr(at, request.find("\r\n", at) - at);
+      const std::string answer =
+          "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " + std::to_string(host.size()) + "\r\n\r\n" + host;
+      [[maybe_unused]] const auto written = ::write(client, answer.data(), answer.size());
+    }
+  }
+  int listener_ = -1;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+TEST_P(ProcessHostTest, HttpsCallsToAwsArriveAtTheEndpointWithTheirHost) {
+  const EchoHost endpoint;
+  auto function = node(
+      "const https = require('https');\n"
+      "const text = (r, done) => { let s = ''; r.on('data', (c) => s += c); r.on('end', () => done(s)); };\n"
+      "const get = (...a) => new Promise((done, fail) => https.get(...a, (r) => text(r, done)).on('error', fail));\n"
+      "exports.handler = async () => [\n"
+      "  await get('https://bucket.s3.amazonaws.com/key?x=1'),\n"
+      "  await get(new URL('https://sqs.us-east-1.amazonaws.com/')),\n"
+      "  await get({ host: 'dynamodb.us-east-1.amazonaws.com', port: 443, path: '/', agent: new https.Agent({}) })];");
+  SKIP_IF_MISSING(function);
+  function.endpoint_url = endpoint.url();
+  EXPECT_EQ(run(function).payload,
+            R"(["bucket.s3.amazonaws.com","sqs.us-east-1.amazonaws.com","dynamodb.us-east-1.amazonaws.com"])");
+  auto snake = python(
+      "import urllib.request\n"
+      "def handler(event, context):\n"
+      "    return urllib.request.urlopen('https://bucket.s3.amazonaws.com/key').read().decode()\n");
+  SKIP_IF_MISSING(snake);
+  snake.endpoint_url = endpoint.url();
+  EXPECT_EQ(run(snake).payload, R"("bucket.s3.amazonaws.com")");
+}
+
+TEST_P(ProcessHostTest, ConfiguredPackagesAreFoundByRequireImportAndPython) {
+  const auto modules = folder_.path() / "tools/node_modules";
+  fs::create_directories(modules / "pkg");
+  std::ofstream(modules / "pkg/package.json") << R"({"name":"pkg","version":"1.0.0","main":"main.js"})";
+  std::ofstream(modules / "pkg/main.js") << "module.exports = { value: 42 };";
+  const auto packages = folder_.path() / "tools/site-packages";
+  fs::create_directories(packages);
+  std::ofstream(packages / "snakepkg.py") << "value = 43\n";
+  options_.node_modules = {modules.string()};
+  options_.python_packages = {packages.string()};
+  const auto required = node("const p = require('pkg'); exports.handler = async () => p.value;");
+  SKIP_IF_MISSING(required);
+  EXPECT_EQ(run(required).payload, "42");
+  EXPECT_EQ(run(node("import p from 'pkg'; export const handler = async () => p.value;", "index.mjs")).payload, "42");
+  const auto snake = python("import snakepkg\ndef handler(e, c):\n    return snakepkg.value\n");
+  SKIP_IF_MISSING(snake);
+  EXPECT_EQ(run(snake).payload, "43");
 }
 
 TEST_P(ProcessHostTest, ProvidedRuntimesRunTheirBootstrap) {

@@ -2,9 +2,12 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,7 +34,24 @@ std::optional<std::string> read_file(const std::string& path) {
   return text.str();
 }
 
-std::string own_name() { return "millrace-" + std::to_string(::getpid()); }
+constexpr std::string_view kNamePrefix = "millrace-";
+
+std::string own_name() { return std::string(kNamePrefix) + std::to_string(::getpid()); }
+
+// Groups of servers that were killed: empty by now, as their processes died with them.
+void remove_leftovers(const std::string& root) {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(root, ignored)) {
+    const auto name = entry.path().filename().string();
+    if (!name.starts_with(kNamePrefix)) continue;
+    const auto pid = std::atoi(name.c_str() + kNamePrefix.size());
+    if (pid <= 0 || ::kill(pid, 0) == 0 || errno != ESRCH) continue;
+    for (const auto& sandbox : std::filesystem::directory_iterator(entry.path(), ignored)) {
+      if (sandbox.is_directory(ignored)) ::rmdir(sandbox.path().c_str());
+    }
+    ::rmdir(entry.path().c_str());
+  }
+}
 
 bool make_folder(const std::string& path) { return ::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST; }
 
@@ -50,8 +70,10 @@ std::vector<std::string> unified_candidates() {
 
 }  // namespace
 
-Cgroup::~Cgroup() {
-  for (const auto& folder : folders_) ::rmdir(folder.c_str());
+bool Cgroup::remove() const {
+  bool removed = true;
+  for (const auto& folder : folders_) removed = (::rmdir(folder.c_str()) == 0 || errno == ENOENT) && removed;
+  return removed;
 }
 
 std::vector<std::string> Cgroup::join_files() const {
@@ -77,6 +99,7 @@ Cgroups::Cgroups() {
   if (exists(std::string(kMemoryV1) + "/memory.limit_in_bytes")) {
     for (const char* root : {kMemoryV1, kPidsV1}) {
       const std::string folder = std::string(root) + "/" + own_name();
+      remove_leftovers(root);
       if (make_folder(folder)) roots_.push_back(folder);
     }
     if (!roots_.empty() && !roots_[0].starts_with(kMemoryV1)) roots_.clear();
@@ -84,6 +107,7 @@ Cgroups::Cgroups() {
   }
   for (const auto& candidate : unified_candidates()) {
     const std::string folder = candidate + "/" + own_name();
+    remove_leftovers(candidate);
     if (!make_folder(folder)) continue;
     if (!exists(folder + "/memory.max")) write_file(candidate + "/cgroup.subtree_control", "+memory +pids");
     if (exists(folder + "/memory.max") && write_file(folder + "/cgroup.subtree_control", "+memory +pids")) {
@@ -116,7 +140,10 @@ std::unique_ptr<Cgroup> Cgroups::create(const std::string& name, std::uint64_t m
   auto group = std::make_unique<Cgroup>(folders, version2_);
   const std::string limit = std::to_string(memory_bytes);
   const bool limited = write_file(folders[0] + (version2_ ? "/memory.max" : "/memory.limit_in_bytes"), limit);
-  if (!limited) return nullptr;
+  if (!limited) {
+    group->remove();
+    return nullptr;
+  }
   if (version2_) write_file(folders[0] + "/memory.swap.max", "0");  // absent without swap accounting
   if (version2_ || folders.size() == 2) write_file(folders.back() + "/pids.max", std::to_string(processes_max));
   return group;

@@ -9,13 +9,12 @@
 
 namespace millrace::runtimes::internal {
 
-// The group of one sandbox. Removed when destroyed (its processes must have ended, else it stays until the next start).
+// The group of one sandbox.
 class Cgroup {
  public:
   Cgroup(std::vector<std::string> folders, bool version2) : folders_(std::move(folders)), version2_(version2) {}
   Cgroup(const Cgroup&) = delete;
   Cgroup& operator=(const Cgroup&) = delete;
-  ~Cgroup();
 
   // The files a starting process writes itself into.
   std::vector<std::string> join_files() const;
@@ -23,6 +22,8 @@ class Cgroup {
   std::optional<std::uint64_t> peak_bytes() const;
   // SIGKILL to every member, also those that left the process group.
   void kill_all() const;
+  // Removes the group. False while members have not quite ended; to be tried again.
+  bool remove() const;
 
  private:
   std::vector<std::string> folders_;  // [0] has the memory controller

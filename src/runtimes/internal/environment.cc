@@ -460,7 +460,10 @@ void Environment::terminate() {
   timer_.cancel();
   if (cgroup_) cgroup_->kill_all();
   if (pid_ > 0) {
+    // Children that made a session of their own are found only while their parent lives.
+    const auto members = cgroup_ ? std::vector<pid_t>() : process_tree(pid_);
     ::kill(-pid_, SIGKILL);
+    for (const pid_t member : members) ::kill(member, SIGKILL);
   } else {
     asio::post(host_.io, [self = shared_from_this()] { self->finish_dying(); });
   }
@@ -479,8 +482,7 @@ void Environment::finish_dying() {
   poll_.cancel();
   for (const auto& connection : std::exchange(connections_, {})) connection->close();
   waiting_ = nullptr;
-  cgroup_.reset();
-  host_.remove_folder(folder_);
+  host_.remove(folder_, std::move(cgroup_));
   if (pending_) observer_.again(*this, std::move(*std::exchange(pending_, std::nullopt)));
   observer_.gone(*this);
   observer_ = {};

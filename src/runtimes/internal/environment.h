@@ -44,7 +44,7 @@ struct HostState {
   LogSink log;
   Bubblewrap bubblewrap;
   std::unique_ptr<Cgroups> cgroups;
-  std::function<void(std::filesystem::path)> remove_folder;  // in the background
+  std::function<void(std::filesystem::path, std::unique_ptr<Cgroup>)> remove;  // in the background
   boost::asio::io_context io{1};
 };
 

@@ -14,7 +14,7 @@ namespace millrace::runtimes::internal {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kTreeProcessesMax = 64;
+constexpr std::size_t kTreeProcessesMax = 1024;
 constexpr const char* kSandboxUser = "993";  // AWS: sbx_user1051; any id that is not root
 
 std::string find_bubblewrap() {
@@ -200,18 +200,27 @@ Command make_command(const FunctionSpec& spec, const Interpreter& interpreter, c
   return command;
 }
 
+std::vector<pid_t> process_tree(pid_t pid) {
+  std::vector<pid_t> members{pid};
+  for (std::size_t i = 0; i < members.size() && members.size() < kTreeProcessesMax; ++i) {
+    const std::string folder = "/proc/" + std::to_string(members[i]) + "/task";
+    std::error_code gone;
+    for (const auto& thread : fs::directory_iterator(folder, gone)) {
+      std::ifstream children(thread.path() / "children");
+      for (pid_t child = 0; children >> child;) members.push_back(child);
+    }
+  }
+  return members;
+}
+
 std::uint64_t tree_resident_bytes(pid_t pid) {
   static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  std::vector<pid_t> members{pid};
   std::uint64_t total = 0;
-  for (std::size_t i = 0; i < members.size() && i < kTreeProcessesMax; ++i) {
-    const std::string folder = "/proc/" + std::to_string(members[i]);
-    std::ifstream statm(folder + "/statm");
+  for (const pid_t member : process_tree(pid)) {
+    std::ifstream statm("/proc/" + std::to_string(member) + "/statm");
     std::uint64_t size = 0;
     std::uint64_t resident = 0;
     if (statm >> size >> resident) total += resident * page;
-    std::ifstream children(folder + "/task/" + std::to_string(members[i]) + "/children");
-    for (pid_t child = 0; children >> child;) members.push_back(child);
   }
   return total;
 }

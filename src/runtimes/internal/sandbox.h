@@ -40,7 +40,9 @@ struct Command {
 Command make_command(const FunctionSpec& spec, const Interpreter& interpreter, const Bubblewrap& bubblewrap,
                      const SandboxPaths& paths, const std::string& api, const std::string& stream);
 
-// Resident memory of a process and its descendants, in bytes (bounded effort); 0 when it has gone.
+// A process and its descendants, also those that left its process group (bounded effort).
+std::vector<pid_t> process_tree(pid_t pid);
+// Their resident memory in bytes; 0 when they have gone.
 std::uint64_t tree_resident_bytes(pid_t pid);
 
 }  // namespace millrace::runtimes::internal
