@@ -6,6 +6,7 @@
 #include "api/dynamodb/operations.h"
 #include "codec/json.h"
 #include "model/key.h"
+#include "model/limits.h"
 #include "model/stored.h"
 #include "tables/errors.h"
 #include "wire/generated/dynamodb_views.h"
@@ -155,10 +156,14 @@ Result<Reply> transact_write_items(tables::Tables& tables, const Scope& scope, c
   ObjectText object(reply.json);
   Usage usage;
   for (std::size_t i = 0; i < actions.size(); ++i) {
-    usage.add(actions[i].call.table, actions[i].ref, written(result.units[i]));
+    // AWS: a repetition costs reads.
+    const Consumed consumed = result.repeated
+                                  ? Consumed{2 * read_half_units(model::size_of(*actions[i].call.item), true), {}}
+                                  : written(result.units[i]);
+    usage.add(actions[i].call.table, actions[i].ref, consumed);
   }
   MR_RETURN_IF_ERROR(usage.append(tables, object, transaction_capacity(input.return_consumed_capacity()),
-                                  CapacityKind::kTransactionWrite));
+                                  result.repeated ? CapacityKind::kTransactionRead : CapacityKind::kTransactionWrite));
   if (input.return_item_collection_metrics() == "SIZE") MR_RETURN_IF_ERROR(append_metrics(tables, actions, object));
   object.end();
   return reply;
