@@ -20,7 +20,8 @@ namespace millrace::functions {
 
 class CodeStore {
  public:
-  explicit CodeStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  // A relative `folder` is taken from the present working folder.
+  explicit CodeStore(const std::filesystem::path& folder) : folder_(std::filesystem::absolute(folder)) {}
 
   // Writes and unpacks `archive` under the new `id`; both are durable when it returns. Errors: kInvalidParameterValue
   // for a bad archive (runtimes/code_archive.h), kServiceError when the disk fails; nothing stays behind then.

@@ -114,6 +114,7 @@ class FunctionsTest : public ::testing::Test {
   void restart() {
     target_.reset();
     functions_.reset();
+    if (runtimes_) runtimes_->held.clear();  // they hold Busy tokens of the scheduler
     scheduler_ = std::make_unique<testing::VirtualScheduler>(now_);
     const auto behave = runtimes_ ? runtimes_->behave : FakeRuntimes(*scheduler_).behave;
     runtimes_ = std::make_unique<FakeRuntimes>(*scheduler_);

@@ -62,7 +62,11 @@ class ProcessHost::Impl : public std::enable_shared_from_this<ProcessHost::Impl>
   }
 
   void start() {
+    // Processes have other working folders.
     state_.options.run_folder = fs::absolute(state_.options.run_folder);
+    for (auto* folders : {&state_.options.node_modules, &state_.options.python_packages}) {
+      for (auto& folder : *folders) folder = fs::absolute(folder).string();
+    }
     unpack(state_.options.run_folder);
     janitor_ = std::thread([this] { clean(); });
     thread_ = std::thread([this] {
