@@ -241,6 +241,45 @@ TEST_F(DynamodbServiceTest, TransactsAllOrNothing) {
     {"Get":{"TableName":"Orders","Key":{"customer":{"S":"bob"},"id":{"N":"1"}},"ProjectionExpression":"customer"}},
     {"Get":{"TableName":"Orders","Key":{"customer":{"S":"eve"},"id":{"N":"1"}}}}]})"),
             R"({"Responses":[{"Item":{"customer":{"S":"bob"}}},{}]})");
+  EXPECT_EQ(refusal("TransactGetItems", R"({"TransactItems":[
+    {"Get":{"TableName":"Orders","Key":{"customer":{"S":"bob"},"id":{"N":"1"}}}},
+    {"Get":{"TableName":"Orders","Key":{"customer":{"S":"bob"},"id":{"N":"1.0"}}}}]})"),
+            "ValidationException: Transaction request cannot include multiple operations on one item");
+}
+
+TEST_F(DynamodbServiceTest, LeavesWhatExceedsABatchToTheClient) {
+  const std::string blob(390 * 1024, 'x');
+  std::string keys;
+  for (int id = 0; id < 45; ++id) {
+    const std::string key = R"("customer":{"S":"ann"},"id":{"N":")" + std::to_string(id) + "\"}";
+    ASSERT_EQ(refusal("PutItem", R"({"TableName":"Orders","Item":{)" + key + R"(,"blob":{"S":")" + blob + "\"}}}"), "");
+    keys += (keys.empty() ? "{" : ",{") + key + "}";
+  }
+  const Json first = json(output("BatchGetItem", R"({"RequestItems":{"Orders":{"ConsistentRead":true,"Keys":[)" + keys +
+                                                     R"(]}},"ReturnConsumedCapacity":"TOTAL"})"));
+  EXPECT_EQ(first.find("Responses")->find("Orders")->as_array().size(), 42U);
+  EXPECT_EQ(first.find("ConsumedCapacity")->as_array()[0].find("CapacityUnits")->as_double(), 42 * 98);
+  const Json* rest = first.find("UnprocessedKeys")->find("Orders");
+  ASSERT_NE(rest, nullptr);
+  EXPECT_TRUE(rest->bool_or("ConsistentRead", false));
+  const Json second = json(output("BatchGetItem", R"({"RequestItems":)" + first.find("UnprocessedKeys")->dump() + "}"));
+  EXPECT_EQ(second.find("Responses")->find("Orders")->as_array().size(), 3U);
+  EXPECT_EQ(second.find("UnprocessedKeys")->dump(), "{}");
+}
+
+TEST_F(DynamodbServiceTest, ReportsCapacityAndCollections) {
+  EXPECT_EQ(
+      output("PutItem", R"({"TableName":"Orders","Item":{"customer":{"S":"a"},"id":{"N":"1"},"state":{"S":"open"}},
+    "ReturnConsumedCapacity":"INDEXES","ReturnItemCollectionMetrics":"SIZE"})"),
+      R"({"ConsumedCapacity":{"TableName":"Orders","CapacityUnits":3.0,"Table":{"CapacityUnits":1.0},)"
+      R"("LocalSecondaryIndexes":{"local":{"CapacityUnits":1.0}},)"
+      R"("GlobalSecondaryIndexes":{"byState":{"CapacityUnits":1.0}}},)"
+      R"("ItemCollectionMetrics":{"ItemCollectionKey":{"customer":{"S":"a"}},"SizeEstimateRangeGB":[0.0,1.0]}})");
+  EXPECT_THAT(output("BatchWriteItem", R"({"RequestItems":{"Orders":[
+    {"PutRequest":{"Item":{"customer":{"S":"a"},"id":{"N":"2"}}}},
+    {"PutRequest":{"Item":{"customer":{"S":"a"},"id":{"N":"3"}}}}]},"ReturnItemCollectionMetrics":"SIZE"})"),
+              HasSubstr(R"("ItemCollectionMetrics":{"Orders":[{"ItemCollectionKey":{"customer":{"S":"a"}},)"
+                        R"("SizeEstimateRangeGB":[0.0,1.0]}]})"));
 }
 
 TEST_F(DynamodbServiceTest, TakesArnsOfTheCallersTables) {

@@ -129,7 +129,10 @@ Result<Reply> write_batch(tables::Tables& tables, const Scope& scope, BatchWrite
 Result<tables::WriteRequest> read_write_request(const shapes::WriteRequest& view) {
   const Document* put = view.document().find("PutRequest");
   const Document* remove = view.document().find("DeleteRequest");
-  if ((put == nullptr) == (remove == nullptr)) {
+  if (put == nullptr && remove == nullptr) {
+    return invalid("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes");
+  }
+  if (put != nullptr && remove != nullptr) {
     return invalid(
         "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes");
   }

@@ -1,6 +1,7 @@
 // TransactGetItems and TransactWriteItems.
 #include <deque>
 #include <map>
+#include <set>
 
 #include "api/dynamodb/internal/answer.h"
 #include "api/dynamodb/operations.h"
@@ -139,6 +140,19 @@ Result<Wanted> read_wanted_item(const Scope& scope, const Document& item) {
   return wanted;
 }
 
+// AWS: an item may occur once.
+Result<void> check_distinct(const tables::Tables& tables, const std::deque<Wanted>& wanted) {
+  std::set<std::pair<std::string, std::string>> keys;
+  for (const Wanted& one : wanted) {
+    MR_ASSIGN_OR_RETURN(const auto info, tables.info(one.ref.scope, one.ref.name));
+    MR_RETURN_IF_ERROR(tables::check_key(info->keys, *one.call.item));
+    if (!keys.emplace(one.ref.name, *model::key_bytes(info->keys, *one.call.item)).second) {
+      return invalid("Transaction request cannot include multiple operations on one item");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Reply> transact_write_items(tables::Tables& tables, const Scope& scope, const Document& document) {
@@ -178,6 +192,7 @@ Result<Reply> transact_get_items(tables::Tables& tables, const Scope& scope, con
     wanted.push_back(std::move(one));
     keys.push_back({wanted.back().ref.name, *wanted.back().call.item});
   }
+  MR_RETURN_IF_ERROR(check_distinct(tables, wanted));
   MR_ASSIGN_OR_RETURN(const auto found, tables.get_together(scope, keys));
   Reply reply;
   ObjectText object(reply.json);
