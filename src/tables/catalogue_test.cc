@@ -1,6 +1,6 @@
 #include "tables/expiry.h"
-#include "tables/keys.h"
 #include "tables/fixture_test.h"
+#include "tables/keys.h"
 
 namespace millrace::tables {
 namespace {
@@ -82,12 +82,13 @@ TEST_F(CatalogueTest, BadSchemasAreRefusedWithTheServicesTexts) {
         r.throughput = Throughput{1, 1};
       }),
       prefix + "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST");
-  EXPECT_EQ(error_of([](CreateRequest& r) {
-              r.definitions.push_back({"extra", model::KeyType::kString});
-            }),
-            prefix +
-                "Some AttributeDefinitions are not used. AttributeDefinitions: [pk, sk, holder, age, extra], keys used: "
-                "[age, holder, pk, sk]");
+  EXPECT_EQ(
+      error_of([](CreateRequest& r) {
+        r.definitions.push_back({"extra", model::KeyType::kString});
+      }),
+      prefix +
+          "Some AttributeDefinitions are not used. AttributeDefinitions: [pk, sk, holder, age, extra], keys used: "
+          "[age, holder, pk, sk]");
   EXPECT_EQ(error_of([](CreateRequest& r) { r.indexes[1].keys[0].name = "nope"; }),
             prefix +
                 "Some index key attributes are not defined in AttributeDefinitions. Keys: [nope], "

@@ -74,7 +74,8 @@ TEST_F(ItemsTest, KeysAndIndexKeysAreChecked) {
        "by_holder"},
       {R"({"pk":{"S":"a"},"sk":{"N":"1"},"holder":{"S":""}})",
        "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The "
-       "AttributeValue for a key attribute cannot contain an empty string value. IndexName: by_holder, IndexKey: holder"},
+       "AttributeValue for a key attribute cannot contain an empty string value. IndexName: by_holder, IndexKey: "
+       "holder"},
   };
   for (const auto& [json, message] : cases) EXPECT_EQ(put_error(json), message) << json;
   EXPECT_EQ(get(R"({"pk":{"S":"a"}})"), "The provided key element does not match the schema");

@@ -181,9 +181,16 @@ void append_expiry_change(const TableInfo& info, const Change& change, WriteBatc
   if (after) batch.put(Family::kQueue, expiry_key({*after, info.id, change.key_bytes}), "");
 }
 
+// The key attributes alone, without building the rest of the item.
+Item key_of_stored(const model::KeySchema& keys, std::string_view stored) {
+  Item key;
+  key.set(keys.partition.name, model::stored_attribute(stored, keys.partition.name).value_or(AttributeValue()));
+  if (keys.sort) key.set(keys.sort->name, model::stored_attribute(stored, keys.sort->name).value_or(AttributeValue()));
+  return key;
+}
+
 void append_record(const TableInfo& info, const Change& change, std::uint64_t shard, WriteBatch& batch) {
-  const Item& source = change.after.exists() ? change.after.item() : change.before.item();
-  const Item keys = *model::key_of(info.keys, source);
+  const Item keys = key_of_stored(info.keys, (change.after.exists() ? change.after : change.before).bytes());
   const std::string stored_keys = model::to_stored(keys);
   model::ChangeRecord record;
   record.event = !change.before.exists()  ? model::ChangeEvent::kInsert
@@ -223,7 +230,8 @@ const Item& StoredItem::item() const {
 
 std::size_t StoredItem::size() const {
   if (!bytes_) return 0;
-  return item_ ? model::size_of(*item_) : model::size_of_stored(*bytes_).value_or(0);
+  if (!size_) size_ = model::size_of_stored(*bytes_).value_or(0);
+  return *size_;
 }
 
 Result<void> check_item(const TableInfo& info, const Item& item) {

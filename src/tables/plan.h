@@ -33,6 +33,7 @@ class StoredItem {
  private:
   std::optional<std::string> bytes_;
   mutable std::optional<model::Item> item_;
+  mutable std::optional<std::size_t> size_;
 };
 
 enum class WriteKind : std::uint8_t { kPut, kUpdate, kDelete, kCheck };
@@ -43,6 +44,7 @@ struct WriteRequest {
   const expressions::Condition* condition = nullptr;
   const expressions::Update* update = nullptr;  // kUpdate: may be null (creates an item of the key alone)
   bool return_old_on_failure = false;           // puts Item into the error of a failed condition
+  bool count_units = false;                     // fills the result's WriteUnits
 };
 
 // What a request does to one item. Errors: kConditionalCheckFailed ("The conditional request failed"; with the old item

@@ -65,7 +65,7 @@ struct WriteUnits {
 struct WriteResult {
   StoredItem before;
   StoredItem after;
-  WriteUnits units;
+  WriteUnits units;  // only if the request asked for them
   storage::CommitNumber after_commit = 0;
 };
 

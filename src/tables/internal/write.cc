@@ -151,7 +151,7 @@ Result<WriteResult> Tables::Engine::write(const Scope& scope, std::string_view n
   Result<Outcome> outcome = decide(*target.info, request, before.item);
   if (!outcome.ok()) return std::move(std::move(outcome).error()).hold_until(before.commit);
   WriteResult result;
-  result.units = units_of(*target.info, before.item, outcome->after, outcome->changed);
+  if (request.count_units) result.units = units_of(*target.info, before.item, outcome->after, outcome->changed);
   result.after_commit = before.commit;
   if (!outcome->changed) {
     result.before = before.item;
@@ -291,7 +291,10 @@ Result<TransactionResult> Tables::Engine::transact_latched(const std::vector<Tra
       failed = true;
       continue;
     }
-    WriteUnits units = units_of(*targets[i].info, before.item, outcome->after, outcome->changed);
+    WriteUnits units;
+    if (entries[i].request.count_units) {
+      units = units_of(*targets[i].info, before.item, outcome->after, outcome->changed);
+    }
     units.table *= 2;  // AWS: transactions prepare and commit
     for (auto& [name, count] : units.indexes) count *= 2;
     result.units.push_back(std::move(units));

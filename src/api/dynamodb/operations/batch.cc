@@ -50,7 +50,8 @@ Result<void> check_batch(const tables::Tables& tables, const Scope& scope, Batch
     MR_ASSIGN_OR_RETURN(table.ref, resolve_table(scope, table.given));
     MR_ASSIGN_OR_RETURN(table.info, tables.info(table.ref.scope, table.ref.name));
     std::set<std::string> keys;
-    for (const tables::WriteRequest& write : table.writes) {
+    for (tables::WriteRequest& write : table.writes) {
+      write.count_units = batch.capacity != Capacity::kNone;
       if (write.kind == tables::WriteKind::kPut) {
         MR_RETURN_IF_ERROR(tables::check_item(*table.info, write.item));
         MR_RETURN_IF_ERROR(tables::check_item_size(write.item, write.kind));

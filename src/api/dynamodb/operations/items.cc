@@ -52,6 +52,7 @@ Result<Reply> write_item(tables::Tables& tables, const Scope& scope, ItemCall& c
   request.condition = pointer_to(parsed.condition);
   request.update = pointer_to(parsed.update);
   request.return_old_on_failure = call.old_on_failure;
+  request.count_units = call.capacity != Capacity::kNone;
   MR_ASSIGN_OR_RETURN(const tables::WriteResult result, tables.write(ref.scope, ref.name, request));
   Reply reply;
   reply.after = result.after_commit;

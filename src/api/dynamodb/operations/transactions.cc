@@ -97,6 +97,7 @@ tables::TransactionEntry entry_of(const Action& action) {
   entry.request.condition = pointer_to(action.parsed.condition);
   entry.request.update = pointer_to(action.parsed.update);
   entry.request.return_old_on_failure = action.call.old_on_failure;
+  entry.request.count_units = true;
   return entry;
 }
 
