@@ -100,6 +100,7 @@ struct InvokeResult {
   std::string function_error;  // "" or "Unhandled"
   std::string executed_version = "$LATEST";
   std::string log_tail;
+  Milliseconds duration{0};
 };
 
 // For the trigger engine.
@@ -111,12 +112,15 @@ struct MappingResult {
     kUnavailable,  // the server could not run it (stopping)
   };
   Kind kind = Kind::kInvoked;
-  InvokeResult answer;  // of kInvoked
-  std::string message;  // of the others
+  InvokeResult answer;   // of kInvoked
+  double memory_mb = 0;  // configured; of kInvoked
+  std::string message;   // of the others
 };
 
 struct PastInvocation {
-  Time time{};
+  Time time{};           // of the start
+  Time machine_start{};  // by the machine's clock, which cannot be moved
+  Time machine_end{};
   std::string request_id;
   std::string source;  // "sync", "async", "mapping"
   Milliseconds duration{0};
@@ -182,12 +186,15 @@ class Functions final : private EventRunner {
   Result<void> check_invoke(const FunctionReference& target) const;
 
   // For event source mappings: `payload` is trusted JSON; `done` is called on the control thread.
-  void invoke_for_mapping(const std::string& function_arn, std::string payload,
+  void invoke_for_mapping(const std::string& function_arn, std::string request_id, std::string payload,
                           std::function<void(MappingResult)> done);
 
   // For delivery::Target (functions/target.h).
   Result<delivery::AfterCommit> stage_event(const FunctionName& name, std::string payload, storage::WriteBatch& batch);
 
+  int running(const FunctionName& name) const;  // invocations in flight
+  // Whether `function_arn` (with or without qualifier) can be mapped and invoked.
+  bool exists(const std::string& function_arn) const;
   std::vector<PastInvocation> history(const FunctionName& name) const;  // newest first
   std::vector<AsyncQueue::LaneStatus> async_status() const { return queue_.status(); }
   // Which interpreter runs it.
@@ -213,8 +220,7 @@ class Functions final : private EventRunner {
   Result<EntryPointer> admit(const FunctionReference& target);
   void start(const EntryPointer& entry, InvokeRequest request, std::string request_id, std::string source,
              InvokeDone done);
-  void finish(const EntryPointer& entry, const std::string& request_id, const std::string& source, Time started,
-              const runtimes::Outcome& outcome);
+  void finish(const EntryPointer& entry, PastInvocation past, const runtimes::Outcome& outcome);
   std::shared_ptr<runtimes::Runtime> runtime_for(const EntryPointer& entry);
   runtimes::FunctionSpec spec_of(const Function& function) const;
   void count(const FunctionName& name, std::string_view metric);

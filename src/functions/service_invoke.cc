@@ -146,9 +146,13 @@ void Functions::start(const EntryPointer& entry, InvokeRequest request, std::str
                                   .invoked_arn = request.target.function.arn()};
   if (!request.target.qualifier.empty()) invocation.invoked_arn += ":" + request.target.qualifier;
   auto busy = std::make_shared<platform::Busy>(services_.scheduler.busy());
-  runtime->invoke(std::move(invocation), [this, entry, busy, request_id, source = std::move(source), started,
-                                          done = std::move(done)](runtimes::Outcome outcome) {
-    finish(entry, request_id, source, started, outcome);
+  PastInvocation past{.time = started,
+                      .machine_start = services_.scheduler.machine_now(),
+                      .request_id = request_id,
+                      .source = std::move(source)};
+  runtime->invoke(std::move(invocation), [this, entry, busy, request_id, past = std::move(past),
+                                          done = std::move(done)](runtimes::Outcome outcome) mutable {
+    finish(entry, std::move(past), outcome);
     switch (outcome.kind) {
       case runtimes::Outcome::Kind::kStopped:
         return done(stopping());
@@ -158,13 +162,13 @@ void Functions::start(const EntryPointer& entry, InvokeRequest request, std::str
         return done(InvokeResult{.request_id = request_id,
                                  .payload = std::move(outcome.payload),
                                  .function_error = std::move(outcome.function_error),
-                                 .log_tail = std::move(outcome.log_tail)});
+                                 .log_tail = std::move(outcome.log_tail),
+                                 .duration = outcome.duration});
     }
   });
 }
 
-void Functions::finish(const EntryPointer& entry, const std::string& request_id, const std::string& source,
-                       Time started, const runtimes::Outcome& outcome) {
+void Functions::finish(const EntryPointer& entry, PastInvocation past, const runtimes::Outcome& outcome) {
   const FunctionName name = entry->function.name;  // constant
   if (outcome.kind == runtimes::Outcome::Kind::kNoCapacity) count(name, "lambda_throttles_total");
   if (outcome.kind == runtimes::Outcome::Kind::kAnswered) {
@@ -178,12 +182,10 @@ void Functions::finish(const EntryPointer& entry, const std::string& request_id,
   const std::lock_guard lock(mutex_);
   --entry->running;
   if (outcome.kind != runtimes::Outcome::Kind::kAnswered) return;
-  PastInvocation past{.time = started,
-                      .request_id = request_id,
-                      .source = source,
-                      .duration = outcome.duration,
-                      .init_duration = outcome.init_duration,
-                      .memory_mb = outcome.memory_used_mb};
+  past.machine_end = services_.scheduler.machine_now();
+  past.duration = outcome.duration;
+  past.init_duration = outcome.init_duration;
+  past.memory_mb = outcome.memory_used_mb;
   if (!outcome.function_error.empty()) past.error = outcome.payload.substr(0, kErrorTextBytes);
   entry->history.push_front(std::move(past));
   if (entry->history.size() > kHistoryLength) entry->history.pop_back();
@@ -262,7 +264,7 @@ void Functions::run(const Event& event, std::function<void(EventAnswer)> done) {
 
 // ---- mappings
 
-void Functions::invoke_for_mapping(const std::string& function_arn, std::string payload,
+void Functions::invoke_for_mapping(const std::string& function_arn, std::string request_id, std::string payload,
                                    std::function<void(MappingResult)> done) {
   using Kind = MappingResult::Kind;
   const auto answer = [this, done = std::move(done)](MappingResult result) {
@@ -280,9 +282,15 @@ void Functions::invoke_for_mapping(const std::string& function_arn, std::string 
     if (!missing) count(target->function, "lambda_throttles_total");
     return answer({.kind = missing ? Kind::kMissing : Kind::kThrottled, .message = entry.error().message()});
   }
-  start(*entry, {.target = *target, .payload = std::move(payload)}, services_.random.uuid(), "mapping",
-        [answer](Result<InvokeResult> result) {
-          if (result.ok()) return answer({.kind = Kind::kInvoked, .answer = std::move(result).value()});
+  double memory_mb = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    memory_mb = (*entry)->function.settings.memory_mb;
+  }
+  start(*entry, {.target = *target, .payload = std::move(payload)}, std::move(request_id), "mapping",
+        [answer, memory_mb](Result<InvokeResult> result) {
+          if (result.ok())
+            return answer({.kind = Kind::kInvoked, .answer = std::move(result).value(), .memory_mb = memory_mb});
           const bool throttle = result.error().is(kTooManyRequests);
           answer({.kind = throttle ? Kind::kThrottled : Kind::kUnavailable, .message = result.error().message()});
         });
@@ -297,6 +305,17 @@ Concurrency Functions::concurrency(const Scope& scope) const {
     result.running += it->second->running;
   }
   return result;
+}
+
+int Functions::running(const FunctionName& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = functions_.find(name);
+  return it == functions_.end() ? 0 : it->second->running;
+}
+
+bool Functions::exists(const std::string& function_arn) const {
+  const auto target = parse_reference({}, function_arn);
+  return target && check_invoke(*target).ok();
 }
 
 std::vector<PastInvocation> Functions::history(const FunctionName& name) const {

@@ -445,7 +445,7 @@ TEST_F(FunctionsTest, MappingsLearnWhyNothingRan) {
   const auto arn = name("f").arn();
   std::vector<MappingResult> results;
   const auto ask = [&](const std::string& which) {
-    functions_->invoke_for_mapping(which, "{}", [&](MappingResult r) { results.push_back(std::move(r)); });
+    functions_->invoke_for_mapping(which, "request-1", "{}", [&](MappingResult r) { results.push_back(std::move(r)); });
     scheduler_->run_ready();
   };
   runtimes_->behave = [](const auto&) { return FakeRuntimes::failed("no"); };
