@@ -1,0 +1,252 @@
+// functions, invocations, mappings, doctor.
+#include <algorithm>
+
+#include "app/doctor.h"
+#include "app/internal/admin_endpoints.h"
+#include "app/internal/mapping_view.h"
+#include "functions/service.h"
+#include "logs/service.h"
+#include "platform/control_loop.h"
+#include "runtimes/process_host.h"
+#include "triggers/engine.h"
+
+namespace millrace::app {
+namespace {
+
+using codec::Json;
+using triggers::Status;
+
+// By UUID, the beginning of one, or the name of the function it invokes.
+Result<Status> find_mapping(Parts& parts, const Scope& scope, const std::string& what) {
+  std::vector<Status> found;
+  for (auto& status : parts.engine->statuses()) {
+    if (status.mapping.scope != scope) continue;
+    const std::string function = function_of(status.mapping.function_arn);
+    if (status.mapping.uuid.starts_with(what) || function == what) found.push_back(std::move(status));
+  }
+  if (found.empty())
+    return Error(kNoSuchEndpoint,
+                 "there is no mapping or mapped function '" + what + "'; `millrace mappings ls` lists them");
+  if (found.size() > 1)
+    return Error(kBadRequest,
+                 "'" + what + "' fits " + std::to_string(found.size()) + " mappings; name one by its UUID");
+  return std::move(found.front());
+}
+
+}  // namespace
+
+Json mapping_warnings(Parts& parts) {
+  Json warnings = Json::array();
+  for (const auto& status : parts.engine->statuses()) {
+    if (status.is_blocked)
+      warnings.push("mapping " + status.mapping.uuid + " to " + function_of(status.mapping.function_arn) +
+                    " is blocked: it waits for " + waiting_text(status) + "; " + status.last_error);
+    if (status.totals.lost > 0)
+      warnings.push("mapping " + status.mapping.uuid + " lost " + std::to_string(status.totals.lost) +
+                    " records that were trimmed before they were delivered");
+  }
+  return warnings;
+}
+
+Json mapping_waits(Parts& parts) {
+  Json waits = Json::array();
+  for (const auto& status : parts.engine->statuses())
+    for (const auto& shard : status.shards)
+      for (const auto& lane : shard.lanes)
+        if (lane.waiting == triggers::Waiting::kWindow || lane.waiting == triggers::Waiting::kBackoff)
+          waits.push(Json::object(
+              {{"what", "mapping " + status.mapping.uuid + " to " + function_of(status.mapping.function_arn)},
+               {"why", lane.waiting == triggers::Waiting::kWindow
+                           ? "batching window"
+                           : "back-off after " + std::to_string(lane.tries.failures + lane.tries.refusals) +
+                                 " attempts: " + status.last_error},
+               {"until", until_text(lane.until)}}));
+  return waits;
+}
+
+Json function_waits(Parts& parts) {
+  Json waits = Json::array();
+  for (const auto& lane : parts.functions->async_status()) {
+    if (lane.waiting == 0) continue;
+    const std::string why = lane.failed > 0      ? "next try of failed asynchronous events"
+                            : lane.throttled > 0 ? "throttled asynchronous events"
+                                                 : "asynchronous events";
+    waits.push(Json::object({{"what", "function " + lane.function.name},
+                             {"why", std::to_string(lane.waiting) + " waiting: " + why},
+                             {"until", until_text(lane.next_try)}}));
+  }
+  return waits;
+}
+
+namespace {
+
+Json function_json(Parts& parts, const functions::Function& function) {
+  const auto& settings = function.settings;
+  Json json = Json::object({{"name", function.name.name},
+                            {"runtime", settings.runtime},
+                            {"handler", settings.handler},
+                            {"memory_mb", settings.memory_mb},
+                            {"timeout_s", settings.timeout_seconds}});
+  std::size_t queued = 0;
+  for (const auto& lane : parts.functions->async_status())
+    if (lane.function == function.name) queued = lane.waiting;
+  return json.set("running", parts.functions->running(function.name)).set("queued", queued);
+}
+
+Json function_details(Parts& parts, const functions::Function& function) {
+  Json json = function_json(parts, function);
+  json.set("interpreter", parts.functions->interpreter_of(function.settings.runtime))
+      .set("isolation", parts.processes->isolation());
+  json.set("reserved_concurrency",
+           function.reserved_concurrency ? std::to_string(*function.reserved_concurrency) : "none");
+  json.set("role", function.settings.role).set("log_group", function.log_group()).set("arn", function.name.arn());
+  json.set("code", function.code.hot_folder.empty()
+                       ? std::to_string(function.code.bytes) + " bytes, sha256 " + function.code.sha256
+                       : "hot reload from " + function.code.hot_folder);
+  json.set("dead_letter_queue",
+           function.settings.dead_letter_arn.empty()
+               ? "none"
+               : function.settings.dead_letter_arn + " (asynchronous events only, never stream batches)");
+  Json mapped = Json::array();
+  for (const auto& status : parts.engine->statuses())
+    if (status.mapping.function_arn.starts_with(function.name.arn())) mapped.push(status.mapping.uuid);
+  return json.set("mappings", mapped);
+}
+
+// What the function printed after `token`, oldest first; without a token: the last hour.
+Result<Json> function_logs(Parts& parts, const logs::GroupName& group, const std::string& after) {
+  logs::EventQuery query;
+  query.limit = 1000;
+  logs::Position from;
+  if (after.empty()) {
+    from.timestamp = parts.loop->now() - std::chrono::hours(1);
+  } else {
+    long long ms = 0;
+    unsigned long long chunk = 0, index = 0;
+    if (std::sscanf(after.c_str(), "%lld.%llu.%llu", &ms, &chunk, &index) != 3)
+      return Error(kBadRequest, "after must be the `next` of an earlier answer");
+    from = {from_unix_ms(ms), chunk, index};
+  }
+  query.start = from.timestamp;
+  const auto page = parts.logs->filter_events(
+      group, query, [](std::string_view) { return true; }, [](std::string_view) { return true; });
+  Json events = Json::array();
+  logs::Position last = from;
+  if (page.ok())
+    for (const auto& event : page->items) {
+      if (!after.empty() && !(from < event.position)) continue;
+      last = std::max(last, event.position);
+      events.push(Json::object(
+          {{"time", format_iso_ms(event.position.timestamp)}, {"stream", event.stream}, {"message", event.message}}));
+    }
+  const std::string next =
+      std::to_string(to_unix_ms(last.timestamp)) + "." + std::to_string(last.chunk) + "." + std::to_string(last.index);
+  return Json::object({{"events", events}, {"next", next}});
+}
+
+// One long poll of `functions logs -f`, as Tail in admin_data.cc.
+class LogTail : public std::enable_shared_from_this<LogTail> {
+ public:
+  LogTail(Parts& parts, logs::GroupName group, std::string after, AdminReply reply)
+      : parts_(parts), group_(std::move(group)), after_(std::move(after)), reply_(std::move(reply)) {}
+
+  void start(Milliseconds wait) {
+    waiting_ = wait.count() > 0;
+    auto self = shared_from_this();
+    if (waiting_) {
+      subscription_ = parts_.logs->subscribe(group_, [weak = weak_from_this(), loop = parts_.loop](const logs::Event&) {
+        loop->post([weak] {
+          if (const auto strong = weak.lock()) strong->look();
+        });
+      });
+      timer_ = parts_.loop->at(parts_.loop->now() + wait, [self] {
+        self->waiting_ = false;
+        self->look();
+      });
+    }
+    look();
+  }
+
+ private:
+  void look() {
+    if (!reply_) return;
+    auto found = function_logs(parts_, group_, after_);
+    if (waiting_ && found.ok() && found->find("events")->as_array().empty()) return;
+    std::exchange(reply_, nullptr)(std::move(found));
+    subscription_.reset();
+    timer_.cancel();
+  }
+
+  Parts& parts_;
+  const logs::GroupName group_;
+  const std::string after_;
+  AdminReply reply_;
+  logs::Service::Subscription subscription_;
+  platform::Timer timer_;
+  bool waiting_ = false;
+};
+
+}  // namespace
+
+void admin_functions(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  if (request.path.size() == 1) {
+    Json list = Json::array();
+    for (const auto& function : parts.functions->list(request.scope)) list.push(function_json(parts, function));
+    return reply(Json::object({{"functions", list}}));
+  }
+  const auto function = parts.functions->get({request.scope, request.path[1]});
+  if (!function.ok()) return reply(Error(kNoSuchEndpoint, "there is no function " + request.path[1]));
+  if (request.path.size() > 2 && request.path[2] == "logs") {
+    const auto wait = std::min(Milliseconds(request.number("wait_ms", 0)), Milliseconds(std::chrono::seconds(30)));
+    const auto tail = std::make_shared<LogTail>(parts, logs::GroupName{request.scope, function->log_group()},
+                                                request.query("after"), std::move(reply));
+    return parts.loop->post([tail, wait] { tail->start(wait); });
+  }
+  reply(function_details(parts, *function));
+}
+
+void admin_invocations(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  const auto function = parts.functions->get({request.scope, request.query("function")});
+  if (!function.ok()) return reply(Error(kNoSuchEndpoint, "name a function: ?function=NAME"));
+  auto past = parts.functions->history(function->name);
+  std::reverse(past.begin(), past.end());
+  Json list = Json::array();
+  for (const auto& one : past)
+    list.push(Json::object({{"request_id", one.request_id},
+                            {"time", format_iso_ms(one.time)},
+                            {"source", one.source},
+                            {"start_ms", to_unix_ms(one.machine_start)},
+                            {"end_ms", to_unix_ms(one.machine_end)},
+                            {"duration_ms", one.duration.count()},
+                            {"init_ms", one.init_duration.count()},
+                            {"memory_mb", one.memory_mb},
+                            {"error", one.error}}));
+  reply(Json::object({{"invocations", list}}));
+}
+
+void admin_mappings(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  if (request.path.size() == 1) {
+    Json list = Json::array();
+    for (const auto& status : parts.engine->statuses())
+      if (status.mapping.scope == request.scope) list.push(mapping_summary(status, parts.loop->now()));
+    return reply(Json::object({{"mappings", list}}));
+  }
+  auto found = find_mapping(parts, request.scope, request.path[1]);
+  if (!found.ok()) return reply(found.error());
+  if (request.method == "POST") {
+    const auto action = request.body.string_or("action", "");
+    if (action != "pause" && action != "resume")
+      return reply(Error(kBadRequest, R"(say {"action": "pause"} or {"action": "resume"})"));
+    const auto changed = parts.engine->set_enabled(request.scope, found->mapping.uuid, action == "resume");
+    if (!changed.ok()) return reply(changed.error());
+    if (const auto status = parts.engine->status(found->mapping.uuid))
+      return reply(mapping_details(*status, parts.loop->now()));
+  }
+  reply(mapping_details(*found, parts.loop->now()));
+}
+
+void admin_doctor(Parts& parts, const AdminRequest&, AdminReply reply) {
+  reply(doctor(*parts.config, parts.processes));
+}
+
+}  // namespace millrace::app

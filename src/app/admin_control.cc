@@ -1,0 +1,249 @@
+// health, status, clock, settle, reset, faults, requests.
+#include <algorithm>
+
+#include <unistd.h>
+
+#include "app/internal/admin_endpoints.h"
+#include "functions/service.h"
+#include "iam/roles.h"
+#include "iam/sessions.h"
+#include "logs/service.h"
+#include "platform/control_loop.h"
+#include "s3/object_store.h"
+#include "sqs/service.h"
+#include "storage/group_committer.h"
+#include "streams/streams.h"
+#include "tables/tables.h"
+#include "triggers/engine.h"
+#include "wire/dispatcher.h"
+
+namespace millrace::app {
+namespace {
+
+using codec::Json;
+
+constexpr Milliseconds kSettleLimitDefault = std::chrono::seconds(60);
+constexpr std::size_t kTablesMax = 10'000;
+constexpr std::string_view kClockKey = "app/clock";
+constexpr Milliseconds kSettleLimitMax = std::chrono::minutes(30);
+
+Json clock_json(const platform::ControlLoop& loop) {
+  const Time now = loop.now();
+  const Time machine = loop.machine_now();
+  return Json::object({{"now", format_iso_ms(now)},
+                       {"now_ms", to_unix_ms(now)},
+                       {"machine_ms", to_unix_ms(machine)},
+                       {"offset_ms", loop.offset().count()}});
+}
+
+// So that the next start continues with the time as it was moved.
+void save_offset(Parts& parts) {
+  storage::WriteBatch batch;
+  batch.put(storage::Family::kCatalogue, kClockKey,
+            Json::object({{"v", 1}, {"offset_ms", parts.loop->offset().count()}}).dump());
+  parts.committer->submit(std::move(batch));
+}
+
+}  // namespace
+
+std::string until_text(Time until) { return until == kNever ? "-" : format_iso_ms(until); }
+
+void admin_health(Parts& parts, const AdminRequest&, AdminReply reply) {
+  if (const auto failure = parts.committer->failure()) return reply(Error(kStillBusy, failure->message()));
+  const auto uptime = std::chrono::duration_cast<Milliseconds>(parts.loop->monotonic_now() - parts.started);
+  reply(Json::object({{"status", "ok"}, {"version", kVersion}, {"uptime_ms", uptime.count()}}));
+}
+
+void admin_status(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  const auto uptime = std::chrono::duration_cast<Milliseconds>(parts.loop->monotonic_now() - parts.started);
+  Json status = Json::object({{"version", kVersion},
+                              {"endpoint", parts.endpoint},
+                              {"pid", static_cast<std::int64_t>(::getpid())},
+                              {"uptime", format_duration(uptime)}});
+  status.set("data", parts.config->data.string());
+  status.set("durability", parts.config->durable ? "synced: acknowledged writes survive a power cut"
+                                                 : "os: a power cut may undo acknowledged writes");
+  if (const auto failure = parts.committer->failure()) status.set("failed", failure->message());
+  status.set("time", format_iso_ms(parts.loop->now()));
+  if (parts.loop->offset().count() != 0) status.set("time_moved_by", format_duration(parts.loop->offset()));
+  status.set("tables", parts.tables->list(request.scope, "", kTablesMax).names.size());
+  status.set("streams", parts.streams->list(request.scope).size());
+  status.set("functions", parts.functions->list(request.scope).size());
+  status.set("mappings", parts.engine->list(request.scope).size());
+  const auto queues = parts.queues->all_queues();
+  status.set("queues",
+             static_cast<std::int64_t>(std::count_if(queues.begin(), queues.end(), [&](const sqs::QueueName& queue) {
+               return queue.scope == request.scope;
+             })));
+  status.set("buckets", parts.objects->buckets(request.scope.account).size());
+  status.set("warnings", mapping_warnings(parts));
+  reply(std::move(status));
+}
+
+void admin_clock(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  if (request.method == "GET") return reply(clock_json(*parts.loop));
+  const auto done = [&parts, reply](const platform::Advanced& advanced) {
+    save_offset(parts);
+    Json clock = clock_json(*parts.loop);
+    clock.set("complete", advanced.complete);
+    if (!advanced.complete) clock.set("blocked", std::to_string(advanced.busy) + " pieces of work stayed busy");
+    reply(std::move(clock));
+  };
+  const auto by = request.body.string_or("advance", "");
+  const auto to = request.body.string_or("set", "");
+  Result<Time> moved = Error(kBadRequest, R"(say {"advance": "31d"} or {"set": "2026-12-24T18:00:00Z"})");
+  if (!by.empty()) {
+    const auto duration = parse_duration(by);
+    if (!duration)
+      return reply(Error(kBadRequest, "'" + std::string(by) + "' is no duration such as 90s, 5m, 4h or 31d"));
+    moved = parts.loop->advance(*duration, done);
+  } else if (!to.empty()) {
+    const auto time = parse_iso(to);
+    if (!time) return reply(Error(kBadRequest, "'" + std::string(to) + "' is no time such as 2026-12-24T18:00:00Z"));
+    moved = parts.loop->set(*time, done);
+  }
+  if (!moved.ok()) reply(Error(kBadRequest, moved.error().message()));
+}
+
+void admin_settle(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  const auto text = request.body.string_or("limit", "");
+  const auto limit = text.empty() ? std::optional(kSettleLimitDefault) : parse_duration(text);
+  if (!limit || *limit > kSettleLimitMax)
+    return reply(Error(kBadRequest, "limit must be a duration of at most 30m, such as 60s"));
+  parts.loop->when_idle(
+      [&parts, reply](bool idle) {
+        Json waiting = mapping_waits(parts);
+        const Json more = function_waits(parts);
+        for (const auto& wait : more.as_array()) waiting.push(wait);
+        Json busy = Json::array();
+        if (!idle) busy.push(std::to_string(parts.loop->busy().count()) + " pieces of work in progress");
+        reply(Json::object({{"settled", idle}, {"busy", busy}, {"waiting", waiting}}));
+      },
+      parts.loop->monotonic_now() + *limit);
+}
+
+void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  if (request.method != "POST") return reply(Error(kBadRequest, "reset is a POST"));
+  const std::string service(request.body.string_or("service", ""));
+  constexpr std::string_view kServices[] = {"dynamodb", "lambda", "s3", "sqs", "iam", "logs"};
+  if (!service.empty() && std::find(std::begin(kServices), std::end(kServices), service) == std::end(kServices))
+    return reply(Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, iam or logs"));
+  auto result = std::make_shared<Result<void>>();
+  parts.loop->offload(
+      [&parts, scope = request.scope, service, result] {
+        const auto wanted = [&service](std::string_view name) { return service.empty() || service == name; };
+        if (wanted("lambda")) {
+          parts.engine->remove_all(scope);
+          parts.functions->reset(scope.account);
+        }
+        if (wanted("dynamodb")) parts.tables->reset(scope);
+        if (wanted("s3")) {
+          const auto emptied = parts.objects->reset(scope.account);
+          if (!emptied.ok()) *result = emptied.error();
+        }
+        if (wanted("sqs")) parts.queues->reset(scope.account);
+        if (wanted("iam")) {
+          parts.roles->reset(scope.account);
+          parts.sessions->reset(scope.account);
+        }
+        if (wanted("logs")) parts.logs->reset(scope.account);
+      },
+      [result, reply] {
+        if (!result->ok()) return reply(result->error());
+        reply(Json::object({{"reset", true}}));
+      });
+}
+
+namespace {
+
+Result<wire::Fault> parse_fault(const Json& body) {
+  wire::Fault fault;
+  fault.service = body.string_or("service", "");
+  const auto unstar = [](std::string_view text) { return std::string(text == "*" ? "" : text); };
+  fault.operation = unstar(body.string_or("operation", ""));
+  fault.resource = unstar(body.string_or("resource", ""));
+  const auto kind = body.string_or("kind", "throttle");
+  if (kind == "throttle")
+    fault.action = wire::FaultAction::kThrottle;
+  else if (kind == "error")
+    fault.action = wire::FaultAction::kError;
+  else if (kind == "delay")
+    fault.action = wire::FaultAction::kDelay;
+  else if (kind == "lost")
+    fault.action = wire::FaultAction::kLoseAnswer;
+  else
+    return Error(kBadRequest, "kind must be throttle, error, delay or lost");
+  fault.delay = Milliseconds(body.int_or("delay_ms", 0));
+  if (const Json* rate = body.find("rate"); rate != nullptr && rate->is_number()) fault.rate = rate->as_double();
+  if (const Json* count = body.find("count"); count != nullptr && count->is_int())
+    fault.count = static_cast<std::uint64_t>(count->as_int());
+  return fault;
+}
+
+std::string_view kind_name(wire::FaultAction action) {
+  switch (action) {
+    case wire::FaultAction::kThrottle:
+      return "throttle";
+    case wire::FaultAction::kError:
+      return "error";
+    case wire::FaultAction::kDelay:
+      return "delay";
+    case wire::FaultAction::kLoseAnswer:
+      return "lost";
+  }
+  return "";
+}
+
+Json fault_json(const wire::Fault& fault) {
+  const auto star = [](const std::string& text) { return text.empty() ? std::string("*") : text; };
+  Json json = Json::object({{"id", std::to_string(fault.id)},
+                            {"service", star(fault.service)},
+                            {"operation", star(fault.operation)},
+                            {"resource", star(fault.resource)},
+                            {"kind", kind_name(fault.action)}});
+  json.set("rate", fault.rate)
+      .set_if(fault.count.has_value(), "count", fault.count.value_or(0))
+      .set_if(fault.delay.count() > 0, "delay_ms", fault.delay.count());
+  return json.set("matched", fault.matched).set("hits", fault.hits);
+}
+
+}  // namespace
+
+void admin_faults(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  if (request.method == "POST") {
+    auto fault = parse_fault(request.body);
+    if (!fault.ok()) return reply(fault.error());
+    const auto id = parts.faults->add(*fault);
+    if (!id)
+      return reply(Error(kBadRequest, "rate must be above 0 and at most 1, and no more than 1000 faults can be on"));
+    fault->id = *id;
+    return reply(fault_json(*fault));
+  }
+  if (request.method == "DELETE") {
+    if (request.path.size() == 1) {
+      parts.faults->clear();
+      return reply(Json::object());
+    }
+    const bool removed = parts.faults->remove(std::strtoull(request.path[1].c_str(), nullptr, 10));
+    return reply(removed ? Result<Json>(Json::object())
+                         : Error(kNoSuchEndpoint, "there is no fault " + request.path[1]));
+  }
+  Json list = Json::array();
+  for (const auto& fault : parts.faults->list()) list.push(fault_json(fault));
+  reply(Json::object({{"faults", list}}));
+}
+
+void admin_requests(Parts& parts, const AdminRequest&, AdminReply reply) {
+  Json services = Json::object();
+  for (const auto& record : parts.dispatcher->records()) {
+    if (services.find(record.service) == nullptr) services.set(record.service, Json::object());
+    services.find(record.service)
+        ->set(record.operation, Json::object({{"count", record.requests},
+                                              {"errors", record.client_errors + record.server_errors},
+                                              {"throttled", record.throttled},
+                                              {"ms", record.milliseconds}}));
+  }
+  reply(std::move(services));
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,267 @@
+// tables, streams, queues, objects.
+#include <algorithm>
+#include <optional>
+
+#include "app/internal/admin_endpoints.h"
+#include "model/change_record.h"
+#include "platform/control_loop.h"
+#include "s3/object_store.h"
+#include "sqs/service.h"
+#include "streams/streams.h"
+#include "tables/tables.h"
+
+namespace millrace::app {
+namespace {
+
+using codec::Json;
+
+constexpr std::size_t kTailRecords = 1000;
+constexpr Milliseconds kWaitMax = std::chrono::seconds(30);
+
+std::string shard_state(const streams::Shard& shard) { return shard.is_open() ? "open" : "closed"; }
+
+Json stream_json(const streams::Stream& stream) {
+  Json json = Json::object({{"table", stream.table_name},
+                            {"label", stream.label},
+                            {"status", stream.is_enabled() ? "ENABLED" : "DISABLED"}});
+  json.set("view_type", model::view_type_name(stream.view)).set("shards", stream.shards.size()).set("arn", stream.arn);
+  return json.set("created", format_iso_ms(stream.created));
+}
+
+Json shards_json(const streams::Stream& stream) {
+  Json shards = Json::array();
+  for (const auto& shard : stream.shards) {
+    Json json = Json::object({{"shard", shard.id},
+                              {"state", shard_state(shard)},
+                              {"parent", shard.parent_id.empty() ? "-" : shard.parent_id}});
+    json.set("starts_at", model::sequence_number(shard.start))
+        .set_if(shard.end.has_value(), "ends_at", model::sequence_number(shard.end.value_or(0)));
+    shards.push(json.set("opened", format_iso_ms(shard.created)));
+  }
+  return shards;
+}
+
+// Where a reader that follows all shards of a stream stands: every shard has been read up to here.
+streams::Stamp parse_position(const std::string& text, const streams::Streams& streams) {
+  if (text == "horizon") return 0;
+  if (text == "latest" || text.empty()) return streams.head();
+  return model::parse_sequence_number(text).value_or(0);
+}
+
+// Records of all shards after `after`, in commit order; nothing beyond what all shards have been read to.
+Result<Json> read_stream(streams::Streams& streams, const std::string& arn, streams::Stamp after) {
+  const auto stream = streams.find(arn);
+  if (!stream) return Error(kNoSuchEndpoint, "the stream is gone");
+  streams::Stamp complete = streams.head();
+  std::vector<streams::LogRecord> records;
+  for (const auto& shard : stream->shards) {
+    MR_ASSIGN_OR_RETURN(streams::Page page, streams.read(shard.number, after, {kTailRecords, std::size_t{1} << 20}));
+    if (page.more && !page.records.empty()) complete = std::min(complete, page.records.back().stamp);
+    std::move(page.records.begin(), page.records.end(), std::back_inserter(records));
+  }
+  std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.stamp < b.stamp; });
+  Json out = Json::array();
+  for (const auto& record : records) {
+    if (record.stamp > complete) break;
+    const auto change = model::decode_change(record.value);
+    std::string text;
+    if (!change ||
+        !model::append_streams_json(text, *change,
+                                    {record.stamp, record.committed, stream->scope.region, stream->arn, stream->view}))
+      return Error(kInternalError, "record " + model::sequence_number(record.stamp) + " is damaged");
+    MR_ASSIGN_OR_RETURN(Json json, codec::parse_json(text));
+    out.push(std::move(json));
+  }
+  return Json::object({{"records", out}, {"next", model::sequence_number(std::max(after, complete))}});
+}
+
+// One long poll of `streams tail`: answers when there are records, or after the wait.
+class Tail : public std::enable_shared_from_this<Tail> {
+ public:
+  Tail(Parts& parts, streams::Stream stream, streams::Stamp after, AdminReply reply)
+      : parts_(parts), stream_(std::move(stream)), after_(after), reply_(std::move(reply)) {}
+
+  // On the control thread, as everything below.
+  void start(Milliseconds wait) {
+    waiting_ = wait.count() > 0;
+    if (waiting_) {
+      auto self = shared_from_this();
+      subscription_ =
+          parts_.streams->subscribe(stream_.id, [weak = weak_from_this(), loop = parts_.loop](const streams::Wake&) {
+            loop->post([weak] {
+              if (const auto strong = weak.lock()) strong->look();
+            });
+          });
+      timer_ = parts_.loop->at(parts_.loop->now() + wait, [self] {
+        self->waiting_ = false;
+        self->look();
+      });
+    }
+    look();
+  }
+
+ private:
+  void look() {
+    again_ = looking_;
+    if (looking_ || !reply_) return;
+    looking_ = true;
+    auto self = shared_from_this();
+    parts_.loop->offload([self] { self->found_ = read_stream(*self->parts_.streams, self->stream_.arn, self->after_); },
+                         [self] { self->looked(); });
+  }
+  void looked() {
+    looking_ = false;
+    const bool any = !found_->ok() || !(**found_).find("records")->as_array().empty();
+    if (!any && waiting_) {
+      if (again_) look();
+      return;
+    }
+    std::exchange(reply_, nullptr)(std::move(*found_));
+    subscription_.end();
+    timer_.cancel();
+  }
+
+  Parts& parts_;
+  const streams::Stream stream_;
+  const streams::Stamp after_;
+  AdminReply reply_;
+  streams::Subscription subscription_;
+  platform::Timer timer_;
+  bool waiting_ = false;
+  bool looking_ = false;
+  bool again_ = false;
+  std::optional<Result<Json>> found_;
+};
+
+}  // namespace
+
+namespace {
+
+constexpr std::size_t kTablesMax = 10'000;
+
+Json key_json(const model::KeySchema& keys) {
+  std::string text = keys.partition.name;
+  if (keys.sort) text += ", " + keys.sort->name;
+  return text;
+}
+
+Json table_json(const tables::Description& table) {
+  const auto& info = *table.info;
+  Json json = Json::object(
+      {{"name", info.name}, {"status", "ACTIVE"}, {"items", table.counts.items}, {"bytes", table.counts.bytes}});
+  json.set("billing", info.billing == tables::BillingMode::kProvisioned ? "provisioned" : "on demand");
+  json.set("stream", info.stream && info.stream->enabled ? Json(model::view_type_name(info.stream->view)) : Json("-"));
+  json.set("ttl", info.ttl.enabled ? info.ttl.attribute : "-").set("indexes", info.indexes.size());
+  return json.set("key", key_json(info.keys)).set("created", format_iso_ms(info.created)).set("arn", info.arn);
+}
+
+Json table_details(const tables::Description& table) {
+  Json json = table_json(table);
+  json.erase("indexes");
+  if (table.info->stream) json.set("stream_arn", table.info->stream->arn);
+  Json indexes = Json::array();
+  for (std::size_t i = 0; i < table.info->indexes.size(); ++i) {
+    const auto& index = table.info->indexes[i];
+    indexes.push(Json::object({{"index", index.name},
+                               {"kind", index.kind == tables::Index::Kind::kGlobal ? "global" : "local"},
+                               {"key", key_json(index.keys)},
+                               {"items", table.index_counts[i].items},
+                               {"bytes", table.index_counts[i].bytes}}));
+  }
+  return json.set("indexes", indexes);
+}
+
+}  // namespace
+
+void admin_tables(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  if (request.path.size() == 1) {
+    Json list = Json::array();
+    for (const auto& name : parts.tables->list(request.scope, "", kTablesMax).names) {
+      const auto table = parts.tables->describe(request.scope, name);
+      if (table.ok()) list.push(table_json(*table));
+    }
+    return reply(Json::object({{"tables", list}}));
+  }
+  const auto table = parts.tables->describe(request.scope, request.path[1]);
+  if (!table.ok()) return reply(Error(kNoSuchEndpoint, "there is no table " + request.path[1]));
+  reply(table_details(*table));
+}
+
+void admin_streams(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  const auto found = parts.streams->list(request.scope, request.path.size() > 1 ? request.path[1] : std::string());
+  Json list = Json::array();
+  if (request.path.size() == 1) {
+    for (const auto& stream : found) list.push(stream_json(stream));
+    return reply(Json::object({{"streams", list}}));
+  }
+  if (found.empty()) return reply(Error(kNoSuchEndpoint, "table " + request.path[1] + " has no stream"));
+  if (request.path.size() > 2 && request.path[2] == "records") {
+    const auto& latest =
+        *std::max_element(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+    const auto wait = std::min(Milliseconds(request.number("wait_ms", 0)), kWaitMax);
+    const auto tail =
+        std::make_shared<Tail>(parts, latest, parse_position(request.query("after"), *parts.streams), std::move(reply));
+    return parts.loop->post([tail, wait] { tail->start(wait); });
+  }
+  for (const auto& stream : found) list.push(stream_json(stream).set("shards", shards_json(stream)));
+  reply(Json::object({{"streams", list}}));
+}
+
+void admin_queues(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  const auto counts = [&](const sqs::QueueName& name, Json json) {
+    const auto attributes = parts.queues->get_attributes(name, {"All"});
+    if (!attributes.ok()) return json;
+    const auto value = [&](std::string_view key) {
+      const auto found = attributes->find(key);
+      return found == attributes->end() ? std::int64_t{0}
+                                        : std::int64_t{std::strtoll(found->second.c_str(), nullptr, 10)};
+    };
+    json.set("ready", value("ApproximateNumberOfMessages")).set("delayed", value("ApproximateNumberOfMessagesDelayed"));
+    return json.set("in_flight", value("ApproximateNumberOfMessagesNotVisible"));
+  };
+  if (request.path.size() == 1) {
+    Json queues = Json::array();
+    for (const auto& name : parts.queues->all_queues())
+      if (name.scope == request.scope) queues.push(counts(name, Json::object({{"name", name.name}})));
+    return reply(Json::object({{"queues", queues}}));
+  }
+  const sqs::QueueName name{request.scope, request.path[1]};
+  const auto messages =
+      parts.queues->peek(name, static_cast<std::size_t>(std::clamp<std::int64_t>(request.number("n", 10), 1, 1000)));
+  if (!messages.ok()) return reply(Error(kNoSuchEndpoint, "there is no queue " + request.path[1]));
+  Json list = Json::array();
+  for (const auto& peeked : *messages)
+    list.push(Json::object({{"id", peeked.message.id},
+                            {"state", peeked.state},
+                            {"sent", format_iso_ms(peeked.message.sent)},
+                            {"receive_count", peeked.receive_count},
+                            {"body", peeked.message.body}}));
+  reply(counts(name, Json::object({{"name", name.name}, {"messages", list}})));
+}
+
+void admin_objects(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  Json list = Json::array();
+  if (request.path.size() == 1) {
+    for (const auto& bucket : parts.objects->buckets(request.scope.account))
+      list.push(Json::object(
+          {{"name", bucket->name}, {"region", bucket->region}, {"created", format_iso_s(bucket->created)}}));
+    return reply(Json::object({{"buckets", list}}));
+  }
+  s3::ListRequest query;
+  query.prefix = request.query("prefix");
+  query.after = request.query("after");
+  const auto page = parts.objects->list_objects(request.scope.account, request.path[1], query);
+  if (!page.ok()) return reply(Error(kNoSuchEndpoint, page.error().message()));
+  for (const auto& object : page->objects) {
+    const auto& expiration = object.expiration;
+    const auto from = expiration.find('"'), to = expiration.find('"', from + 1);
+    list.push(Json::object({{"key", object.key},
+                            {"bytes", object.bytes},
+                            {"class", object.attributes.storage_class},
+                            {"modified", format_iso_s(object.modified)},
+                            {"expires", to == std::string::npos ? "-" : expiration.substr(from + 1, to - from - 1)}}));
+  }
+  reply(Json::object({{"objects", list}}).set_if(page->truncated, "next", page->last));
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,30 @@
+#include "app/internal/function_invoker.h"
+
+namespace millrace::app {
+namespace {
+
+triggers::InvokeResult result_of(functions::MappingResult answer) {
+  triggers::InvokeResult result;
+  using Kind = functions::MappingResult::Kind;
+  result.outcome = answer.kind == Kind::kInvoked     ? triggers::Outcome::kAnswered
+                   : answer.kind == Kind::kThrottled ? triggers::Outcome::kThrottled
+                                                     : triggers::Outcome::kRefused;
+  result.request_id = std::move(answer.answer.request_id);
+  result.message = std::move(answer.message);
+  result.payload = std::move(answer.answer.payload);
+  result.function_error = std::move(answer.answer.function_error);
+  result.executed_version = std::move(answer.answer.executed_version);
+  result.duration = answer.answer.duration;
+  result.memory_mb = answer.memory_mb;
+  return result;
+}
+
+}  // namespace
+
+void FunctionInvoker::invoke(triggers::InvokeRequest request, std::function<void(triggers::InvokeResult)> done) {
+  functions_.invoke_for_mapping(
+      request.function_arn, std::move(request.request_id), std::move(request.payload),
+      [done = std::move(done)](functions::MappingResult answer) { done(result_of(std::move(answer))); });
+}
+
+}  // namespace millrace::app

@@ -1,0 +1,40 @@
+// The endpoints, one function per first path segment. Each checks method and path itself.
+#pragma once
+
+#include "app/admin.h"
+#include "app/internal/parts.h"
+
+namespace millrace::app {
+
+inline constexpr ErrorType kNoSuchEndpoint{"NotFound", 404, ErrorKind::kClient};
+inline constexpr ErrorType kBadRequest{"BadRequest", 400, ErrorKind::kClient};
+inline constexpr ErrorType kStillBusy{"Busy", 503, ErrorKind::kServer};
+
+// admin_control.cc
+void admin_health(Parts&, const AdminRequest&, AdminReply);
+void admin_status(Parts&, const AdminRequest&, AdminReply);
+void admin_clock(Parts&, const AdminRequest&, AdminReply);
+void admin_settle(Parts&, const AdminRequest&, AdminReply);
+void admin_reset(Parts&, const AdminRequest&, AdminReply);
+void admin_faults(Parts&, const AdminRequest&, AdminReply);
+void admin_requests(Parts&, const AdminRequest&, AdminReply);
+// admin_data.cc
+void admin_tables(Parts&, const AdminRequest&, AdminReply);
+void admin_streams(Parts&, const AdminRequest&, AdminReply);
+void admin_queues(Parts&, const AdminRequest&, AdminReply);
+void admin_objects(Parts&, const AdminRequest&, AdminReply);
+// admin_compute.cc
+void admin_functions(Parts&, const AdminRequest&, AdminReply);
+void admin_invocations(Parts&, const AdminRequest&, AdminReply);
+void admin_mappings(Parts&, const AdminRequest&, AdminReply);
+void admin_doctor(Parts&, const AdminRequest&, AdminReply);
+
+// What the mappings of all scopes say to a person: warnings of blocked ones, and what each waits for.
+codec::Json mapping_warnings(Parts&);
+codec::Json mapping_waits(Parts&);
+codec::Json function_waits(Parts&);
+
+// "in 12.3 s" for a time to come, "-" for never.
+std::string until_text(Time until);
+
+}  // namespace millrace::app

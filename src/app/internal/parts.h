@@ -1,0 +1,81 @@
+// Everything a running server is made of, for the parts of app that look into all of it. Not owned.
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <string>
+
+#include "app/config.h"
+#include "base/time.h"
+
+namespace millrace::functions {
+class Functions;
+}
+namespace millrace::http {
+class Server;
+}
+namespace millrace::iam {
+class Roles;
+class Sessions;
+}  // namespace millrace::iam
+namespace millrace::logs {
+class Service;
+}
+namespace millrace::platform {
+class ControlLoop;
+}
+namespace millrace::runtimes {
+class ProcessHost;
+}
+namespace millrace::s3 {
+class ObjectStore;
+}
+namespace millrace::sqs {
+class Service;
+}
+namespace millrace::storage {
+class Committer;
+}
+namespace millrace::streams {
+class Streams;
+}
+namespace millrace::tables {
+class Tables;
+}
+namespace millrace::telemetry {
+class Registry;
+}
+namespace millrace::triggers {
+class Engine;
+}
+namespace millrace::wire {
+class Dispatcher;
+class FaultPlan;
+}  // namespace millrace::wire
+
+namespace millrace::app {
+
+struct Parts {
+  const Config* config = nullptr;
+  std::string endpoint;  // "http://127.0.0.1:4566"
+  Deadline started{};
+  platform::ControlLoop* loop = nullptr;
+  telemetry::Registry* registry = nullptr;
+  storage::Committer* committer = nullptr;
+  streams::Streams* streams = nullptr;
+  tables::Tables* tables = nullptr;
+  s3::ObjectStore* objects = nullptr;
+  sqs::Service* queues = nullptr;
+  iam::Roles* roles = nullptr;
+  iam::Sessions* sessions = nullptr;
+  logs::Service* logs = nullptr;
+  runtimes::ProcessHost* processes = nullptr;
+  functions::Functions* functions = nullptr;
+  triggers::Engine* engine = nullptr;
+  wire::Dispatcher* dispatcher = nullptr;
+  wire::FaultPlan* faults = nullptr;
+};
+
+inline constexpr const char* kVersion = "0.1.0";
+
+}  // namespace millrace::app

@@ -1,0 +1,174 @@
+#include "app/internal/mapping_view.h"
+
+#include <algorithm>
+
+#include "model/change_record.h"
+
+namespace millrace::app {
+namespace {
+
+using codec::Json;
+using triggers::LaneStatus;
+using triggers::Status;
+using triggers::Waiting;
+
+std::string when(Time time) { return time == kNever ? "-" : format_iso_ms(time); }
+
+// How much attention a lane needs; the mapping shows the one that needs most.
+int urgency(const LaneStatus& lane) {
+  if (lane.blocked_since != kNever) return 5;
+  switch (lane.waiting) {
+    case Waiting::kInvocation:
+      return 4;
+    case Waiting::kBackoff:
+      return 4;
+    case Waiting::kWindow:
+      return 3;
+    case Waiting::kReading:
+      return 2;
+    case Waiting::kParent:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+std::string lane_text(const LaneStatus& lane) {
+  const std::string attempt =
+      lane.tries.failures > 0 ? ", " + std::to_string(lane.tries.failures) + " failed attempts" : "";
+  switch (lane.waiting) {
+    case Waiting::kRecords:
+      return "records";
+    case Waiting::kReading:
+      return "records being read";
+    case Waiting::kWindow:
+      return "batching window until " + when(lane.until);
+    case Waiting::kInvocation:
+      return "invocation since " + when(lane.since) + attempt;
+    case Waiting::kBackoff:
+      return "back-off until " + when(lane.until) + attempt;
+    case Waiting::kParent:
+      return "parent shard";
+    case Waiting::kPaused:
+      return "resume (it is disabled)";
+    case Waiting::kShardEnd:
+      return "nothing: the shard has ended";
+  }
+  return "";
+}
+
+const LaneStatus* most_urgent(const Status& status) {
+  const LaneStatus* best = nullptr;
+  for (const auto& shard : status.shards)
+    for (const auto& lane : shard.lanes)
+      if (best == nullptr || urgency(lane) > urgency(*best)) best = &lane;
+  return best;
+}
+
+Json lane_json(const LaneStatus& lane) {
+  Json json = Json::object({{"position", model::sequence_number(lane.position)}, {"waits_for", lane_text(lane)}});
+  if (lane.batch_records == 0) return json;
+  json.set("batch", std::to_string(lane.batch_records) + " records, " + model::sequence_number(lane.batch_first) +
+                        " to " + model::sequence_number(lane.batch_last));
+  json.set("invocations_of_batch", lane.tries.invocations)
+      .set("failed_attempts", lane.tries.failures)
+      .set("refused", lane.tries.refusals);
+  if (lane.blocked_since != kNever) json.set("blocked_since", when(lane.blocked_since));
+  if (lane.waiting == Waiting::kBackoff) json.set("next_try", when(lane.until));
+  return json;
+}
+
+std::pair<std::uint64_t, Time> backlog_of(const Status& status) {
+  std::uint64_t records = 0;
+  Time oldest = kNever;
+  for (const auto& shard : status.shards) {
+    records += shard.backlog_records;
+    oldest = std::min(oldest, shard.oldest);
+  }
+  return {records, oldest};
+}
+
+Json options_json(const triggers::Mapping& mapping) {
+  const auto limit = [](std::int64_t value) { return value < 0 ? std::string("none") : std::to_string(value); };
+  Json json = Json::object({{"batch_size", mapping.batch_size},
+                            {"window_s", mapping.window_s},
+                            {"starting_position", mapping.starting_position}});
+  json.set("retries_max", limit(mapping.retries_max))
+      .set("record_age_max_s", limit(mapping.record_age_max_s))
+      .set("bisect", mapping.bisect);
+  json.set("reports_batch_item_failures", mapping.report_failures).set("lanes", mapping.parallelization_factor);
+  json.set("on_failure",
+           mapping.destination.empty() ? "none: records that run out of attempts are dropped" : mapping.destination);
+  Json filters = Json::array();
+  for (const auto& filter : mapping.filters) filters.push(filter);
+  return json.set("filters", filters);
+}
+
+}  // namespace
+
+std::string function_of(std::string_view arn) {
+  constexpr std::string_view kMark = ":function:";
+  const auto at = arn.find(kMark);
+  return std::string(at == std::string_view::npos ? arn : arn.substr(at + kMark.size()));
+}
+
+std::string waiting_text(const Status& status) {
+  if (!status.mapping.enabled) return "resume (it is disabled)";
+  const LaneStatus* lane = most_urgent(status);
+  return lane == nullptr ? "records" : lane_text(*lane);
+}
+
+Json mapping_summary(const Status& status, Time now) {
+  const auto [records, oldest] = backlog_of(status);
+  Json json = Json::object({{"uuid", status.mapping.uuid},
+                            {"function", function_of(status.mapping.function_arn)},
+                            {"source", status.mapping.stream_arn}});
+  const auto table = status.mapping.stream_arn.find(":table/");
+  if (table != std::string::npos) {
+    const auto name = status.mapping.stream_arn.substr(table + 7);
+    json.set("source", name.substr(0, name.find('/')));
+  }
+  json.set("state", status.is_blocked        ? "BLOCKED"
+                    : status.mapping.enabled ? "Enabled"
+                                             : "Disabled")
+      .set("blocked", status.is_blocked);
+  json.set("backlog", records).set("oldest_age_ms", oldest == kNever ? 0 : (now - oldest).count());
+  return json.set("waits_for", waiting_text(status)).set("last_result", status.last_result);
+}
+
+Json mapping_details(const Status& status, Time now) {
+  const auto& totals = status.totals;
+  Json json = mapping_summary(status, now);
+  json.set("source", status.mapping.stream_arn);
+  const auto [records, oldest] = backlog_of(status);
+  if (oldest != kNever)
+    json.set("oldest_record", format_iso_ms(oldest) + ", " + format_duration(now - oldest) + " old");
+  if (!status.last_error.empty())
+    json.set("last_error", status.last_error).set("last_error_at", when(status.last_error_at));
+  json.set("invocations", totals.invocations).set("failures", totals.failures).set("refusals", totals.refusals);
+  json.set("records", totals.settled).set("records_read", totals.polled).set("records_filtered", totals.filtered);
+  json.set("records_dropped", totals.dropped)
+      .set("records_sent_to_destination", totals.sent_to_destination)
+      .set("records_lost", totals.lost);
+  json.set("batch_records_max", totals.batch_records_max)
+      .set("duration_ms", totals.duration.count())
+      .set("gb_seconds", totals.gb_seconds);
+  if (status.latency.samples > 0)
+    json.set("latency_ms", Json::object({{"p50", status.latency.p50_ms},
+                                         {"p99", status.latency.p99_ms},
+                                         {"samples", status.latency.samples}}));
+  json.set("options", options_json(status.mapping));
+  Json shards = Json::array();
+  for (const auto& shard : status.shards)
+    for (std::size_t lane = 0; lane < shard.lanes.size(); ++lane) {
+      Json entry = Json::object({{"shard", shard.id}});
+      if (shard.lanes.size() > 1) entry.set("lane", lane);
+      entry.set("backlog", (shard.backlog_is_lower_bound ? "at least " : "") + std::to_string(shard.backlog_records));
+      const Json fields = lane_json(shard.lanes[lane]);
+      for (const auto& [name, value] : fields.as_object()) entry.set(name, value);
+      shards.push(std::move(entry));
+    }
+  return json.set("shards", shards);
+}
+
+}  // namespace millrace::app

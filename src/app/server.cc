@@ -1,0 +1,345 @@
+#include "app/server.h"
+
+#include <filesystem>
+
+#include <stdlib.h>
+
+#include "api/dynamodb/service.h"
+#include "api/dynamodb/streams_service.h"
+#include "api/iam/service.h"
+#include "api/lambda/mappings.h"
+#include "api/lambda/service.h"
+#include "api/logs/service.h"
+#include "api/s3/service.h"
+#include "api/sqs/service.h"
+#include "app/admin.h"
+#include "app/internal/function_invoker.h"
+#include "app/internal/parts.h"
+#include "app/internal/stream_source.h"
+#include "delivery/delivery.h"
+#include "functions/service.h"
+#include "functions/target.h"
+#include "http/server.h"
+#include "iam/roles.h"
+#include "iam/sessions.h"
+#include "logs/service.h"
+#include "platform/control_loop.h"
+#include "platform/random.h"
+#include "runtimes/interpreters.h"
+#include "runtimes/process_host.h"
+#include "s3/blob_store.h"
+#include "s3/object_store.h"
+#include "sqs/service.h"
+#include "sqs/target.h"
+#include "storage/group_committer.h"
+#include "storage/rocks/data_directory.h"
+#include "storage/rocks/rocks_store.h"
+#include "streams/streams.h"
+#include "tables/tables.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+#include "triggers/engine.h"
+#include "triggers/settlement.h"
+#include "wire/dispatcher.h"
+#include "wire/faults.h"
+
+namespace millrace::app {
+namespace {
+
+constexpr std::string_view kClockKey = "app/clock";
+constexpr Seconds kFunctionSession = std::chrono::hours(12);
+
+std::vector<std::string> strings(const std::vector<std::filesystem::path>& paths) {
+  std::vector<std::string> out;
+  for (const auto& path : paths) out.push_back(std::filesystem::absolute(path).string());
+  return out;
+}
+
+telemetry::Level level_of(const std::string& name) {
+  if (name == "debug") return telemetry::Level::kDebug;
+  if (name == "warning") return telemetry::Level::kWarning;
+  return name == "error" ? telemetry::Level::kError : telemetry::Level::kInfo;
+}
+
+Result<std::filesystem::path> temporary_directory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "millrace-ephemeral-XXXXXX").string();
+  if (::mkdtemp(pattern.data()) == nullptr)
+    return Error(kBadConfiguration, "cannot create a temporary directory like " + pattern);
+  return std::filesystem::path(pattern);
+}
+
+// How far time had been moved when the server last ran.
+Result<Milliseconds> saved_offset(const storage::Store& store) {
+  MR_ASSIGN_OR_RETURN(const auto saved, store.get(storage::Family::kCatalogue, kClockKey));
+  if (!saved) return Milliseconds(0);
+  MR_ASSIGN_OR_RETURN(const auto json, codec::parse_json(*saved));
+  return Milliseconds(json.int_or("offset_ms", 0));
+}
+
+}  // namespace
+
+// Members are destroyed in reverse order: nobody outlives what it refers to.
+struct Server::Impl {
+  explicit Impl(Config configuration) : config(std::move(configuration)) {}
+
+  Config config;
+  std::unique_ptr<storage::DataDirectory> directory;
+  std::unique_ptr<storage::RocksStore> store;
+  telemetry::Registry registry;
+  platform::SystemRandom random;
+  std::unique_ptr<platform::ControlLoop> loop;
+  std::unique_ptr<storage::Committer> committer;
+  delivery::Delivery delivery;
+
+  std::unique_ptr<streams::Streams> streams;
+  std::unique_ptr<tables::Tables> tables;
+  std::unique_ptr<s3::BlobStore> blobs;
+  std::unique_ptr<s3::ObjectStore> objects;
+  std::unique_ptr<sqs::Service> queues;
+  std::unique_ptr<sqs::QueueTarget> queue_target;
+  std::unique_ptr<iam::Roles> roles;
+  std::unique_ptr<iam::Sessions> sessions;
+  std::unique_ptr<logs::Service> logs;
+  std::unique_ptr<runtimes::Interpreters> interpreters;
+  std::unique_ptr<runtimes::ProcessHost> processes;
+  std::unique_ptr<functions::Functions> functions;
+  std::unique_ptr<functions::FunctionTarget> function_target;
+
+  std::unique_ptr<StreamSource> source;
+  std::unique_ptr<FunctionInvoker> invoker;
+  std::unique_ptr<triggers::CommitSettlement> settlement;
+  std::unique_ptr<triggers::Engine> engine;
+
+  std::vector<std::unique_ptr<wire::Service>> faces;
+  wire::FaultPlan faults;
+  std::unique_ptr<wire::Dispatcher> dispatcher;
+  Parts parts;
+  std::unique_ptr<Admin> admin;
+  std::unique_ptr<http::Server> http;
+  std::string endpoint;
+  bool stopped = false;
+
+  Result<void> open(const std::string& command);
+  Result<void> load();
+  Result<void> load_functions();
+  Result<void> listen();
+  void serve_faces();
+  void fill_parts();
+  void stop(Milliseconds limit);
+  runtimes::Credentials credentials_of(const functions::FunctionName& name, const std::string& role);
+  Result<std::string> read_object(const Scope& scope, const std::string& bucket, const std::string& key,
+                                  const std::string& version);
+};
+
+Result<void> Server::Impl::open(const std::string& command) {
+  if (config.ephemeral) {
+    config.durable = false;
+    if (config.data.empty()) {
+      MR_ASSIGN_OR_RETURN(config.data, temporary_directory());
+    }
+  }
+  if (config.data.empty()) config.data = default_data_directory();
+  MR_ASSIGN_OR_RETURN(directory, storage::DataDirectory::open(config.data.string(), command));
+  storage::RocksOptions options;
+  options.path = directory->database_path();
+  if (config.durable) options.head_file = directory->head_path();
+  MR_ASSIGN_OR_RETURN(store, storage::RocksStore::open(options));
+  platform::ControlLoopOptions loop_options;
+  MR_ASSIGN_OR_RETURN(loop_options.offset, saved_offset(*store));
+  loop = std::make_unique<platform::ControlLoop>(loop_options);
+  storage::Committer::Options committing;
+  committing.durability = config.durable ? storage::Durability::kSynced : storage::Durability::kOperatingSystem;
+  committing.registry = &registry;
+  MR_ASSIGN_OR_RETURN(committer, storage::Committer::start(*store, *loop, committing));
+  return {};
+}
+
+Result<void> Server::Impl::load() {
+  MR_ASSIGN_OR_RETURN(streams,
+                      streams::Streams::load(*store, *committer, *loop, random, {.retention = config.retention}));
+  MR_ASSIGN_OR_RETURN(tables, tables::Tables::load(
+                                  *store, *committer, *streams, *loop, random,
+                                  {.stream_shards = static_cast<int>(config.shards), .aws_timing = config.aws_timing}));
+  MR_ASSIGN_OR_RETURN(const std::string object_folder, directory->directory("objects"));
+  MR_ASSIGN_OR_RETURN(blobs, s3::open_file_blob_store(object_folder));
+  objects = std::make_unique<s3::ObjectStore>(*loop, random, *store, *committer, *blobs);
+  MR_RETURN_IF_ERROR(objects->load());
+  queues = std::make_unique<sqs::Service>(*store, *committer, *loop, random);
+  MR_RETURN_IF_ERROR(queues->load());
+  queue_target = std::make_unique<sqs::QueueTarget>(*queues);
+  delivery.add("sqs", *queue_target);
+  roles = std::make_unique<iam::Roles>(*store, *committer, *loop, random);
+  MR_RETURN_IF_ERROR(roles->load());
+  sessions = std::make_unique<iam::Sessions>(*store, *committer, *loop, random, *roles);
+  MR_RETURN_IF_ERROR(sessions->load());
+  logs::Limits limits;
+  limits.group_bytes = config.log_bytes_per_group;
+  logs = std::make_unique<logs::Service>(*store, *committer, *loop, limits);
+  MR_RETURN_IF_ERROR(logs->load());
+  MR_RETURN_IF_ERROR(load_functions());
+  source = std::make_unique<StreamSource>(*streams);
+  invoker = std::make_unique<FunctionInvoker>(*functions);
+  settlement = std::make_unique<triggers::CommitSettlement>(*committer, delivery);
+  engine = std::make_unique<triggers::Engine>(triggers::Engine::Resources{*loop, random, registry, *store, *committer},
+                                              triggers::Ports{*source, *invoker, *settlement});
+  return {};
+}
+
+Result<void> Server::Impl::load_functions() {
+  interpreters = std::make_unique<runtimes::Interpreters>(strings(config.interpreters));
+  runtimes::HostOptions hosting;
+  MR_ASSIGN_OR_RETURN(hosting.run_folder, directory->directory("run"));
+  hosting.node_modules = strings(config.node_modules);
+  hosting.python_packages = strings(config.python_path);
+  hosting.bubblewrap = config.isolate_functions;
+  processes =
+      std::make_unique<runtimes::ProcessHost>(hosting, *loop, random, *interpreters, [this](runtimes::LogLines lines) {
+        std::vector<logs::NewEvent> events;
+        for (auto& [time, text] : lines.lines) events.push_back({time, std::move(text)});
+        logs->append({lines.scope, lines.group}, lines.stream, std::move(events));
+      });
+  functions::Options options;
+  MR_ASSIGN_OR_RETURN(options.folder, directory->directory("functions"));
+  options.async_payload_bytes_max = config.async_payload_bytes;
+  options.account_concurrency = static_cast<int>(config.account_concurrency);
+  options.fetch_object = [this](const Scope& scope, const std::string& bucket, const std::string& key,
+                                const std::string& version) { return read_object(scope, bucket, key, version); };
+  options.credentials = [this](const functions::FunctionName& name, const std::string& role) {
+    return credentials_of(name, role);
+  };
+  functions = std::make_unique<functions::Functions>(
+      functions::Services{*store, *committer, *loop, random, registry, delivery, *processes}, std::move(options));
+  MR_RETURN_IF_ERROR(functions->load());
+  function_target = std::make_unique<functions::FunctionTarget>(*functions);
+  delivery.add("lambda", *function_target);
+  return {};
+}
+
+// A function's calls go to its own account and region, as the role that it was given.
+runtimes::Credentials Server::Impl::credentials_of(const functions::FunctionName& name, const std::string& role) {
+  const auto issued = sessions->issue(role, name.name, kFunctionSession);
+  if (issued.ok()) return {issued->access_key, issued->secret_key, issued->session_token};
+  return {name.scope.account, "none", ""};
+}
+
+Result<std::string> Server::Impl::read_object(const Scope& scope, const std::string& bucket, const std::string& key,
+                                              const std::string& version) {
+  if (!version.empty() && version != "null")
+    return Error(s3::kNoSuchKey,
+                 "Error occurred while GetObject. S3 Error Code: NoSuchVersion. S3 Error Message: The specified "
+                 "version does not exist.");
+  MR_ASSIGN_OR_RETURN(auto opened, objects->open_object(scope.account, bucket, key));
+  return opened.content->read(0, opened.info.bytes);
+}
+
+void Server::Impl::serve_faces() {
+  faces.push_back(api_dynamodb::make_dynamodb_service(*tables));
+  faces.push_back(api_dynamodb::make_dynamodb_streams_service(*streams));
+  faces.push_back(api::s3::make_s3_service(*objects));
+  faces.push_back(api_sqs::make_sqs_service(*queues));
+  faces.push_back(api_iam::make_iam_service(*roles));
+  faces.push_back(api_iam::make_sts_service(*sessions, *roles));
+  faces.push_back(api_logs::make_logs_service(*logs));
+  faces.push_back(api::lambda::make_lambda_service(*functions));
+  api::lambda::MappingLookups lookups;
+  lookups.function_exists = [this](const std::string& arn) { return functions->exists(arn); };
+  lookups.stream_exists = [this](const std::string& arn) { return streams->find(arn).has_value(); };
+  lookups.check_destination = [this](const std::string& arn) { return delivery.check(arn); };
+  api::lambda::register_mapping_operations(*faces.back(), *engine, std::move(lookups));
+  for (const auto& face : faces) dispatcher->add(*face);
+}
+
+void Server::Impl::fill_parts() {
+  parts.config = &config;
+  parts.started = loop->monotonic_now();
+  parts.loop = loop.get();
+  parts.registry = &registry;
+  parts.committer = committer.get();
+  parts.streams = streams.get();
+  parts.tables = tables.get();
+  parts.objects = objects.get();
+  parts.queues = queues.get();
+  parts.roles = roles.get();
+  parts.sessions = sessions.get();
+  parts.logs = logs.get();
+  parts.processes = processes.get();
+  parts.functions = functions.get();
+  parts.engine = engine.get();
+  parts.dispatcher = dispatcher.get();
+  parts.faults = &faults;
+}
+
+Result<void> Server::Impl::listen() {
+  wire::DispatcherOptions dispatching;
+  dispatching.allowed_hosts = config.hosts;
+  if (!is_loopback(config.address)) dispatching.allowed_hosts.push_back(config.address);
+  dispatcher = std::make_unique<wire::Dispatcher>(*loop, random, *committer, registry, dispatching);
+  serve_faces();
+  fill_parts();
+  admin = std::make_unique<Admin>(parts);
+  dispatcher->set_admin(*admin);
+  dispatcher->set_faults(faults);
+  dispatcher->set_access_keys([this](std::string_view key) -> std::optional<std::string> {
+    const auto session = sessions->resolve(key);
+    if (!session) return std::nullopt;
+    return session->principal.account;
+  });
+  http::ServerOptions serving;
+  serving.address = config.address == "localhost" ? "127.0.0.1" : config.address;
+  serving.port = config.port;
+  serving.threads = static_cast<int>(config.threads);
+  serving.limits.connections = config.connections;
+  http = std::make_unique<http::Server>(serving, *dispatcher, *loop);
+  loop->start();
+  MR_RETURN_IF_ERROR(http->start());
+  // Functions reach the server on loopback, whatever it listens on.
+  const std::string port = std::to_string(http->port());
+  const bool everywhere = config.address == "0.0.0.0" || config.address == "::";
+  endpoint = "http://" + (everywhere ? std::string("127.0.0.1") : serving.address) + ":" + port;
+  parts.endpoint = endpoint;
+  functions->set_endpoint(endpoint);
+  objects->start();
+  return engine->start();
+}
+
+void Server::Impl::stop(Milliseconds limit) {
+  if (std::exchange(stopped, true)) return;
+  if (loop == nullptr) return;
+  if (http) http->stop(loop->monotonic_now() + limit);
+  if (engine) engine->stop();
+  if (objects) objects->stop();
+  if (processes) processes->stop();
+  if (logs) logs->flush();
+  loop->stop();
+  if (committer) committer->stop();
+}
+
+Result<std::unique_ptr<Server>> Server::start(Config config, const std::string& command) {
+  MR_RETURN_IF_ERROR(check_config(config));
+  telemetry::set_log_level(level_of(config.log_level));
+  auto impl = std::make_unique<Impl>(std::move(config));
+  if (!is_loopback(impl->config.address))
+    telemetry::log_warning("app", "listening on " + impl->config.address + " for anyone: credentials are not verified");
+  std::unique_ptr<Server> server(new Server(std::move(impl)));
+  MR_RETURN_IF_ERROR(server->impl_->open(command));
+  MR_RETURN_IF_ERROR(server->impl_->load());
+  MR_RETURN_IF_ERROR(server->impl_->listen());
+  return server;
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() {
+  impl_->stop(Milliseconds(0));
+  const bool remove = impl_->config.ephemeral && impl_->directory != nullptr;
+  const auto data = impl_->config.data;
+  impl_.reset();
+  std::error_code ignored;
+  if (remove) std::filesystem::remove_all(data, ignored);
+}
+
+const std::string& Server::endpoint() const { return impl_->endpoint; }
+const Config& Server::config() const { return impl_->config; }
+void Server::stop(Milliseconds limit) { impl_->stop(limit); }
+
+}  // namespace millrace::app
