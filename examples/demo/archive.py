@@ -47,7 +47,8 @@ def run(server, size=6000):
     report.line("in", f"{len(items)} log items of {len({item['module'] for item in items})} modules, from dpkg's log and the changelogs")
     bucket, table = "log-archive", "logs"
     s3.create_bucket(Bucket=bucket)
-    s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={
+    # Objects below 128 KiB are not moved by default (AWS, since 2024); these may be smaller and are to be moved all the same.
+    s3.put_bucket_lifecycle_configuration(Bucket=bucket, TransitionDefaultMinimumObjectSize="varies_by_storage_class", LifecycleConfiguration={
         "Rules": [{"ID": "to-glacier", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Transitions": [{"Days": 30, "StorageClass": "GLACIER"}]}]})
     stream = make_table(dynamodb, table)
     code = zip_of(HERE / "index.mjs")

@@ -50,5 +50,7 @@ def quantile(values, q):
 
 def latency(status):
     """Commit-to-function latency of a mapping's status as text."""
-    figures = status.get("latency_ms", {})
+    figures = status.get("latency_ms")
+    if not figures:
+        return "latency is the window's"
     return f"commit to function p50 {figures.get('p50', 0):.1f} ms, p99 {figures.get('p99', 0):.1f} ms"

@@ -3,6 +3,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -68,7 +69,7 @@ class Server:
         if "http://" not in line:
             self.process.wait(timeout=limit)
             raise RuntimeError(f"millrace did not start: {line}{self.log()[-2000:]}")
-        self.endpoint = line[line.index("http://"):].split()[0].rstrip("/")
+        self.endpoint = re.search(r"http://[^\s,]+", line).group(0)
         self.port = int(self.endpoint.rsplit(":", 1)[1])
         return self
 
