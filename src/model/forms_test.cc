@@ -114,7 +114,8 @@ TEST(Json, SkipsValuesOfAnyKind) {
   JsonReader reader(R"({"a":[1,-2,{"b":null}],"c":"x","d":true} )");
   EXPECT_TRUE(reader.skip_value());
   EXPECT_TRUE(reader.at_end());
-  JsonReader deep(std::string(100000, '['));
+  const std::string brackets(100000, '[');
+  JsonReader deep(brackets);
   EXPECT_FALSE(deep.skip_value());
 }
 
