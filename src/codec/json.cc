@@ -7,6 +7,8 @@
 
 #include <simdjson.h>
 
+#include "codec/json_text.h"
+
 namespace millrace::codec {
 namespace {
 
@@ -282,9 +284,12 @@ void append_json_string(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
   out += '"';
   std::size_t start = 0;  // of the run that needs no escape
+  const char* const end = text.data() + text.size();
   for (std::size_t i = 0; i < text.size(); ++i) {
+    i = static_cast<std::size_t>(skip_plain_json(text.data() + i, end) - text.data());
+    if (i == text.size()) break;
     const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    if (c >= 0x80) continue;
     out.append(text, start, i - start);
     start = i + 1;
     out += '\\';

@@ -110,6 +110,23 @@ TEST(Json, FastReaderLeavesTheUnusualToTheOther) {
   EXPECT_EQ(out.find("a")->get<std::string>(), "😀");
 }
 
+TEST(Json, EscapesAreFoundAtEveryPositionOfAWord) {
+  for (const std::string_view special : {"\"", "\\", "\n", "\x01", "ü", "\x7f", "😀"}) {
+    for (std::size_t before = 0; before < 20; ++before) {
+      const std::string text = std::string(before, '!') + std::string(special) + std::string(20 - before, '~');
+      std::string json = R"({"a":{"S":)";
+      codec::append_json_string(json, text);
+      json += "}}";
+      Item out;
+      ASSERT_TRUE(fast(json, out)) << json;
+      EXPECT_EQ(out.find("a")->get<std::string>(), text);
+      EXPECT_EQ(item(json), out);
+    }
+  }
+  Item out;
+  EXPECT_FALSE(fast("{\"a\":{\"S\":\"1234567\n\"}}", out));
+}
+
 TEST(Json, SkipsValuesOfAnyKind) {
   JsonReader reader(R"({"a":[1,-2,{"b":null}],"c":"x","d":true} )");
   EXPECT_TRUE(reader.skip_value());

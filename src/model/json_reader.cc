@@ -1,6 +1,7 @@
 #include <charconv>
 #include <cstdint>
 
+#include "codec/json_text.h"
 #include "crypto/encoding.h"
 #include "model/json.h"
 #include "model/limits.h"
@@ -87,10 +88,7 @@ bool JsonReader::read_string(std::string& out) {
   out.clear();
   while (true) {
     const char* const start = at_;
-    while (at_ != end_ && static_cast<unsigned char>(*at_) >= 0x20 && static_cast<unsigned char>(*at_) < 0x80 &&
-           *at_ != '"' && *at_ != '\\') {
-      ++at_;
-    }
+    at_ = codec::skip_plain_json(at_, end_);
     out.append(start, at_);
     if (at_ == end_ || static_cast<unsigned char>(*at_) < 0x20) return false;
     if (*at_ == '"') {
