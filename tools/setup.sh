@@ -25,8 +25,11 @@ step() {  # TEXT COMMAND ...: runs it, says how long it took; its output is show
   say "$text: $((SECONDS - started)) s"
 }
 
-missing_packages() { dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | awk '$2 == "installed" {print $1}' |
-  sort -u | comm -13 - <(printf '%s\n' "$@" | sort -u); }
+missing_packages() {  # PACKAGE ...: those that are not installed, one a line
+  local installed
+  installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2> /dev/null | awk '$2 == "installed" {print $1}' | sort -u) || true
+  comm -13 <(printf '%s\n' "$installed") <(printf '%s\n' "$@" | sort -u)
+}
 
 need_packages() {  # PACKAGE ...
   local missing as_root=""
