@@ -221,6 +221,7 @@ bool JsonReader::read_number(Number& out) {
 bool JsonReader::read_item(Item& out, int depth) {
   if (!consume('{')) return false;
   Item::Attributes attributes;
+  attributes.reserve(depth == 0 ? 8 : 2);
   if (!consume('}')) {
     do {
       Attribute& attribute = attributes.emplace_back();

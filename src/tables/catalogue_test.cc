@@ -42,7 +42,11 @@ TEST_F(CatalogueTest, NamesAreUniquePerScopeAndListedInPages) {
 TEST_F(CatalogueTest, DeletedTablesLeaveNothing) {
   create_sample();
   put(R"({"pk":{"S":"a"},"sk":{"N":"1"},"holder":{"S":"o"},"age":{"N":"1"}})");
+  scheduler_.run_ready();
+  const std::uint64_t reclaims = store_.reclaims();
   ASSERT_TRUE(tables_->remove(scope_, "T").ok());
+  scheduler_.run_ready();
+  EXPECT_EQ(store_.reclaims(), reclaims + 1);
   EXPECT_EQ(tables_->describe(scope_, "T").error().message(), "Requested resource not found: Table: T not found");
   auto items = store_.iterate(storage::Family::kItems, {});
   items->seek("");

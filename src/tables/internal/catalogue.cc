@@ -215,7 +215,21 @@ Result<Description> Tables::Engine::remove(const Scope& scope, std::string_view 
   tables_.erase(tables_.find(KeyView{scope, name}));
   by_id_.erase(table.id);
   description.after = submit_catalogue(std::move(batch));
+  reclaim_items(table.id, description.after);
   return description;
+}
+
+// Gives the space of a deleted table back, by whole files, once nothing can read it any more.
+void Tables::Engine::reclaim_items(TableId id, CommitNumber commit) {
+  commits_.when_durable(commit, [weak = weak_from_this(), id](const Error* error) {
+    const auto engine = weak.lock();
+    if (engine == nullptr || error != nullptr) return;
+    const auto work = [engine, id] {
+      const std::string items = codec::KeyWriter().be32(id.value()).str();
+      engine->store_.reclaim(Family::kItems, items, storage::prefix_end(items));
+    };
+    engine->scheduler_.offload(work, [] {});
+  });
 }
 
 CommitNumber Tables::Engine::reset(const Scope& scope) {

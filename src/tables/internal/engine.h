@@ -116,6 +116,7 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   TableCounts counts(TableId id, std::uint16_t index) const;
   storage::CommitNumber put_info(internal::Table& table, TableInfo info, storage::WriteBatch batch);
   storage::CommitNumber submit_catalogue(storage::WriteBatch batch);
+  void reclaim_items(TableId id, storage::CommitNumber commit);
   void open_stream(TableInfo& info, model::ViewType view, storage::WriteBatch& batch);
 
   void expiry_added(std::int64_t seconds);
