@@ -2,7 +2,7 @@
 // Not thread-safe. Pointers to values stay valid until it is destroyed, also when it is moved.
 #pragma once
 
-#include <deque>
+#include <list>
 #include <string>
 #include <string_view>
 
@@ -37,8 +37,8 @@ class Substitutions {
     T value;
     bool used = false;
   };
-  std::deque<Entry<std::string>> names_;
-  std::deque<Entry<model::AttributeValue>> values_;
+  std::list<Entry<std::string>> names_;
+  std::list<Entry<model::AttributeValue>> values_;
 };
 
 }  // namespace millrace::expressions
