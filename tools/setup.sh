@@ -49,8 +49,9 @@ need_packages() {  # PACKAGE ...
 
 need_build_packages() { need_packages $BUILD_PACKAGES; }
 
-# npm: the machine's own when there is one, else Debian's.
-need_npm() { command -v npm > /dev/null || need_packages nodejs npm; }
+# npm and java: the machine's own when there are some, else Debian's.
+npm_packages() { command -v npm > /dev/null || echo nodejs npm; }
+search_packages() { command -v java > /dev/null && command -v mvn > /dev/null || echo $SEARCH_PACKAGES; }
 
 pip_install() {
   python3 -m venv .deps/venv && .deps/venv/bin/pip install --disable-pip-version-check -q $PIP_PACKAGES &&
@@ -66,8 +67,7 @@ js_install() {  # the SDKs that handlers expect from the runtime, and that the t
 }
 
 need_test_packages() {
-  need_packages $BUILD_PACKAGES $TEST_PACKAGES
-  need_npm
+  need_packages $BUILD_PACKAGES $TEST_PACKAGES $(npm_packages) $(search_packages)
   mkdir -p .deps
   [ "$(cat .deps/venv/installed 2> /dev/null)" = "$PIP_PACKAGES" ] || step "Python packages into .deps/venv" pip_install
   [ -x ".deps/node-$NODE_MAJOR/node_modules/node/bin/node" ] || (step "Node.js $NODE_MAJOR into .deps" node_install)
@@ -88,7 +88,6 @@ search_install() {  # GROUP:ARTIFACT:VERSION FOLDER
 }
 
 need_search_engines() {
-  need_packages $SEARCH_PACKAGES
   [ -d .deps/opensearch ] || step "OpenSearch into .deps" search_install org.opensearch.distribution.integ-test-zip:opensearch:2.19.3 .deps/opensearch
   [ -d .deps/elasticsearch ] || step "Elasticsearch into .deps" search_install org.elasticsearch.distribution.integ-test-zip:elasticsearch:7.10.2 .deps/elasticsearch
 }
