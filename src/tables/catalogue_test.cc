@@ -200,6 +200,20 @@ TEST_F(ExpiryTest, WritesPendingWhileItIsEnabledAreNotMissed) {
   EXPECT_EQ(count(), 0u);
 }
 
+TEST_F(ExpiryTest, GivingOldItemsTheirEntriesIsBusyUntilTheSweeperKnows) {
+  put_expiring(1, in(Seconds(-5)));
+  commits_->hold();
+  ASSERT_TRUE(tables_->set_ttl(scope_, "T", "ttl", true).ok());
+  ASSERT_TRUE(commits_->commit_one());
+  scheduler_.run_ready();
+  ASSERT_GE(commits_->waiting(), 1u);
+  EXPECT_GT(scheduler_.busy().count(), 0);
+  commits_->release();
+  scheduler_.run_ready();
+  EXPECT_EQ(scheduler_.busy().count(), 0);
+  EXPECT_EQ(count(), 0u);
+}
+
 TEST_F(ExpiryTest, AnItemIsSavedByANewTime) {
   enable();
   put_expiring(1, in(Seconds(10)));

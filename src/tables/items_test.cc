@@ -78,6 +78,9 @@ TEST_F(ItemsTest, KeysAndIndexKeysAreChecked) {
        "holder"},
   };
   for (const auto& [json, message] : cases) EXPECT_EQ(put_error(json), message) << json;
+  EXPECT_EQ(
+      put_error(R"({"sk":{"N":"1"},"pk":{"S":")" + std::string(2049, 'x') + R"("}})"),
+      "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes");
   EXPECT_EQ(get(R"({"pk":{"S":"a"}})"), "The provided key element does not match the schema");
   EXPECT_EQ(get(R"({"pk":{"S":"a"},"sk":{"N":"1"},"x":{"N":"1"}})"),
             "The provided key element does not match the schema");

@@ -27,10 +27,14 @@ bool is_empty(const AttributeValue& value) {
 
 std::size_t size_of_key(const AttributeValue& value) { return model::size_of(value); }
 
-Result<void> check_key_size(const AttributeValue& value, std::size_t max, std::string_view which) {
+// The texts are AWS's, with the missing space of the first.
+Result<void> check_key_size(const AttributeValue& value, bool partition) {
+  const std::size_t max = partition ? model::kPartitionKeyBytesMax : model::kSortKeyBytesMax;
   if (size_of_key(value) <= max) return {};
-  return invalid("One or more parameter values were invalid: Size of " + std::string(which) +
-                 " has exceeded the maximum size limit of " + std::to_string(max) + " bytes");
+  return invalid(std::string("One or more parameter values were invalid: ") +
+                 (partition ? "Size of hashkey has exceeded the maximum size limit of"
+                            : "Aggregated size of all range keys has exceeded the size limit of ") +
+                 std::to_string(max) + " bytes");
 }
 
 Result<void> check_key_value(const model::KeyAttribute& attribute, const AttributeValue& value, bool partition) {
@@ -39,8 +43,7 @@ Result<void> check_key_value(const model::KeyAttribute& attribute, const Attribu
         "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty " +
         std::string(value.is(model::Type::kBinary) ? "binary" : "string") + " value. Key: " + attribute.name);
   }
-  return partition ? check_key_size(value, model::kPartitionKeyBytesMax, "hashkey")
-                   : check_key_size(value, model::kSortKeyBytesMax, "rangekey");
+  return check_key_size(value, partition);
 }
 
 Result<void> check_key_attribute(const model::KeyAttribute& attribute, const Item& item, bool partition) {
@@ -72,8 +75,7 @@ Result<void> check_index_attribute(const Index& index, const model::KeyAttribute
         std::string(value->is(model::Type::kBinary) ? "binary" : "string") + " value. IndexName: " + index.name +
         ", IndexKey: " + attribute.name);
   }
-  return partition ? check_key_size(*value, model::kPartitionKeyBytesMax, "hashkey")
-                   : check_key_size(*value, model::kSortKeyBytesMax, "rangekey");
+  return check_key_size(*value, partition);
 }
 
 Result<void> check_index_keys(const TableInfo& info, const Item& item) {

@@ -125,10 +125,13 @@ void Tables::Engine::fill_one(const TablePtr& table, std::string_view item_key) 
   if (!expiry) return;
   WriteBatch batch;
   batch.put(Family::kQueue, expiry_key({*expiry, table->id, key.substr(kItemPrefixBytes)}), "");
-  commits_.submit(std::move(batch), [weak = weak_from_this(), at = *expiry](const storage::Committed& committed) {
+  // Busy until the sweeper knows of it: whoever waits for idleness then finds what was due already gone.
+  auto busy = std::make_shared<platform::Busy>(scheduler_.busy());
+  const auto done = [weak = weak_from_this(), busy, at = *expiry](const storage::Committed& committed) {
     const auto engine = weak.lock();
     if (engine != nullptr && committed.error == nullptr) engine->expiry_added(at);
-  });
+  };
+  commits_.submit(std::move(batch), done);
 }
 
 // --- the sweeper ----------------------------------------------------------------------------------------------------
