@@ -6,23 +6,9 @@ import urllib.request
 import zlib
 
 import boto3
-import botocore.exceptions
 import pytest
 
-INVALID = "One or more parameter values were invalid: "
-
-
-def refused(call, **options):
-    with pytest.raises(botocore.exceptions.ClientError) as caught:
-        call(**options)
-    return caught.value.response
-
-
-def text_of(call, **options):
-    """The text of the ValidationException that this call ends with."""
-    error = refused(call, **options)["Error"]
-    assert error["Code"] == "ValidationException", error
-    return error["Message"]
+from dynamo import index, INVALID, key, make, refused, text_of
 
 
 @pytest.fixture(scope="module")
@@ -46,26 +32,6 @@ def ranged(db, unique):
                                  index("kinds", "kind", projection={"ProjectionType": "KEYS_ONLY"}),
                                  index("some", "kind", projection={"ProjectionType": "INCLUDE", "NonKeyAttributes": ["color"]})])
     return unique
-
-
-def index(name, *keys, projection=None):
-    return {"IndexName": name, "Projection": projection or {"ProjectionType": "ALL"}, "KeySchema": schema(*keys)}
-
-
-def schema(*names):
-    return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"))]
-
-
-def make(db, name, keys=("id:S",), definitions=(), **options):
-    options.setdefault("BillingMode", "PAY_PER_REQUEST")
-    pairs = [pair.split(":") for pair in (*keys, *definitions)]
-    return db.create_table(TableName=name, KeySchema=schema(*[pair.split(":")[0] for pair in keys]),
-                           AttributeDefinitions=[{"AttributeName": attribute, "AttributeType": kind} for attribute, kind in pairs],
-                           **options)["TableDescription"]
-
-
-def key(identity):
-    return {"id": {"S": identity}}
 
 
 def get(db, table, identity="a", **options):
@@ -270,7 +236,7 @@ def test_condition(db, table, expression, holds):
     ("SET #list = list_append(#list, :more)", {"list": {"L": [*ITEM["list"]["L"], {"N": "7"}]}}),
     ("SET #list = list_append(:more, #list)", {"list": {"L": [{"N": "7"}, *ITEM["list"]["L"]]}}),
     ("SET fresh = list_append(if_not_exists(fresh, :none), :more)", {"fresh": {"L": [{"N": "7"}]}}),
-    ("SET doc.#in.second = :one", {"doc": {"M": {**ITEM["doc"]["M"], "in": {"M": {"ner": {"S": "deep"}, "second": {"N": "1"}}}}}}),
+    ("SET doc.#in.extra = :one", {"doc": {"M": {**ITEM["doc"]["M"], "in": {"M": {"ner": {"S": "deep"}, "extra": {"N": "1"}}}}}}),
     ("SET #list[2].y = #list[2].y + :one", {"list": {"L": [*ITEM["list"]["L"][:2], {"M": {"y": {"N": "10"}}}]}}),
     ("REMOVE s, doc.#in, #list[0], #list[1]", {"s": None, "doc": {"M": {"nums": {"NS": ["1", "2"]}}}, "list": {"L": [ITEM["list"]["L"][2]]}}),
     ("REMOVE nothing, #list[7]", {}), ("ADD n :one, fresh :one", {"n": {"N": "6"}, "fresh": {"N": "1"}}),
