@@ -4,7 +4,7 @@ import json
 import pathlib
 
 import sources
-from report import Report, latency
+from report import Report, Stopwatch
 from world import zip_of
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "cleanup"
@@ -68,7 +68,7 @@ def run_variant(server, report, name, messages, bodies):
     mapping = server.mapping(stream, function, "LATEST", BatchSize=100, MaximumBatchingWindowInSeconds=60)
 
     report.progress(f"{name}: uploading {len(messages)} files")
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    with Stopwatch() as uploading, concurrent.futures.ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda m: s3.put_object(Bucket=bucket, Key=f"uploads/{m['messageId']}.json", Body=bodies[m["messageId"]]), messages))
     s3.put_object(Bucket=bucket, Key="reports/keep.txt", Body=b"not under the prefix of the rule")
     batch_write(dynamodb, table, [put(message) for message in messages])
@@ -92,7 +92,8 @@ def run_variant(server, report, name, messages, bodies):
     report.verify(same, f"{name}: the {len(kept)} kept files are the same byte for byte")
     status = server.admin(f"mappings/{mapping}")
     report.verify(0 < status["batch_records_max"] <= 100, f"{name}: no batch had more than 100 records", str(status["batch_records_max"]))
-    return {"status": status, "expiration": answers[0].get("Expiration"), "kept": kept, "bucket": bucket, "table": table, "doomed": len(doomed)}
+    return {"status": status, "expiration": answers[0].get("Expiration"), "kept": kept, "bucket": bucket, "table": table, "doomed": len(doomed),
+            "uploads": uploading.rate(len(messages))}
 
 
 def orphans(server, report, outcome):
@@ -135,7 +136,8 @@ def run(server, size=650):
     for name, outcome in outcomes.items():
         status = outcome["status"]
         report.line(name, f"{outcome['doomed']} deletes took {requests[name]['count']} S3 requests, {requests[name]['ms']:.0f} ms in S3; "
-                          f"function time {status['duration_ms']:.0f} ms in {status['invocations']} invocations; {latency(status)}")
+                          f"function time {status['duration_ms']:.0f} ms in {status['invocations']} invocations, largest batch {status['batch_records_max']}")
+    report.line("throughput", f"{outcomes['batched']['uploads']} uploads by eight clients in one process")
     report.line("x-amz-expiration", str(outcomes["batched"]["expiration"]))
     report.verify(requests["batched"]["count"] * 20 < requests["single"]["count"], "batching needs a small part of the requests",
                   f"{requests['batched']['count']} against {requests['single']['count']}")

@@ -5,7 +5,7 @@ import sys
 
 import sources
 from cleanup import batch_write
-from report import Report, latency
+from report import Report, Stopwatch, latency
 from world import wait_until, zip_of
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "files"
@@ -68,11 +68,12 @@ def happy_path(server, report, dynamodb, sqs, size):
     mapping = server.mapping(stream, "files", "LATEST", BatchSize=10)
     report.line("in", f"{len(requests)} analysis requests of {len({r['requestorId'] for r in requests})} requestors, each through {len(PHASES)} phases")
     batch_write(dynamodb, "requests", [{"PutRequest": {"Item": item_of(request)}} for request in requests])
-    for phase in PHASES:
-        report.progress(f"phase {phase}")
-        for request in requests:
-            set_phase(dynamodb, "requests", request["analysisRequestId"], phase)
-    server.settle()
+    with Stopwatch() as walking:
+        for phase in PHASES:
+            report.progress(f"phase {phase}")
+            for request in requests:
+                set_phase(dynamodb, "requests", request["analysisRequestId"], phase)
+        server.settle()
     got = drain(sqs, queue)
     truth = expected_work(requests)
     report.verify(len(got) == len(truth) and {m["analysisRequestId"]: m for m in got} == truth, "only completed uploads reached the queue, each once, body exact",
@@ -81,7 +82,8 @@ def happy_path(server, report, dynamodb, sqs, size):
     found = dynamodb.query(TableName="requests", IndexName="byRequestor", KeyConditionExpression="requestorId = :r", ExpressionAttributeValues={":r": {"S": author}})
     report.verify(found["Count"] == sum(r["requestorId"] == author for r in requests), f"the index answers who requested what ({found['Count']} of {author.split(' <')[0]})")
     status = server.admin(f"mappings/{mapping}")
-    report.line("out", f"{len(got)} messages; {status['invocations']} invocations for {status['records']} records; {latency(status)}")
+    report.line("out", f"{len(got)} messages; {status['invocations']} invocations for {status['records']} records, largest batch {status['batch_records_max']}; {latency(status)}")
+    report.line("throughput", f"{walking.rate(len(requests) * len(PHASES))} updates by one client, one after the other, delivered when the last was answered")
     return {"mapping": mapping, "queue": queue, "dlq": dlq, "stream": stream, "code": code, "role": role}
 
 

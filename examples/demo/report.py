@@ -43,9 +43,18 @@ class Report:
         return not self.failures
 
 
-def quantile(values, q):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else 0.0
+class Stopwatch:
+    """`with Stopwatch() as watch: ...`, then `watch.rate(n)` is n per second."""
+
+    def __enter__(self):
+        self.started = time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        self.seconds = time.monotonic() - self.started
+
+    def rate(self, count):
+        return f"{count / max(self.seconds, 1e-9):,.0f}/s"
 
 
 def latency(status):

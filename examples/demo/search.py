@@ -9,7 +9,7 @@ import botocore.exceptions
 
 import sources
 from cleanup import batch_write
-from report import Report, latency
+from report import Report, Stopwatch, latency
 from search_engine import SearchEngine
 from world import wait_until, zip_of
 
@@ -148,9 +148,10 @@ def follow(server, report, engine, size):
     editors = Editors(dynamodb, posts, fresh)
     thread = threading.Thread(target=editors.edit, args=(400,))
     thread.start()
-    written, overtaken = backfill(dynamodb, engine, lambda count: report.progress(f"backfill {count}"))
-    thread.join()
-    report.line("backfill", f"{written} documents written, {overtaken} overtaken by a change while it ran")
+    with Stopwatch() as filling:
+        written, overtaken = backfill(dynamodb, engine, lambda count: report.progress(f"backfill {count}"))
+        thread.join()
+    report.line("backfill", f"{written} documents written, {overtaken} overtaken by a change while it ran; {filling.rate(written + overtaken + 400)} documents and edits")
     server.settle()
 
     engine.stop()

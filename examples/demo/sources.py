@@ -1,4 +1,5 @@
 """Real input: the package database gives posts, the package manager's logs and the Debian changelogs give log items."""
+import collections
 import datetime
 import email.utils
 import glob
@@ -9,6 +10,7 @@ import subprocess
 import zlib
 
 POSTS_FROM_STATUS_MIN = 2000
+ITEMS_PER_MODULE_MAX = 150
 LEVELS = {"low": "DEBUG", "medium": "INFO", "high": "WARN", "critical": "ERROR", "emergency": "ERROR"}
 
 
@@ -153,7 +155,11 @@ def log_items(limit=None):
     """Log items {systemId (int), timestamp (ms, unique per system), level, module, message, day}, newest information first."""
     result = []
     used = set()
-    for time, level, module, message in itertools.chain(dpkg_log(), changelogs()):
+    per_module = collections.Counter()
+    for time, level, module, message in itertools.chain(itertools.islice(dpkg_log(), (limit or 0) // 3 or None), changelogs()):
+        per_module[module] += 1
+        if module != "dpkg" and per_module[module] > ITEMS_PER_MODULE_MAX:
+            continue
         system = zlib.crc32(module.encode()) % 100
         try:
             timestamp = int(time.timestamp() * 1000)
