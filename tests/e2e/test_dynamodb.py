@@ -26,7 +26,7 @@ def table(db, unique):
 @pytest.fixture
 def ranged(db, unique):
     """A table keyed by `id` and the number `at`, with an index of each kind."""
-    make(db, unique, keys=("id:S", "at:N"), definitions=("kind:S", "rank:N"),
+    make(db, unique, keys=("id:S", "at:N"), others=("kind:S", "rank:N"),
          LocalSecondaryIndexes=[index("by-rank", "id", "rank")],
          GlobalSecondaryIndexes=[index("by-kind", "kind", "rank"),
                                  index("kinds", "kind", projection={"ProjectionType": "KEYS_ONLY"}),
