@@ -1,4 +1,6 @@
 """What the tests of DynamoDB share: making tables, reading streams, catching errors."""
+import json
+
 import botocore.exceptions
 import pytest
 
@@ -77,3 +79,22 @@ def read(streams, iterator, **options):
 def records_of(streams, arn):
     """Every record of a stream: parents before children, in order within a shard."""
     return [record for shard in shards_of(streams, arn) for record in read(streams, iterator_of(streams, arn, shard["ShardId"]))[0]]
+
+
+# A member that no fast path of the server knows; null means that it is not there.
+UNCOMMON = {"PutItem": "Expected", "UpdateItem": "Expected", "DeleteItem": "Expected", "GetItem": "AttributesToGet", "Query": "AttributesToGet", "Scan": "AttributesToGet"}
+
+
+def through_the_generic_path(client):
+    """A client whose requests carry a null member, so that the server reads them with the generic decoder and validator."""
+
+    def add_null(params, model, **_):
+        if model.name in UNCOMMON:
+            body = json.loads(params["body"])
+            body.setdefault(UNCOMMON[model.name], None)
+            params["body"] = json.dumps(body).encode()
+        elif model.name == "BatchWriteItem":
+            params["body"] = json.dumps({**json.loads(params["body"]), "ReturnItemCollectionMetrics": "SIZE"}).encode()
+
+    client.meta.events.register("before-call.dynamodb", add_null)
+    return client

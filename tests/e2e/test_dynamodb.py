@@ -8,12 +8,14 @@ import zlib
 import boto3
 import pytest
 
-from dynamo import index, INVALID, key, make, refused, text_of
+from dynamo import index, INVALID, key, make, refused, text_of, through_the_generic_path
 
 
-@pytest.fixture(scope="module")
-def db(server):
-    return server.client("dynamodb")
+@pytest.fixture(scope="module", params=["common", "generic"])
+def db(server, request):
+    """A client whose requests the server reads either way: straight from their text, or with the generic decoder."""
+    client = server.client("dynamodb")
+    return through_the_generic_path(client) if request.param == "generic" else client
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@ import re
 
 import pytest
 
-from dynamo import code_of, definitions, index, INVALID, key, make, refused, schema, text_of
+from dynamo import code_of, definitions, index, INVALID, key, make, refused, schema, text_of, through_the_generic_path
 
 
-@pytest.fixture(scope="module")
-def db(server):
-    return server.client("dynamodb")
+@pytest.fixture(scope="module", params=["common", "generic"])
+def db(server, request):
+    """A client whose requests the server reads either way: straight from their text, or with the generic decoder."""
+    client = server.client("dynamodb")
+    return through_the_generic_path(client) if request.param == "generic" else client
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,8 @@ def films(db):
         if n % 4:  # the others are not in the indexes
             item |= {"kind": {"S": f"k{n % 5}"}, "rank": {"N": str(-n)}}
         db.put_item(TableName="films", Item=item)
-    return "films"
+    yield "films"
+    db.delete_table(TableName="films")
 
 
 def query(db, condition, values, names=None, table="films", **options):
