@@ -195,7 +195,7 @@ TEST(Condition, IsRefusedWithTheServicesTexts) {
 TEST(Condition, LimitsHold) {
   Substitutions with = substitutions(kValues);
   std::string many = "s = :s";
-  for (int i = 0; i < 150; ++i) many += " AND s = :s";
+  for (int i = 0; i < 170; ++i) many += " AND s = :s";
   EXPECT_EQ(parse_condition(many, "FilterExpression", with).error().message(),
             "Invalid FilterExpression: The expression contains too many operators; operator count: 301");
   EXPECT_EQ(parse_condition(std::string(kExpressionBytesMax + 1, 'x'), "FilterExpression", with).error().message(),
@@ -230,6 +230,19 @@ std::string updated(std::string_view text, std::string_view before = kItem) {
   if (!update.ok()) return update.error().message();
   const Result<Item> after = apply(*update, item(before));
   return after.ok() ? model::to_json(*after) : after.error().message();
+}
+
+TEST(Update, ActionsAreNoOperators) {
+  const auto error_of = [](std::string_view operand) {
+    Substitutions with = substitutions(R"({":a":{"N":"1"}})");
+    std::string text = "SET a0 = :a";
+    for (int i = 1; i <= 301; ++i) text += ",a" + std::to_string(i) + "=" + std::string(operand);
+    const auto update = parse_update(text, with);
+    return update.ok() ? std::string() : update.error().message();
+  };
+  EXPECT_EQ(error_of(":a"), "");
+  EXPECT_EQ(error_of("b+:a"),
+            "Invalid UpdateExpression: The expression contains too many operators; operator count: 301");
 }
 
 TEST(Update, DoesWhatDynamoDbDoes) {

@@ -59,7 +59,7 @@ class UpdateParser {
     UpdateAction action;
     action.kind = kind;
     MR_ASSIGN_OR_RETURN(action.path, cursor_.parse_path(is_update_keyword));
-    cursor_.count_operator();
+    // AWS: actions and the "=" of SET are no operators; "SET a = :x + :y" has one.
     if (kind == Kind::kSet) {
       if (!cursor_.take_symbol("=")) return cursor_.syntax_error();
       MR_ASSIGN_OR_RETURN(action.operand, parse_sum());

@@ -69,7 +69,8 @@ Result<void> Cursor::check_text() const {
 
 Result<void> Cursor::check_meaning() {
   if (operators_ > kOperatorsMax) {
-    return invalid("The expression contains too many operators; operator count: " + std::to_string(operators_));
+    return invalid("The expression contains too many operators; operator count: " +
+                   std::to_string(kOperatorsMax + 1));  // AWS: stops counting there
   }
   for (std::optional<Error>& error : noted_) {
     if (error) return *std::move(error);
