@@ -1,14 +1,17 @@
 """DynamoDB Streams through boto3: what is recorded, in which order, for how long, and how it is read."""
 import datetime
 import json
+import random
 import re
 import threading
+import time
 import urllib.request
 
+import botocore.exceptions
 import pytest
 
 from dynamo import code_of, INVALID, iterator_of, key, make, read, records_of, refused, shards_of, text_of
-from world import Server
+from world import Server, wait_until
 
 LABEL = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}"
 LAST = "shardId-99999999999999999999-ffffffff"
@@ -414,3 +417,99 @@ def test_streams_survive_a_restart(own_server):
     assert records_of(streams, arn) == before
     put(db, "kept", "b")
     assert [record["dynamodb"]["Keys"]["id"]["S"] for record in read(streams, iterator)[0]] == ["b"]
+
+
+def replay(records):
+    """The items that a stream's records lead to; every old image must be what the records before made."""
+    items = {}
+    for record in records:
+        change = record["dynamodb"]
+        identity = change["Keys"]["id"]["S"]
+        assert change.get("OldImage") == items.get(identity), (record, items.get(identity))
+        assert record["eventName"] == {(False, True): "INSERT", (True, True): "MODIFY", (True, False): "REMOVE"}["OldImage" in change, "NewImage" in change]
+        if "NewImage" in change:
+            items[identity] = change["NewImage"]
+        else:
+            del items[identity]
+    return items
+
+
+def test_the_stream_replays_to_the_table_whatever_happens(tmp_path):
+    """Writers of every kind at once, items that expire, and a kill in the middle: stream, table and index agree."""
+    with Server(data=tmp_path / "data", config={"streams": {"shards": 4}}) as server:
+        db = server.client("dynamodb")
+        arn = make(db, "busy", others=("kind:S",), StreamSpecification=spec(),
+                   GlobalSecondaryIndexes=[{"IndexName": "by-kind", "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}])["LatestStreamArn"]
+        db.update_time_to_live(TableName="busy", TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"})
+        acknowledged = [0] * 6
+
+        def work(thread, client, until):
+            rng = random.Random(thread * 1000 + until)
+            item = lambda: {**key(f"k{rng.randrange(20)}"), "n": {"N": str(rng.randrange(3))}, **({"kind": {"S": f"kind{rng.randrange(3)}"}} if rng.random() < 0.7 else {}),
+                            **({"expires": {"N": str(int(time.time()) + rng.randrange(-20, 3))}} if rng.random() < 0.1 else {})}
+            for _ in range(until):
+                chosen = [{"id": one["id"], "item": one} for one in {one["id"]["S"]: one for one in (item() for _ in range(4))}.values()]
+                one = chosen[0]["item"]
+                only = {"id": one["id"]}
+                try:
+                    kind = rng.randrange(6)
+                    if kind == 0:
+                        client.put_item(TableName="busy", Item=one)
+                    elif kind == 1:
+                        client.delete_item(TableName="busy", Key=only)
+                    elif kind == 2:
+                        client.update_item(TableName="busy", Key=only, UpdateExpression="SET kind = :k ADD c :one", ExpressionAttributeValues={":k": {"S": f"kind{rng.randrange(3)}"}, ":one": {"N": "1"}})
+                    elif kind == 3:
+                        client.batch_write_item(RequestItems={"busy": [{"PutRequest": {"Item": each["item"]}} if rng.random() < 0.6 else {"DeleteRequest": {"Key": {"id": each["id"]}}} for each in chosen]})
+                    elif kind == 4:
+                        client.transact_write_items(TransactItems=[{"Put": {"TableName": "busy", "Item": each["item"]}} for each in chosen])
+                    else:
+                        client.update_item(TableName="busy", Key=only, UpdateExpression="REMOVE kind, expires", ConditionExpression="attribute_exists(id)")
+                except client.exceptions.ConditionalCheckFailedException:
+                    pass
+                except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+                    if not killed:
+                        raise
+                    return
+                acknowledged[thread] += 1
+
+        def run(until, then=lambda: None):
+            failures = []
+
+            def guarded(thread):
+                try:
+                    work(thread, server.client("dynamodb"), until)
+                except BaseException as failure:  # told below
+                    failures.append(failure)
+
+            threads = [threading.Thread(target=guarded, args=(thread,)) for thread in range(6)]
+            for thread in threads:
+                thread.start()
+            then()
+            for thread in threads:
+                thread.join()
+            assert not failures, failures[0]
+
+        def kill():
+            wait_until(lambda: sum(acknowledged) > 150, "some writes")
+            killed.append(True)
+            server.kill()
+
+        def check():
+            server.settle()
+            streams, client = server.client("dynamodbstreams"), server.client("dynamodb")
+            table = {item["id"]["S"]: item for item in client.scan(TableName="busy")["Items"]}
+            assert replay(records_of(streams, arn)) == table
+            indexed = {item["id"]["S"]: item for item in client.scan(TableName="busy", IndexName="by-kind")["Items"]}
+            assert indexed == {identity: item for identity, item in table.items() if "kind" in item}
+            assert client.describe_table(TableName="busy")["Table"]["ItemCount"] == len(table)
+
+        killed = []
+        run(1000, then=kill)
+        server.start()
+        killed.clear()
+        check()
+        run(40)
+        check()
+        server.advance("1m")
+        check()
