@@ -1,6 +1,7 @@
 #include "app/server.h"
 
 #include <filesystem>
+#include <future>
 
 #include <stdlib.h>
 
@@ -117,6 +118,7 @@ struct Server::Impl {
   std::unique_ptr<Admin> admin;
   std::unique_ptr<http::Server> http;
   std::string endpoint;
+  bool running = false;  // the loop has started
   bool stopped = false;
 
   Result<void> open(const std::string& command);
@@ -290,23 +292,34 @@ Result<void> Server::Impl::listen() {
   serving.threads = static_cast<int>(config.threads);
   serving.limits.connections = config.connections;
   http = std::make_unique<http::Server>(serving, *dispatcher, *loop);
-  loop->start();
-  MR_RETURN_IF_ERROR(http->start());
+  MR_RETURN_IF_ERROR(http->bind());
   // Functions reach the server on loopback, whatever it listens on.
   const std::string port = std::to_string(http->port());
   const bool everywhere = config.address == "0.0.0.0" || config.address == "::";
   endpoint = "http://" + (everywhere ? std::string("127.0.0.1") : serving.address) + ":" + port;
   parts.endpoint = endpoint;
   functions->set_endpoint(endpoint);
+  // Nothing runs before the loop does, nobody is answered before everything runs.
+  loop->start();
+  running = true;
   objects->start();
-  return engine->start();
+  MR_RETURN_IF_ERROR(engine->start());
+  return http->start();
 }
 
+// Deliveries first, while functions still reach the server; then requests; then what serves them.
 void Server::Impl::stop(Milliseconds limit) {
   if (std::exchange(stopped, true)) return;
   if (loop == nullptr) return;
-  if (http) http->stop(loop->monotonic_now() + limit);
+  const Deadline end = loop->monotonic_now() + limit;
+  if (functions) functions->drain();
+  if (running) {
+    const auto told = std::make_shared<std::promise<void>>();
+    loop->when_idle([told](bool) { told->set_value(); }, loop->monotonic_now() + limit / 2);
+    told->get_future().wait();
+  }
   if (engine) engine->stop();
+  if (http) http->stop(end);
   if (objects) objects->stop();
   if (processes) processes->stop();
   if (logs) logs->flush();

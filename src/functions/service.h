@@ -189,6 +189,11 @@ class Functions final : private EventRunner {
   void invoke_for_mapping(const std::string& function_arn, std::string request_id, std::string payload,
                           std::function<void(MappingResult)> done);
 
+  // Before the server stops: no event and no batch is begun any more (both stay where they are, at no cost of attempts)
+  // while those that run may finish. A failure from now on may be the stop's doing, so that its event is tried again
+  // after the next start. Direct invocations go on.
+  void drain() { draining_ = true; }
+
   // For delivery::Target (functions/target.h).
   Result<delivery::AfterCommit> stage_event(const FunctionName& name, std::string payload, storage::WriteBatch& batch);
 
@@ -229,6 +234,7 @@ class Functions final : private EventRunner {
   const Options options_;
   const CodeStore code_;
   std::atomic<storage::CommitNumber> last_commit_{0};
+  std::atomic<bool> draining_{false};
 
   mutable std::mutex mutex_;  // guards below
   std::map<FunctionName, EntryPointer> functions_;

@@ -244,6 +244,7 @@ std::optional<EventPolicy> Functions::policy_of(const FunctionName& name) {
 }
 
 void Functions::run(const Event& event, std::function<void(EventAnswer)> done) {
+  if (draining_) return done({.kind = EventAnswer::Kind::kDeferred});
   const FunctionReference target{.function = event.function, .qualifier = ""};
   auto entry = admit(target);
   if (!entry.ok()) {
@@ -254,9 +255,9 @@ void Functions::run(const Event& event, std::function<void(EventAnswer)> done) {
   start(
       *entry,
       {.target = target, .payload = event.payload, .client_context = event.client_context, .trace_id = event.trace_id},
-      event.request_id, "async", [done = std::move(done)](Result<InvokeResult> result) {
-        if (!result.ok()) return done({.kind = EventAnswer::Kind::kDeferred});
-        const bool failed = !result->function_error.empty();
+      event.request_id, "async", [this, done = std::move(done)](Result<InvokeResult> result) {
+        const bool failed = result.ok() && !result->function_error.empty();
+        if (!result.ok() || (failed && draining_)) return done({.kind = EventAnswer::Kind::kDeferred});
         done({.kind = failed ? EventAnswer::Kind::kFailed : EventAnswer::Kind::kSucceeded,
               .payload = std::move(result->payload)});
       });
@@ -276,6 +277,7 @@ void Functions::invoke_for_mapping(const std::string& function_arn, std::string 
     return answer({.kind = Kind::kUnavailable,
                    .message = too_large(payload.size(), "RequestResponse", kSyncPayloadBytesMax).message()});
   }
+  if (draining_) return answer({.kind = Kind::kUnavailable, .message = stopping().message()});
   auto entry = admit(*target);
   if (!entry.ok()) {
     const bool missing = entry.error().is(kResourceNotFound);

@@ -24,6 +24,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
 
 // Answers what the test says: at once (as posted work), or when the test lets it.
 class FakeRuntimes : public runtimes::RuntimeFactory {
@@ -583,6 +584,27 @@ TEST_F(FunctionsTest, EventsSurviveARestartWithTheirAttempts) {
   ASSERT_THAT(mailbox_.messages, SizeIs(2));
   EXPECT_EQ(document(0).find("requestContext")->int_or("approximateInvokeCount", 0), 3);
   EXPECT_EQ(queued_keys(), 0u);
+}
+
+TEST_F(FunctionsTest, ADrainBeginsNoDeliveryAndChargesNoAttempt) {
+  make("f");
+  configure("f", {.replace = true, .retries_max = 0, .on_failure = kQueueArn});
+  runtimes_->hold = true;
+  send("f", "1");
+  functions_->drain();
+  send("f", "2");
+  EXPECT_THAT(invoked(), ElementsAre("f 1"));
+  std::optional<MappingResult> mapping;
+  functions_->invoke_for_mapping(name("f").arn(), "request-1", "{}", [&](MappingResult r) { mapping = std::move(r); });
+  scheduler_->run_ready();
+  EXPECT_EQ(mapping.value().kind, MappingResult::Kind::kUnavailable);
+  runtimes_->held[0].done(FakeRuntimes::failed("the server did not answer"));
+  scheduler_->run_ready();
+  runtimes_->hold = false;
+  EXPECT_TRUE(invoke("f", "3").ok());
+  restart();
+  EXPECT_THAT(invoked(), UnorderedElementsAre("f 1", "f 2"));
+  EXPECT_THAT(mailbox_.messages, IsEmpty());
 }
 
 TEST_F(FunctionsTest, ASlowFunctionDelaysNoOther) {

@@ -41,6 +41,7 @@ class Server::Impl {
     pool_guard_.emplace(asio::make_work_guard(shared_.pool));
   }
 
+  Result<void> bind();
   Result<void> start();
   void stop(Deadline limit);
   std::uint16_t port() const { return port_; }
@@ -65,8 +66,8 @@ class Server::Impl {
   bool running_ = false;
 };
 
-Result<void> Server::Impl::start() {
-  MR_ASSERT(!running_);
+Result<void> Server::Impl::bind() {
+  MR_ASSERT(!running_ && port_ == 0);
   error_code ec;
   const auto failed = [&](const char* what) {
     return Error(kUnavailable, std::string(what) + " " + options_.address + ":" + std::to_string(options_.port) + ": " +
@@ -85,6 +86,12 @@ Result<void> Server::Impl::start() {
   if (ec) return failed("cannot listen on");
   port_ = acceptor_->local_endpoint(ec).port();
   if (ec) return failed("cannot tell the port of");
+  return {};
+}
+
+Result<void> Server::Impl::start() {
+  MR_ASSERT(!running_);
+  if (port_ == 0) MR_RETURN_IF_ERROR(bind());
   running_ = true;
   accept();
   for (const auto& loop : loops_) threads_.emplace_back([loop = loop.get()] { loop->run(); });
@@ -168,6 +175,7 @@ void Server::Impl::stop(Deadline limit) {
 Server::Server(ServerOptions options, Application& application, const platform::Clock& clock)
     : impl_(std::make_unique<Impl>(std::move(options), application, clock)) {}
 Server::~Server() { stop(Deadline::min()); }
+Result<void> Server::bind() { return impl_->bind(); }
 Result<void> Server::start() { return impl_->start(); }
 std::uint16_t Server::port() const { return impl_->port(); }
 void Server::stop(Deadline limit) { impl_->stop(limit); }

@@ -52,9 +52,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Binds, then serves. Fails with kUnavailable when the address cannot be used.
+  // Takes the address; clients that connect wait until start(). Once. Fails with kUnavailable when it cannot be used.
+  Result<void> bind();
+  // Serves; binds first if that has not been done, and fails as bind() does.
   Result<void> start();
-  // The bound port. REQUIRES: start() succeeded.
+  // The bound port. REQUIRES: bind() or start() succeeded.
   std::uint16_t port() const;
   // Stops accepting, closes idle connections, lets requests in flight finish until `limit`, then cuts the rest.
   // Afterwards no call to the Application is running or will be made; answers that come later are dropped. Idempotent.

@@ -617,6 +617,15 @@ TEST_F(ServerTest, StopCutsAtItsLimitAndLateAnswersAreDropped) {
   respond(Response{});
 }
 
+TEST_F(ServerTest, WhoConnectsBetweenBindAndStartIsServedThen) {
+  Server second(ServerOptions{}, app_, clock_);
+  ASSERT_TRUE(second.bind().ok());
+  RawClient early(second.port());
+  early.send("GET /early HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  ASSERT_TRUE(second.start().ok());
+  EXPECT_THAT(early.read_all(), EndsWith("GET /early "));
+}
+
 TEST_F(ServerTest, TheAddressInUseIsNamed) {
   Server second(ServerOptions{.port = server_.port()}, app_, clock_);
   const auto started = second.start();
