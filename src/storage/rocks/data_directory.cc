@@ -89,6 +89,11 @@ bool holds_other_files(const std::string& path) {
   return false;
 }
 
+bool has_version_file(const std::string& path) {
+  std::error_code unreadable;  // is there, for all we know
+  return std::filesystem::exists(path + std::string(kVersionFile), unreadable) || unreadable;
+}
+
 Result<int> take_lock(const std::string& path, std::string_view command) {
   const std::string file = path + std::string(kLockFile);
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -121,6 +126,10 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& pa
   if (error || !std::filesystem::is_directory(path)) {
     return refused(path, "cannot be created: " + (error ? error.message() : "a file of that name is in the way"));
   }
+  // Before anything is written. In this order: a directory that is being made this moment has its version file first.
+  if (holds_other_files(path) && !has_version_file(path)) {
+    return refused(path, "holds files that are not millrace's (there is no millrace.json). Use an empty one");
+  }
   MR_ASSIGN_OR_RETURN(const int lock, take_lock(path, command));
   std::unique_ptr<DataDirectory> directory(new DataDirectory(path, lock));
   const auto version = read_small_file(path + std::string(kVersionFile));
@@ -128,8 +137,6 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& pa
     MR_RETURN_IF_ERROR(check_version(path, *version));
   } else if (errno != ENOENT) {
     return refused(path, "is not readable: " + reason());
-  } else if (holds_other_files(path)) {
-    return refused(path, "holds files that are not millrace's (there is no millrace.json). Use an empty one");
   } else {
     MR_RETURN_IF_ERROR(write_version_file(path));
   }

@@ -249,7 +249,9 @@ TEST_F(DataDirectoryTest, RefusesNewerDamagedAndForeignDirectories) {
   }
   fs::remove(path() + "/millrace.json");
   std::ofstream(path() + "/letter.txt") << "private";
+  fs::remove(path() + "/lock");
   EXPECT_THAT(refusal(), HasSubstr("not millrace's"));
+  EXPECT_FALSE(fs::exists(path() + "/lock"));  // nothing is left in other people's directories
 }
 
 TEST_F(DataDirectoryTest, SaysWhyItCannotBeCreated) {
