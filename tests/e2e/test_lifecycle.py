@@ -91,7 +91,7 @@ def test_a_directory_of_a_newer_version_is_refused(tmp_path):
 
 def test_a_damaged_directory_is_refused_and_named(tmp_path):
     server = Server(data=tmp_path / "data").start()
-    make_table(server, "t")
+    make_table(server, "tab")
     server.stop()
     for file in (tmp_path / "data/db").iterdir():
         if file.name.startswith(("MANIFEST", "CURRENT")):
@@ -135,7 +135,7 @@ def test_an_ephemeral_server_leaves_nothing(tmp_path):
 
 def test_kill_during_writes_loses_nothing_acknowledged(own_server):
     """SIGKILL while eight writers write: whatever was acknowledged is there, and its record is in the stream exactly once."""
-    table = make_table(own_server, "t", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    table = make_table(own_server, "tab", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
     acknowledged, stop = [], threading.Event()
 
     def write(worker):
@@ -145,7 +145,7 @@ def test_kill_during_writes_loses_nothing_acknowledged(own_server):
                 return
             key = f"{worker}-{i}"
             try:
-                dynamodb.put_item(TableName="t", Item={"id": {"S": key}})
+                dynamodb.put_item(TableName="tab", Item={"id": {"S": key}})
             except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, ConnectionError):
                 return
             acknowledged.append(key)
@@ -160,7 +160,7 @@ def test_kill_during_writes_loses_nothing_acknowledged(own_server):
         thread.join()
     own_server.start()
     dynamodb, streams = own_server.client("dynamodb"), own_server.client("dynamodbstreams")
-    present = {item["id"]["S"] for page in dynamodb.get_paginator("scan").paginate(TableName="t") for item in page["Items"]}
+    present = {item["id"]["S"] for page in dynamodb.get_paginator("scan").paginate(TableName="tab") for item in page["Items"]}
     assert set(acknowledged) <= present
     recorded = [record["dynamodb"]["Keys"]["id"]["S"] for record in read_stream(streams, table["LatestStreamArn"])]
     assert sorted(recorded) == sorted(present)
@@ -179,13 +179,13 @@ def read_stream(streams, arn):
 
 def test_kill_during_deliveries_delivers_everything(own_server):
     """SIGKILL in the middle of deliveries: after the restart they go on, and nothing is missing in the queue."""
-    stream = make_table(own_server, "t", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})["LatestStreamArn"]
+    stream = make_table(own_server, "tab", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})["LatestStreamArn"]
     url = own_server.client("sqs").create_queue(QueueName="out")["QueueUrl"]
     own_server.function("copy", zip_of_text("index.py", HANDLER), runtime="python3.11", environment={"QUEUE_URL": url})
     own_server.mapping(stream, "copy", "TRIM_HORIZON", BatchSize=10)
     dynamodb = own_server.client("dynamodb")
     for i in range(200):
-        dynamodb.put_item(TableName="t", Item={"id": {"S": str(i)}})
+        dynamodb.put_item(TableName="tab", Item={"id": {"S": str(i)}})
     own_server.kill()
     own_server.start()
     own_server.settle()
@@ -218,9 +218,9 @@ def test_run_gives_a_command_its_own_server_and_passes_its_status(tmp_path):
 def test_damage_in_the_middle_of_the_log_is_noticed(tmp_path):
     """A bit flipped in the middle of the write-ahead log of a killed server: it refuses to start and names the file."""
     server = Server(data=tmp_path / "data").start()
-    make_table(server, "t")
+    make_table(server, "tab")
     for i in range(50):
-        server.client("dynamodb").put_item(TableName="t", Item={"id": {"S": str(i)}, "b": {"S": "x" * 500}})
+        server.client("dynamodb").put_item(TableName="tab", Item={"id": {"S": str(i)}, "b": {"S": "x" * 500}})
     server.kill()
     log = max(pathlib.Path(tmp_path / "data/db").glob("*.log"), key=lambda path: path.stat().st_size)
     content = bytearray(log.read_bytes())
