@@ -152,6 +152,7 @@ Result<void> Server::Impl::open(const std::string& command) {
   storage::Committer::Options committing;
   committing.durability = config.durable ? storage::Durability::kSynced : storage::Durability::kOperatingSystem;
   committing.registry = &registry;
+  committing.busy = &loop->busy();
   MR_ASSIGN_OR_RETURN(committer, storage::Committer::start(*store, *loop, committing));
   return {};
 }

@@ -139,6 +139,26 @@ TEST(Committer, MergesWhatWaitsIntoOneWriteAndCompletesInOrder) {
   EXPECT_TRUE(at_once);
 }
 
+TEST(Committer, IsBusyUntilTheCallbacksHaveReturned) {
+  GatedStore store;
+  const millrace::testing::VirtualScheduler clock;
+  platform::BusyCounter busy;
+  std::atomic<int> idle = 0;
+  busy.on_idle([&] { ++idle; });
+  auto committer = Committer::start(store, clock, {.busy = &busy}).value();
+  std::int64_t during = 0;
+  committer->submit(put("a"), [&](const Committed&) { during = busy.count(); });
+  store.wait_for_writer(1);
+  EXPECT_EQ(busy.count(), 1);
+  EXPECT_EQ(idle, 0);
+  store.permit(1);
+  committer->stop();
+  EXPECT_EQ(during, 1);
+  EXPECT_EQ(idle, 1);
+  committer->submit(put("late"));  // refused
+  EXPECT_EQ(busy.count(), 0);
+}
+
 TEST(Committer, CapsAGroupButAlwaysTakesOne) {
   GatedStore store;
   const millrace::testing::VirtualScheduler clock;

@@ -57,6 +57,7 @@ CommitNumber Committer::submit(WriteBatch batch, std::function<void(const Commit
     number = ++last_number_;
     if (!stopping_) {
       queue_.push_back({number, std::move(batch), std::move(done)});
+      if (options_.busy != nullptr) queue_.back().busy = platform::Busy(*options_.busy);
       if (queue_.size() == 1) wake_.notify_one();
       return number;
     }

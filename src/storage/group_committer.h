@@ -38,6 +38,9 @@ class Committer final : public Commits {
     Durability durability = Durability::kSynced;
     // Where to count groups, batches, bytes and sync times; may be nullptr.
     telemetry::Registry* registry = nullptr;
+    // Held up by every batch until its callbacks have returned, so that nobody takes a server for idle whose work is
+    // not on disk yet. May be nullptr; outlives the committer.
+    platform::BusyCounter* busy = nullptr;
     // Called on the committer's thread after each successful group with the head that is now durable; an error stops
     // the committer like a failed write.
     std::function<Result<void>(const Head&)> after_write;
@@ -68,6 +71,7 @@ class Committer final : public Commits {
     CommitNumber number;
     WriteBatch batch;
     std::function<void(const Committed&)> done;
+    platform::Busy busy = {};
   };
   using Waiter = std::function<void(const Error*)>;
   using Observers = std::vector<std::function<void(std::span<const std::uint64_t>)>>;
