@@ -66,6 +66,7 @@ class Sink final : public http::RequestSink {
     request.head = head_;
     request.scope.account = request.query("account", request.scope.account);
     request.scope.region = request.query("region", request.scope.region);
+    if (is_archive(request)) return respond(admin_.archive(request));
     auto shared = std::make_shared<http::Responder>(std::move(respond));
     admin_.handle(request, [shared](Result<Json> result) { (*shared)(render(result)); });
   }
@@ -102,6 +103,8 @@ Admin::Admin(Parts& parts)
 std::unique_ptr<http::RequestSink> Admin::begin(std::shared_ptr<const http::RequestHead> head) {
   return std::make_unique<Sink>(*this, *parts_.registry, std::move(head));
 }
+
+http::Response Admin::archive(const AdminRequest& request) { return archive_response(parts_, request); }
 
 void Admin::handle(const AdminRequest& request, AdminReply reply) {
   const auto endpoint = request.path.empty() ? endpoints_.end() : endpoints_.find(request.path.front());

@@ -45,6 +45,8 @@ class Admin final : public http::Application {
 
   // Answers `request` through `reply`; for requests that are no JSON (metrics) see begin().
   void handle(const AdminRequest& request, AdminReply reply);
+  // The code of a function.
+  http::Response archive(const AdminRequest& request);
 
  private:
   using Endpoint = void (*)(Parts&, const AdminRequest&, AdminReply);

@@ -29,6 +29,10 @@ void admin_invocations(Parts&, const AdminRequest&, AdminReply);
 void admin_mappings(Parts&, const AdminRequest&, AdminReply);
 void admin_doctor(Parts&, const AdminRequest&, AdminReply);
 
+// admin_archive.cc: GET functions/ACCOUNT/REGION/NAME/code.zip
+bool is_archive(const AdminRequest&);
+http::Response archive_response(Parts&, const AdminRequest&);
+
 // What the mappings of all scopes say to a person: warnings of blocked ones, and what each waits for.
 codec::Json mapping_warnings(Parts&);
 codec::Json mapping_waits(Parts&);
