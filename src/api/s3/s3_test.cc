@@ -211,6 +211,36 @@ TEST_F(S3, ComparesDigestsInFields) {
       200);
 }
 
+TEST_F(S3, RefusesPresignedUrlsOnceTheyHaveExpiredByTheMachinesTime) {
+  call("PUT", "/bucket/key", "hello");
+  const auto version_4 = [&](Seconds age, const std::string& expires) {
+    std::string date = format_iso_s(scheduler_.machine_now() - age);
+    std::erase_if(date, [](char c) { return c == '-' || c == ':'; });
+    return call("GET",
+                "/bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=test%2F20260101%2Fus-east-1%2Fs3%2F"
+                "aws4_request&X-Amz-SignedHeaders=host&X-Amz-Signature=x&X-Amz-Date=" +
+                    date + "&X-Amz-Expires=" + expires);
+  };
+  EXPECT_EQ(version_4(Seconds(59), "60").status, 200);
+  EXPECT_EQ(version_4(Seconds(61), "60").status, 403);
+  EXPECT_THAT(version_4(Seconds(61), "60").body, HasSubstr("Request has expired"));
+  EXPECT_EQ(version_4(Seconds(0), "604801").status, 400);
+  EXPECT_EQ(version_4(Seconds(0), "soon").status, 400);
+  const auto version_2 = [&](const std::string& expires) {
+    return call("GET", "/bucket/key?AWSAccessKeyId=test&Signature=x&Expires=" + expires);
+  };
+  const std::int64_t now = to_unix_s(scheduler_.machine_now());
+  EXPECT_EQ(version_2(std::to_string(now + 1)).status, 200);
+  EXPECT_EQ(version_2(std::to_string(now - 1)).status, 403);
+  EXPECT_EQ(version_2("-9223372036854775808").status, 403);
+  EXPECT_EQ(version_2("9223372036854775807").status, 200);
+  EXPECT_EQ(version_2("soon").status, 403);
+  const std::string last_moment = std::to_string(now + 60);
+  scheduler_.advance(std::chrono::hours(24 * 31));
+  scheduler_.set_machine_offset(-std::chrono::hours(24 * 31));
+  EXPECT_EQ(version_2(last_moment).status, 200);  // a moved clock expires no URL
+}
+
 TEST_F(S3, TakesAwsChunkedFramingOff) {
   const std::string body = "6\r\nhello \r\n5\r\nworld\r\n0\r\nx-amz-checksum-crc32:DUoRhQ==\r\n\r\n";
   Fields fields = {{"Content-Encoding", "aws-chunked"},

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "api/s3/internal/presigned.h"
 #include "api/s3/operations.h"
 #include "wire/generated/s3.h"
 
@@ -64,12 +65,17 @@ constexpr Served kOnThePool[] = {
     {"UploadPartCopy", upload_part_copy},
 };
 
+Result<void> check(ObjectStore& objects, const RequestContext& context, const Document& request) {
+  MR_RETURN_IF_ERROR(check_presigned(*context.head, objects.scheduler().machine_now()));
+  return check_request(context, request);
+}
+
 void serve_on_the_pool(wire::Service& service, ObjectStore& objects, const Served& served) {
   service.on_async(served.name, [&objects, operation = served.operation](
                                     const RequestContext& context, const Document& request, wire::Conversation talk) {
     objects.scheduler().offload(
         [&objects, operation, context, request, done = std::move(talk.done)] {
-          auto checked = check_request(context, request);
+          auto checked = check(objects, context, request);
           done(checked.ok() ? operation(objects, context, request) : std::move(checked).error());
         },
         [] {});
@@ -80,7 +86,7 @@ void serve_upload(wire::Service& service, ObjectStore& objects, std::string_view
   service.on_stream(name,
                     [&objects, upload](const RequestContext& context,
                                        const Document& head) -> Result<std::unique_ptr<wire::BodySink>> {
-                      MR_RETURN_IF_ERROR(check_request(context, head));
+                      MR_RETURN_IF_ERROR(check(objects, context, head));
                       return upload(objects, context, head);
                     });
 }
@@ -93,7 +99,7 @@ std::unique_ptr<wire::Service> make_s3_service(millrace::s3::ObjectStore& object
     service->on(served.name,
                 [&objects, operation = served.operation](const RequestContext& context,
                                                          const Document& request) -> Result<Reply> {
-                  MR_RETURN_IF_ERROR(check_request(context, request));
+                  MR_RETURN_IF_ERROR(check(objects, context, request));
                   return operation(objects, context, request);
                 });
   }
