@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "src/wire/generated"
 BOTOCORE_VERSION = "1.43.11"
 sys.path.insert(0, str(ROOT / "tools"))
-from shape_facts import ENUM_ORDER, ERROR_NAMESPACES, EXTRA_ERRORS, MODEL_OVERRIDES, QUERY_CODES, SERVICES, SQS_NAMES  # noqa: E402
+from shape_facts import ENUM_ORDER, ERROR_NAMESPACES, EXTRA_ERRORS, MODEL_OVERRIDES, QUERY_CODES, SERVICES, SQS_NAMES, SQS_OPEN_ENUMS  # noqa: E402
 
 KINDS = {
     "structure": "kStructure", "list": "kList", "map": "kMap", "string": "kString", "character": "kString",
@@ -78,9 +78,11 @@ class Service:
         self.index = {shape: i for i, shape in enumerate(self.order)}
 
     def adapt_sqs(self):
-        """SQS's model lists only JSON; its query protocol names elements differently."""
+        """SQS's model lists only JSON; its query protocol names elements differently, and its enums leave out what SQS takes."""
         if self.name != "sqs":
             return
+        for name in SQS_OPEN_ENUMS:
+            del self.shapes[name]["enum"]
         for shape in self.shapes.values():
             for member in shape.get("members", {}).values():
                 names = SQS_NAMES.get(member["shape"])

@@ -44,6 +44,10 @@ QUERY_CODES = {
     },
 }
 
+# SQS checks names of attributes itself ("Unknown Attribute X."), and ReceiveMessage's AttributeNames takes those of
+# messages (SentTimestamp), which the model's enum does not have.
+SQS_OPEN_ENUMS = ["QueueAttributeName", "MessageSystemAttributeName", "MessageSystemAttributeNameForSends"]
+
 # Names in SQS's query protocol: of list elements; of map members, keys and values.
 SQS_NAMES = {
     "AWSAccountIdList": "AWSAccountId", "ActionNameList": "ActionName", "AttributeNameList": "AttributeName",
