@@ -54,7 +54,6 @@ struct Addressee {
   std::string_view request_id;
   std::string_view resource;  // S3: the path, for <Resource>
   bool head_method = false;   // HEAD: no body
-  bool query_mode = false;    // the request had x-amzn-query-mode: true
 };
 
 // The response of a success. Adds content type, request id fields and, for DynamoDB, x-amz-crc32.

@@ -122,7 +122,8 @@ http::Response encode_error(const Addressee& to, const Error& error) {
     default:
       write_json(to, error, name, response);
   }
-  if (to.query_mode && to.protocol == Protocol::kJson) {
+  // Whether or not the client asks with x-amzn-query-mode: aws-sdk v2 and boto3 before 1.36 do not, and read it.
+  if (to.protocol == Protocol::kJson && to.model != nullptr && to.model->also_query) {
     response.fields.set("x-amzn-query-error", std::string(query_code(to, name)) +
                                                   (error.type().http_status >= 500 ? ";Receiver" : ";Sender"));
   }

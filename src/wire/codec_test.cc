@@ -108,8 +108,7 @@ TEST(JsonProtocolTest, NamesErrorsWithTheirNamespace) {
 }
 
 TEST(JsonProtocolTest, TellsTheQueryCodeOfSqsErrors) {
-  auto addressee = to(sqs::kModel, "SendMessage", Protocol::kJson);
-  addressee.query_mode = true;
+  const auto addressee = to(sqs::kModel, "SendMessage", Protocol::kJson);
   const auto response = encode_error(addressee, Error(sqs::kQueueDoesNotExist, "m"));
   EXPECT_EQ(response.fields.get("x-amzn-query-error"), "AWS.SimpleQueueService.NonExistentQueue;Sender");
   EXPECT_EQ(response.body, R"({"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"m"})");

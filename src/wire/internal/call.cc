@@ -117,7 +117,6 @@ Addressee Call::addressee() const {
   to.request_id = context_.request_id;
   to.resource = head_->path;
   to.head_method = head_->method == "HEAD";
-  to.query_mode = http::equals_ignore_case(head_->fields.get("x-amzn-query-mode"), "true");
   return to;
 }
 
