@@ -79,8 +79,11 @@ Result<Reply> filter_log_events(logs::Service& logs, const RequestContext& conte
     if (!names.empty()) return std::ranges::find(names, stream) != names.end();
     return stream.starts_with(prefix.value_or(""));
   };
+  logs::EventQuery query = to_query(request);
+  // AWS: "Events with a timestamp later than this time are not returned"; GetLogEvents leaves out those of the time.
+  if (query.end && *query.end < kNever) *query.end += Milliseconds(1);
   MR_ASSIGN_OR_RETURN(const auto page,
-                      logs.filter_events(group, to_query(request), wanted_stream,
+                      logs.filter_events(group, query, wanted_stream,
                                          [&](std::string_view message) { return pattern.matches(message); }));
   Document events = Document::array();
   for (const auto& event : page.items) {
