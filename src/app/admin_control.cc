@@ -133,10 +133,11 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
       [&parts, scope = request.scope, service, result] {
         const auto wanted = [&service](std::string_view name) { return service.empty() || service == name; };
         if (wanted("lambda")) {
-          parts.engine->remove_all(scope);
+          for (const auto& status : parts.engine->statuses())
+            if (status.mapping.scope.account == scope.account) parts.engine->remove_all(status.mapping.scope);
           parts.functions->reset(scope.account);
         }
-        if (wanted("dynamodb")) parts.tables->reset(scope);
+        if (wanted("dynamodb")) parts.tables->reset(scope.account);
         if (wanted("s3")) {
           const auto emptied = parts.objects->reset(scope.account);
           if (!emptied.ok()) *result = emptied.error();
@@ -148,9 +149,13 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
         }
         if (wanted("logs")) parts.logs->reset(scope.account);
       },
-      [result, reply] {
+      [&parts, result, reply] {
         if (!result->ok()) return reply(result->error());
-        reply(Json::object({{"reset", true}}));
+        // Commits are in order: once this one is durable, everything that was emptied is.
+        parts.committer->submit({}, [reply](const storage::Committed& committed) {
+          if (committed.error != nullptr) return reply(*committed.error);
+          reply(Json::object({{"reset", true}}));
+        });
       });
 }
 

@@ -133,7 +133,7 @@ void add_control_commands(CLI::App& app, Session& session) {
       "  millrace settle --limit 10s\n", [limit](Api& api, Output& output) { return settle(api, output, *limit); });
   settling->add_option("--limit", *limit, "give up after this long (the machine's time)")->capture_default_str();
   auto service = std::make_shared<std::string>();
-  CLI::App* reset = add_command(app, session, "reset", "empty an account and region, or one service of it",
+  CLI::App* reset = add_command(app, session, "reset", "empty an account, or one service of it",
                                 "  millrace reset\n  millrace reset sqs --account 111122223333\n",
                                 [service](Api& api, Output& output) -> Result<int> {
                                   Json body = Json::object();

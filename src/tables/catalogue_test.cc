@@ -130,12 +130,15 @@ TEST_F(CatalogueTest, StreamsAreSwitchedOnAndOff) {
   EXPECT_EQ(records().size(), 0u);
 }
 
-TEST_F(CatalogueTest, ResetEmptiesOneScope) {
+TEST_F(CatalogueTest, ResetEmptiesAllRegionsOfOneAccount) {
   create_sample();
   const Scope other{"111111111111", "us-east-1"};
+  const Scope elsewhere{scope_.account, "eu-west-1"};
   ASSERT_TRUE(tables_->create(other, sample()).ok());
-  tables_->reset(scope_);
+  ASSERT_TRUE(tables_->create(elsewhere, sample()).ok());
+  tables_->reset(scope_.account);
   EXPECT_TRUE(tables_->list(scope_, "", 10).names.empty());
+  EXPECT_TRUE(tables_->list(elsewhere, "", 10).names.empty());
   EXPECT_EQ(tables_->list(other, "", 10).names.size(), 1u);
 }
 

@@ -80,6 +80,6 @@ Result<Page> Tables::scan(const Scope& scope, std::string_view table, const Scan
   return engine_->scan(scope, table, request);
 }
 Time Tables::next_expiry() const { return engine_->next_expiry(); }
-storage::CommitNumber Tables::reset(const Scope& scope) { return engine_->reset(scope); }
+storage::CommitNumber Tables::reset(std::string_view account) { return engine_->reset(account); }
 
 }  // namespace millrace::tables

@@ -160,8 +160,9 @@ class Tables {
 
   // What the sweeper waits for: kNever = nothing. For settle() of the admin endpoints and tests.
   Time next_expiry() const;
-  // Drops all tables of a scope (admin reset). Their streams close as with remove().
-  storage::CommitNumber reset(const Scope& scope);
+  // Drops all tables of an account, in all regions and even if protected (admin reset). Their streams close as with
+  // remove().
+  storage::CommitNumber reset(std::string_view account);
 
   class Engine;
 

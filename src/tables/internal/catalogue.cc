@@ -232,15 +232,18 @@ void Tables::Engine::reclaim_items(TableId id, CommitNumber commit) {
   });
 }
 
-CommitNumber Tables::Engine::reset(const Scope& scope) {
-  CommitNumber last = last_catalogue_commit_.load();
-  while (true) {
-    const Listing listing = list(scope, "", 100);
-    for (const std::string& name : listing.names) {
-      if (const Result<Description> removed = remove(scope, name, true); removed.ok()) last = removed->after;
-    }
-    if (!listing.more) return last;
+CommitNumber Tables::Engine::reset(std::string_view account) {
+  std::vector<std::pair<Scope, std::string>> found;
+  {
+    const std::shared_lock lock(mutex_);
+    for (const auto& [key, _] : tables_)
+      if (key.first.account == account) found.push_back(key);
   }
+  CommitNumber last = last_catalogue_commit_.load();
+  for (const auto& [scope, name] : found) {
+    if (const Result<Description> removed = remove(scope, name, true); removed.ok()) last = removed->after;
+  }
+  return last;
 }
 
 }  // namespace millrace::tables

@@ -66,7 +66,7 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   // Changes the table's record as `edit` says; `edit` answers false when nothing is to be written.
   Result<storage::CommitNumber> change(const Scope& scope, std::string_view name,
                                        const std::function<Result<bool>(TableInfo&)>& edit);
-  storage::CommitNumber reset(const Scope& scope);
+  storage::CommitNumber reset(std::string_view account);
   Result<internal::TablePtr> find(const Scope& scope, std::string_view name) const;
   internal::TablePtr find(TableId id) const;  // nullptr: deleted
   Result<std::shared_ptr<const TableInfo>> info(const Scope& scope, std::string_view name) const;
