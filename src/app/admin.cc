@@ -87,9 +87,10 @@ std::string AdminRequest::query(std::string_view name, std::string_view otherwis
 
 std::int64_t AdminRequest::number(std::string_view name, std::int64_t otherwise) const {
   const std::string text = query(name);
-  std::int64_t value = otherwise;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
+  if (text.empty()) return otherwise;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? value : -1;
 }
 
 Admin::Admin(Parts& parts)

@@ -32,6 +32,7 @@ struct AdminRequest {
   std::shared_ptr<const http::RequestHead> head;
 
   std::string query(std::string_view name, std::string_view otherwise = {}) const;
+  // -1 for what is no number.
   std::int64_t number(std::string_view name, std::int64_t otherwise) const;
 };
 

@@ -16,6 +16,7 @@ namespace {
 using codec::Json;
 
 constexpr std::size_t kTailRecords = 1000;
+constexpr std::int64_t kObjectsPerPage = 1000;
 constexpr Milliseconds kWaitMax = std::chrono::seconds(30);
 
 std::string shard_state(const streams::Shard& shard) { return shard.is_open() ? "open" : "closed"; }
@@ -250,6 +251,9 @@ void admin_objects(Parts& parts, const AdminRequest& request, AdminReply reply) 
   s3::ListRequest query;
   query.prefix = request.query("prefix");
   query.after = request.query("after");
+  const auto count = request.number("n", kObjectsPerPage);
+  if (count < 1 || count > kObjectsPerPage) return reply(Error(kBadRequest, "n must be a number from 1 to 1000"));
+  query.max_keys = static_cast<std::size_t>(count);
   const auto page = parts.objects->list_objects(request.scope.account, request.path[1], query);
   if (!page.ok()) return reply(Error(kNoSuchEndpoint, page.error().message()));
   for (const auto& object : page->objects) {

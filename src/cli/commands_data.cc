@@ -150,7 +150,16 @@ void add_objects(CLI::App& app, Session& session) {
                        "No buckets.");
           return kDone;
         }
-        MR_ASSIGN_OR_RETURN(const Json found, api.get("objects/" + encode(*bucket) + "?prefix=" + encode(*prefix)));
+        Json objects_found = Json::array();
+        std::string after;
+        do {
+          MR_ASSIGN_OR_RETURN(const Json page, api.get("objects/" + encode(*bucket) + "?prefix=" + encode(*prefix) +
+                                                       "&after=" + encode(after)));
+          if (const Json* list = page.find("objects"); list != nullptr)
+            for (const auto& object : list->as_array()) objects_found.push(object);
+          after = page.string_or("next", "");
+        } while (!after.empty());
+        const Json found = Json::object({{"objects", std::move(objects_found)}});
         output.table(found, "objects",
                      {{"KEY", "key"},
                       {"BYTES", "bytes", true},
