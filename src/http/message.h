@@ -77,12 +77,16 @@ class Responder {
    public:
     virtual ~Channel() = default;
     virtual void respond(Response response) = 0;
+    // The same with an answer that is made on the connection's I/O thread (not at all once the server has stopped).
+    virtual void respond_with(std::function<Response()> make) { respond(make()); }
     virtual bool closed() const = 0;                     // the client has gone; an answer would reach nobody
     virtual void on_close(std::function<void()> f) = 0;  // called at most once, on an I/O thread
   };
   Responder() = default;
   explicit Responder(std::shared_ptr<Channel> channel) : channel_(std::move(channel)) {}
   void operator()(Response response) { std::exchange(channel_, nullptr)->respond(std::move(response)); }
+  // For threads that others wait for: only the making of the answer is queued.
+  void answer_with(std::function<Response()> make) { std::exchange(channel_, nullptr)->respond_with(std::move(make)); }
   bool closed() const { return channel_ == nullptr || channel_->closed(); }
   void on_close(std::function<void()> f) { channel_->on_close(std::move(f)); }
   explicit operator bool() const { return channel_ != nullptr; }

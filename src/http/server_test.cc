@@ -527,6 +527,24 @@ TEST_F(ServerTest, AnAnswerMayComeFromAnyThread) {
   EXPECT_THAT(socket.read_until("from afar"), EndsWith("from afar"));
 }
 
+TEST_F(ServerTest, AnAnswerMayBeMadeOnTheThreadOfItsConnection) {
+  std::promise<Responder> held;
+  std::atomic<std::thread::id> serving;
+  std::atomic<std::thread::id> making;
+  app_.handler = [&](auto, auto, Responder respond) {
+    serving = std::this_thread::get_id();
+    held.set_value(std::move(respond));
+  };
+  auto socket = raw();
+  socket.send(get("/"));
+  held.get_future().get().answer_with([&making] {
+    making = std::this_thread::get_id();
+    return Response{.body = "made there"};
+  });
+  EXPECT_THAT(socket.read_until("made there"), EndsWith("made there"));
+  EXPECT_EQ(making.load(), serving.load());
+}
+
 TEST_F(ServerTest, ADisconnectedClientIsToldToTheHandler) {
   std::promise<Responder> held;
   app_.handler = [&](auto, auto, Responder respond) { held.set_value(std::move(respond)); };

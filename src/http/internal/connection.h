@@ -73,12 +73,15 @@ class Exchange final : public Responder::Channel {
       : loop_(std::move(loop)), connection_(std::move(connection)) {}
   ~Exchange() override;
   void respond(Response response) override;
+  void respond_with(std::function<Response()> make) override;
   bool closed() const override { return closed_.load(); }
   void on_close(std::function<void()> f) override;
   // By the connection, when the client has gone.
   void client_gone();
 
  private:
+  bool claim();  // false: it was answered before
+
   const std::shared_ptr<Loop> loop_;
   const std::weak_ptr<Connection> connection_;
   std::atomic<bool> answered_{false};

@@ -52,13 +52,25 @@ Exchange::~Exchange() {
   respond(std::move(response));
 }
 
-void Exchange::respond(Response response) {
-  if (answered_.exchange(true)) return;
+bool Exchange::claim() {
+  if (answered_.exchange(true)) return false;
   std::function<void()> dropped;
-  {
-    const std::lock_guard lock(mutex_);
-    dropped.swap(on_close_);
-  }
+  const std::lock_guard lock(mutex_);
+  dropped.swap(on_close_);
+  return true;
+}
+
+void Exchange::respond_with(std::function<Response()> make) {
+  if (loop_->on_this_thread()) return respond(make());
+  if (!claim() || loop_->stopped) return;
+  asio::post(loop_->io, [connection = connection_, make = std::move(make)] {
+    Response answer = make();
+    if (const auto self = connection.lock()) self->respond(std::move(answer));
+  });
+}
+
+void Exchange::respond(Response response) {
+  if (!claim()) return;
   if (loop_->on_this_thread()) {
     if (const auto connection = connection_.lock()) connection->respond(std::move(response));
     return;

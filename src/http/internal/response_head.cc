@@ -12,11 +12,11 @@ void append_number(std::string& out, std::uint64_t number) {
 }
 
 void append_clean(std::string& out, std::string_view text) {
-  if (text.find_first_of(std::string_view("\r\n\0", 3)) == text.npos) {
-    out += text;
-    return;
+  const std::size_t start = out.size();
+  out += text;
+  for (std::size_t i = start; i < out.size(); ++i) {
+    if (const char c = out[i]; c == '\r' || c == '\n' || c == '\0') out[i] = ' ';
   }
-  for (const char c : text) out += c == '\r' || c == '\n' || c == '\0' ? ' ' : c;
 }
 
 }  // namespace

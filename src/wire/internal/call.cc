@@ -280,18 +280,25 @@ void Call::finish(Result<Reply> result) {
   // A refusal, too, may rest on a write that is not durable yet (a failed condition).
   const storage::CommitNumber after = result.ok() ? result->after : result.error().held_until();
   if (after == 0 || after <= around_.commits.durable()) return answer(std::move(result));
-  auto held = std::make_shared<Result<Reply>>(std::move(result));
-  around_.commits.when_durable(after, [self = shared_from_this(), held](const Error* error) {
-    if (error != nullptr) {
-      telemetry::log_error("wire", "a commit failed, the outcome of " + std::string(self->route_.operation->name) +
-                                       " is unknown: " + error->message());
-      *held = internal_error();
-    }
-    self->answer(std::move(*held));
+  held_ = std::move(result);
+  around_.commits.when_durable(after, [self = shared_from_this()](const Error* error) { self->answer_held(error); });
+}
+
+void Call::answer_held(const Error* failure) {
+  if (failure != nullptr) {
+    telemetry::log_error("wire", "a commit failed, the outcome of " + std::string(route_.operation->name) +
+                                     " is unknown: " + failure->message());
+    held_ = internal_error();
+  }
+  http::Responder responder = responder_;
+  responder.answer_with([self = shared_from_this()] {
+    http::Response response = self->render(*std::move(self->held_));
+    self->busy_.release();
+    return response;
   });
 }
 
-void Call::answer(Result<Reply> result) {
+http::Response Call::render(Result<Reply> result) {
   const bool throttled = !result.ok() && result.error().type().kind == ErrorKind::kThrottled;
   http::Response response =
       result.ok() ? encode_reply(addressee(), std::move(result).value()) : encode_error(addressee(), result.error());
@@ -305,8 +312,12 @@ void Call::answer(Result<Reply> result) {
     response.source_bytes = 1;
     response.close = true;
   }
+  return response;
+}
+
+void Call::answer(Result<Reply> result) {
   http::Responder responder = responder_;  // a copy: closed() may be asked from another thread meanwhile
-  responder(std::move(response));
+  responder(render(std::move(result)));
   busy_.release();
 }
 

@@ -66,7 +66,10 @@ class Call : public std::enable_shared_from_this<Call> {
   void set_caller(const Credentials& credentials);
   std::string resource_of(const Document& document) const;
   Addressee addressee() const;
+  http::Response render(Result<Reply> result);
   void answer(Result<Reply> result);
+  // On the connection's I/O thread: the committer has better things to do than to encode answers.
+  void answer_held(const Error* failure);
 
   Surroundings& around_;
   std::shared_ptr<const http::RequestHead> head_;
@@ -80,6 +83,7 @@ class Call : public std::enable_shared_from_this<Call> {
   platform::Busy busy_;
   Milliseconds delay_{0};
   bool lose_answer_ = false;
+  std::optional<Result<Reply>> held_;  // until the commit that it waits for is durable
   std::string resource_path_;
   platform::Timer timer_;
 };

@@ -22,18 +22,20 @@ void OperationStatistics::record(int status, bool throttled, double milliseconds
   }
   milliseconds_.fetch_add(milliseconds, std::memory_order_relaxed);
   histogram_.record(milliseconds);
-  telemetry::Counter* counter = nullptr;
-  {
-    const std::scoped_lock lock(mutex_);
-    telemetry::Counter*& slot = counters_[status];
-    if (slot == nullptr) {
-      slot = &registry_.counter("millrace_requests_total",
-                                {{"service", service_}, {"operation", operation_}, {"status", std::to_string(status)}},
-                                "Requests answered");
-    }
-    counter = slot;
+  counter_of(status).add();
+}
+
+telemetry::Counter& OperationStatistics::counter_of(int status) {
+  if (auto* const known = status == 200 ? succeeded_.load(std::memory_order_acquire) : nullptr) return *known;
+  const std::scoped_lock lock(mutex_);
+  telemetry::Counter*& slot = counters_[status];
+  if (slot == nullptr) {
+    slot = &registry_.counter("millrace_requests_total",
+                              {{"service", service_}, {"operation", operation_}, {"status", std::to_string(status)}},
+                              "Requests answered");
   }
-  counter->add();
+  if (status == 200) succeeded_.store(slot, std::memory_order_release);
+  return *slot;
 }
 
 OperationRecord OperationStatistics::snapshot() const {

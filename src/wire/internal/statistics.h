@@ -26,6 +26,9 @@ class OperationStatistics {
   telemetry::Histogram& histogram_;
   std::atomic<std::uint64_t> requests_{0}, client_errors_{0}, throttled_{0}, server_errors_{0};
   std::atomic<double> milliseconds_{0};
+  telemetry::Counter& counter_of(int status);
+
+  std::atomic<telemetry::Counter*> succeeded_{nullptr};  // of status 200, once there was one
   std::mutex mutex_;
   std::map<int, telemetry::Counter*> counters_;  // by status; guarded by mutex_
 };
