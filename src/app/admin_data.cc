@@ -148,8 +148,10 @@ Json key_json(const model::KeySchema& keys) {
 
 Json table_json(const tables::Description& table) {
   const auto& info = *table.info;
-  Json json = Json::object(
-      {{"name", info.name}, {"status", "ACTIVE"}, {"items", table.counts.items}, {"bytes", table.counts.bytes}});
+  Json json = Json::object({{"name", info.name},
+                            {"status", tables::status_name(table.status)},
+                            {"items", table.counts.items},
+                            {"bytes", table.counts.bytes}});
   json.set("billing", info.billing == tables::BillingMode::kProvisioned ? "provisioned" : "on demand");
   json.set("stream", info.stream && info.stream->enabled ? Json(model::view_type_name(info.stream->view)) : Json("-"));
   json.set("ttl", info.ttl.enabled ? info.ttl.attribute : "-").set("indexes", info.indexes.size());

@@ -32,7 +32,7 @@ struct Config {
   bool ephemeral = false;      // temporary directory, removed at the end; implies durable = false
   bool durable = true;         // false: --durability=os, a power cut may undo acknowledged writes
   bool allow_anyone = false;   // required to listen beyond loopback, as nothing verifies credentials yet
-  bool aws_timing = false;     // AWS's delays and cool-downs
+  bool aws_timing = false;     // AWS's delays and cool-downs of tables (tables/tables.h)
   unsigned threads = 2;        // I/O threads
   unsigned connections = 10'000;
   std::string log_level = "info";  // debug, info, warning, error

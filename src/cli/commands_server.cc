@@ -12,7 +12,8 @@ namespace {
 void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option("--config", options.config, "configuration file (YAML)");
   command.add_option("--log-level", options.log_level, "debug, info, warning or error");
-  command.add_flag("--aws-timing", options.aws_timing, "AWS's delays and cool-downs instead of none");
+  command.add_flag("--aws-timing", options.aws_timing,
+                   "tables take seconds to be created, updated and deleted; TTL changes have a cool-down");
 }
 
 std::string exports(const Target& target) {

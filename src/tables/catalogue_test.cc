@@ -130,6 +130,35 @@ TEST_F(CatalogueTest, StreamsAreSwitchedOnAndOff) {
   EXPECT_EQ(records().size(), 0u);
 }
 
+TEST_F(CatalogueTest, WithAwsTimingTablesAreCreatedUpdatedAndDeletedForAWhile) {
+  options_.aws_timing = true;
+  start();
+  const auto status = [&] { return tables_->describe(scope_, "T")->status; };
+  create_sample();
+  EXPECT_EQ(status(), TableStatus::kCreating);
+  EXPECT_EQ(put_error(R"({"pk":{"S":"a"},"sk":{"N":"1"}})"), "Requested resource not found");
+  EXPECT_TRUE(tables_->remove(scope_, "T").error().is(kResourceInUse));
+  EXPECT_TRUE(tables_->set_ttl(scope_, "T", "ttl", true).error().is(kResourceInUse));
+  scheduler_.advance(kCreatingTime);
+  EXPECT_EQ(status(), TableStatus::kActive);
+  UpdateRequest off;
+  off.stream = StreamRequest{false, std::nullopt};
+  EXPECT_EQ(tables_->update(scope_, "T", off)->status, TableStatus::kUpdating);
+  put(R"({"pk":{"S":"a"},"sk":{"N":"1"}})");
+  EXPECT_TRUE(tables_->remove(scope_, "T").error().is(kResourceInUse));
+  EXPECT_TRUE(tables_->set_ttl(scope_, "T", "ttl", true).ok());
+  scheduler_.advance(kUpdatingTime);
+  EXPECT_EQ(tables_->remove(scope_, "T")->status, TableStatus::kDeleting);
+  EXPECT_EQ(status(), TableStatus::kDeleting);
+  EXPECT_EQ(tables_->list(scope_, "", 10).names, std::vector<std::string>{"T"});
+  EXPECT_EQ(tables_->create(scope_, sample()).error().message(), "Table already exists: T");
+  EXPECT_TRUE(tables_->remove(scope_, "T").error().is(kResourceInUse));
+  scheduler_.advance(kDeletingTime);
+  EXPECT_TRUE(tables_->describe(scope_, "T").error().is(kResourceNotFound));
+  EXPECT_TRUE(tables_->list(scope_, "", 10).names.empty());
+  create_sample();
+}
+
 TEST_F(CatalogueTest, ResetEmptiesAllRegionsOfOneAccount) {
   create_sample();
   const Scope other{"111111111111", "us-east-1"};

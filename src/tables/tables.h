@@ -37,12 +37,22 @@ inline constexpr std::size_t kBatchBytesMax = std::size_t{16} << 20;  // AWS: of
 inline constexpr std::size_t kTransactionItemsMax = 100;
 inline constexpr std::size_t kTransactionBytesMax = std::size_t{4} << 20;
 inline constexpr Milliseconds kTokenLifetime = std::chrono::minutes(10);  // AWS: ClientRequestToken
-inline constexpr Milliseconds kTtlCoolDown = std::chrono::minutes(30);    // with aws_timing only
+// With aws_timing only: how long a table is CREATING, UPDATING and DELETING, and between two changes of its TTL.
+inline constexpr Milliseconds kCreatingTime = std::chrono::seconds(5);
+inline constexpr Milliseconds kUpdatingTime = std::chrono::seconds(5);
+inline constexpr Milliseconds kDeletingTime = std::chrono::seconds(5);
+inline constexpr Milliseconds kTtlCoolDown = std::chrono::minutes(30);
 
 struct TablesOptions {
   int stream_shards = 1;    // of a new stream
-  bool aws_timing = false;  // AWS's cool-downs
+  bool aws_timing = false;  // AWS's delays and cool-downs. Not remembered: after a restart every table is ACTIVE
 };
+
+enum class TableStatus : std::uint8_t { kActive, kCreating, kUpdating, kDeleting };
+constexpr std::string_view status_name(TableStatus status) {
+  constexpr std::string_view kNames[] = {"ACTIVE", "CREATING", "UPDATING", "DELETING"};
+  return kNames[static_cast<std::size_t>(status)];
+}
 
 struct TableCounts {
   std::int64_t items = 0;
@@ -51,6 +61,7 @@ struct TableCounts {
 
 struct Description {
   std::shared_ptr<const TableInfo> info;
+  TableStatus status = TableStatus::kActive;
   TableCounts counts;
   std::vector<TableCounts> index_counts;  // as info->indexes
   storage::CommitNumber after = 0;
@@ -119,7 +130,8 @@ class Tables {
   ~Tables();
 
   // --- Catalogue. Changes are visible at once; answers must wait for `after`. ---
-  // Errors: kResourceInUse "Table already exists: T", kValidationException.
+  // Errors: kResourceInUse "Table already exists: T", kValidationException. With aws_timing, items of a table that is
+  // CREATING or DELETING are not found, and what changes a table that is not ACTIVE ends in kResourceInUse.
   Result<Description> create(const Scope& scope, const CreateRequest& request);
   // Errors here and below: kResourceNotFound.
   Result<Description> describe(const Scope& scope, std::string_view table) const;
@@ -131,7 +143,8 @@ class Tables {
   };
   Listing list(const Scope& scope, std::string_view start, std::size_t limit) const;
   Result<Description> update(const Scope& scope, std::string_view table, const UpdateRequest& request);
-  // Errors: kValidationException while deletion protection is on. The answer describes the table as it was.
+  // Errors: kValidationException while deletion protection is on. The answer describes the table as it was,
+  // with status DELETING.
   Result<Description> remove(const Scope& scope, std::string_view table);
   Result<storage::CommitNumber> tag(const Scope& scope, std::string_view table,
                                     const std::map<std::string, std::string>& tags);

@@ -4,6 +4,7 @@ import re
 import pytest
 
 from dynamo import code_of, definitions, index, INVALID, key, make, refused, schema, text_of, through_the_generic_path
+from world import Server
 
 
 @pytest.fixture(scope="module", params=["common", "generic"])
@@ -329,3 +330,39 @@ def test_the_legacy_parameters(db, films, unique):
     new = db.update_item(TableName=unique, Key=key("a"), AttributeUpdates={"n": {"Action": "ADD", "Value": {"N": "4"}}, "s": {"Action": "PUT", "Value": {"S": "x"}}, "gone": {"Action": "DELETE"}},
                          Expected={"n": {"Value": {"N": "1"}}}, ReturnValues="ALL_NEW")["Attributes"]
     assert new == {**key("a"), "n": {"N": "5"}, "s": {"S": "x"}}
+
+
+def test_aws_timing_makes_tables_take_their_time(tmp_path):
+    """With --aws-timing tables are CREATING, UPDATING and DELETING for a while; the clock moves past that."""
+    with Server(data=tmp_path / "data", config={"server": {"aws_timing": True}}) as server:
+        db = server.client("dynamodb")
+        status = lambda: db.describe_table(TableName="slow")["Table"]["TableStatus"]
+        made = make(db, "slow", others=("kind:S",), GlobalSecondaryIndexes=[index("glo", "kind")])
+        assert made["TableStatus"] == status() == "CREATING" and made["GlobalSecondaryIndexes"][0]["IndexStatus"] == "CREATING"
+        assert db.list_tables()["TableNames"] == ["slow"]
+        assert refused(db.put_item, TableName="slow", Item=key("a"))["Error"] == {"Code": "ResourceNotFoundException", "Message": "Requested resource not found"}
+        assert code_of(db.scan, TableName="slow") == "ResourceNotFoundException"
+        busy = {"Code": "ResourceInUseException", "Message": "Attempt to change a resource which is still in use: Table is being created: slow"}
+        assert refused(db.delete_table, TableName="slow")["Error"] == busy
+        assert refused(db.update_table, TableName="slow", DeletionProtectionEnabled=True)["Error"] == busy
+        assert text_of(db.describe_time_to_live, TableName="slow") == "Cannot describe time to live while table is in CREATING state: Current table state is CREATING"
+        server.advance("5s")
+        assert status() == "ACTIVE"
+        db.put_item(TableName="slow", Item=key("a"))
+        stream = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
+        updated = db.update_table(TableName="slow", StreamSpecification=stream)["TableDescription"]
+        assert updated["TableStatus"] == status() == "UPDATING" and updated["GlobalSecondaryIndexes"][0]["IndexStatus"] == "ACTIVE" and updated["LatestStreamArn"]
+        assert db.get_item(TableName="slow", Key=key("a"))["Item"] == key("a")
+        db.update_time_to_live(TableName="slow", TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"})
+        assert refused(db.delete_table, TableName="slow")["Error"]["Message"] == "Attempt to change a resource which is still in use: Table is being updated: slow"
+        assert code_of(db.update_table, TableName="slow", StreamSpecification={"StreamEnabled": False}) == "ResourceInUseException"
+        server.advance("5s")
+        assert db.delete_table(TableName="slow")["TableDescription"]["TableStatus"] == status() == "DELETING"
+        assert db.list_tables()["TableNames"] == ["slow"] and code_of(db.get_item, TableName="slow", Key=key("a")) == "ResourceNotFoundException"
+        assert refused(make, db=db, name="slow")["Error"] == {"Code": "ResourceInUseException", "Message": "Table already exists: slow"}
+        assert refused(db.delete_table, TableName="slow")["Error"]["Message"] == "Attempt to change a resource which is still in use: Table is being deleted: slow"
+        server.advance("5s")
+        assert code_of(db.describe_table, TableName="slow") == "ResourceNotFoundException" and db.list_tables()["TableNames"] == []
+        make(db, "slow")
+        server.admin("reset", {})
+        make(db, "slow")

@@ -66,7 +66,7 @@ def test_aws_timing_has_a_cool_down(tmp_path):
     with Server(data=tmp_path / "data", config={"server": {"aws_timing": True}}) as server:
         db = server.client("dynamodb")
         make(db, "cool")
-        db.get_waiter("table_exists").wait(TableName="cool", WaiterConfig={"Delay": 1})
+        server.advance("10s")
         specify(db, "cool")
         text = "Time to live has been modified multiple times within a fixed interval"
         assert refusal(db, "cool", Enabled=False, AttributeName="expires") == text

@@ -20,6 +20,11 @@ Error table_not_found(std::string_view name) {
   return Error(kResourceNotFound, "Requested resource not found: Table: " + std::string(name) + " not found");
 }
 
+Error in_use(std::string_view what, std::string_view name) {
+  return Error(kResourceInUse, "Attempt to change a resource which is still in use: Table is being " +
+                                   std::string(what) + ": " + std::string(name));
+}
+
 // What a deleted table leaves nothing of. Expiry entries are found and dropped by the sweeper.
 void erase_everything(const TableInfo& info, WriteBatch& batch) {
   batch.erase(Family::kCatalogue, table_key(info.id));
@@ -58,11 +63,39 @@ Result<void> Tables::Engine::load() {
 }
 
 Result<TablePtr> Tables::Engine::find(const Scope& scope, std::string_view name) const {
+  MR_ASSIGN_OR_RETURN(TablePtr table, find_in_catalogue(scope, name));
+  if (options_.aws_timing && scheduler_.now() < table->active_from) {
+    return Error(kResourceNotFound, "Requested resource not found");
+  }
+  return table;
+}
+
+Result<TablePtr> Tables::Engine::find_in_catalogue(const Scope& scope, std::string_view name) const {
   const std::shared_lock lock(mutex_);
   const auto it = tables_.find(KeyView{scope, name});
   // AWS: item operations do not name the table; the operations on tables do.
   if (it == tables_.end()) return Error(kResourceNotFound, "Requested resource not found");
   return it->second;
+}
+
+std::optional<Description> Tables::Engine::find_leaving(const Scope& scope, std::string_view name) const {
+  const std::shared_lock lock(mutex_);
+  const auto it = leaving_.find(KeyView{scope, name});
+  if (it == leaving_.end() || it->second.until <= scheduler_.now()) return std::nullopt;
+  return it->second.description;
+}
+
+TableStatus Tables::Engine::status_locked(const Table& table) const {
+  if (!options_.aws_timing) return TableStatus::kActive;
+  const Time now = scheduler_.now();
+  if (now < table.active_from) return TableStatus::kCreating;
+  return now < table.updating_until ? TableStatus::kUpdating : TableStatus::kActive;
+}
+
+Result<void> Tables::Engine::check_active(const Table& table) const {
+  const TableStatus status = status_locked(table);
+  if (status == TableStatus::kActive) return {};
+  return in_use(status == TableStatus::kCreating ? "created" : "updated", table.info->name);
 }
 
 TablePtr Tables::Engine::find(TableId id) const {
@@ -117,6 +150,7 @@ TableCounts Tables::Engine::counts(TableId id, std::uint16_t index) const {
 Description Tables::Engine::describe_locked(const Table& table) const {
   Description description;
   description.info = table.info;
+  description.status = status_locked(table);
   description.counts = counts(table.id, 0);
   for (const Index& index : table.info->indexes) description.index_counts.push_back(counts(table.id, index.number));
   description.after = last_catalogue_commit_.load();
@@ -126,9 +160,12 @@ Description Tables::Engine::describe_locked(const Table& table) const {
 Result<Description> Tables::Engine::create(const Scope& scope, const CreateRequest& request) {
   MR_ASSIGN_OR_RETURN(TableInfo info, make_table(scope, request));
   const std::unique_lock lock(mutex_);
-  if (tables_.contains(KeyView{scope, request.name})) {
+  const auto leaving = leaving_.find(KeyView{scope, request.name});
+  const bool is_leaving = leaving != leaving_.end() && scheduler_.now() < leaving->second.until;
+  if (is_leaving || tables_.contains(KeyView{scope, request.name})) {
     return Error(kResourceInUse, "Table already exists: " + request.name);
   }
+  if (leaving != leaving_.end()) leaving_.erase(leaving);
   WriteBatch batch;
   info.id = TableId(next_id_++);
   info.uuid = random_.uuid();
@@ -138,6 +175,7 @@ Result<Description> Tables::Engine::create(const Scope& scope, const CreateReque
   if (request.stream && request.stream->enabled) open_stream(info, *request.stream->view, batch);
   batch.put(Family::kCatalogue, table_key(info.id), to_catalogue(info));
   auto table = std::make_shared<Table>(std::make_shared<const TableInfo>(std::move(info)));
+  if (options_.aws_timing) table->active_from = table->info->created + kCreatingTime;
   tables_[{scope, request.name}] = table;
   by_id_[table->id] = table;
   submit_catalogue(std::move(batch));
@@ -145,8 +183,11 @@ Result<Description> Tables::Engine::create(const Scope& scope, const CreateReque
 }
 
 Result<Description> Tables::Engine::describe(const Scope& scope, std::string_view name) const {
-  const Result<TablePtr> table = find(scope, name);
-  if (!table.ok()) return table_not_found(name);
+  const Result<TablePtr> table = find_in_catalogue(scope, name);
+  if (!table.ok()) {
+    if (auto leaving = find_leaving(scope, name)) return *std::move(leaving);
+    return table_not_found(name);
+  }
   const std::shared_lock lock((*table)->lock);
   return describe_locked(**table);
 }
@@ -155,37 +196,45 @@ Tables::Listing Tables::Engine::list(const Scope& scope, std::string_view start,
   Listing listing;
   listing.after = last_catalogue_commit_.load();
   const std::shared_lock lock(mutex_);
-  for (auto it = tables_.upper_bound(KeyView{scope, start}); it != tables_.end() && it->first.first == scope; ++it) {
-    if (listing.names.size() == limit) {
-      listing.more = true;
-      break;
-    }
-    listing.names.push_back(it->first.second);
+  const Time now = scheduler_.now();
+  auto here = tables_.upper_bound(KeyView{scope, start});
+  auto leaving = leaving_.upper_bound(KeyView{scope, start});
+  while (true) {
+    while (leaving != leaving_.end() && leaving->second.until <= now) ++leaving;
+    const bool more_here = here != tables_.end() && here->first.first == scope;
+    const bool more_leaving = leaving != leaving_.end() && leaving->first.first == scope;
+    listing.more = more_here || more_leaving;
+    if (!listing.more || listing.names.size() == limit) break;
+    const bool take_here = !more_leaving || (more_here && here->first.second < leaving->first.second);
+    listing.names.push_back(take_here ? (here++)->first.second : (leaving++)->first.second);
   }
   return listing;
 }
 
 Result<Description> Tables::Engine::update(const Scope& scope, std::string_view name, const UpdateRequest& request) {
-  const Result<TablePtr> found = find(scope, name);
-  if (!found.ok()) return table_not_found(name);
+  const Result<TablePtr> found = find_in_catalogue(scope, name);
+  if (!found.ok()) return find_leaving(scope, name) ? in_use("deleted", name) : table_not_found(name);
   Table& table = **found;
   const std::unique_lock lock(table.lock);
   if (table.deleted) return table_not_found(name);
+  MR_RETURN_IF_ERROR(check_active(table));
   MR_ASSIGN_OR_RETURN(TableInfo info, apply_update(*table.info, request, scheduler_.now()));
   WriteBatch batch;
   if (request.stream && request.stream->enabled) open_stream(info, *request.stream->view, batch);
   if (request.stream && !request.stream->enabled) streams_.close(streams::StreamId(info.stream->id), batch);
   put_info(table, std::move(info), std::move(batch));
+  if (options_.aws_timing) table.updating_until = scheduler_.now() + kUpdatingTime;
   return describe_locked(table);
 }
 
 Result<CommitNumber> Tables::Engine::change(const Scope& scope, std::string_view name,
                                             const std::function<Result<bool>(TableInfo&)>& edit) {
-  const Result<TablePtr> found = find(scope, name);
-  if (!found.ok()) return table_not_found(name);
+  const Result<TablePtr> found = find_in_catalogue(scope, name);
+  if (!found.ok()) return find_leaving(scope, name) ? in_use("deleted", name) : table_not_found(name);
   Table& table = **found;
   const std::unique_lock lock(table.lock);
   if (table.deleted) return table_not_found(name);
+  if (status_locked(table) == TableStatus::kCreating) return in_use("created", name);
   TableInfo info = *table.info;
   MR_ASSIGN_OR_RETURN(const bool changed, edit(info));
   if (!changed) return last_catalogue_commit_.load();
@@ -193,12 +242,13 @@ Result<CommitNumber> Tables::Engine::change(const Scope& scope, std::string_view
 }
 
 Result<Description> Tables::Engine::remove(const Scope& scope, std::string_view name, bool force) {
-  const Result<TablePtr> found = find(scope, name);
-  if (!found.ok()) return table_not_found(name);
+  const Result<TablePtr> found = find_in_catalogue(scope, name);
+  if (!found.ok()) return find_leaving(scope, name) ? in_use("deleted", name) : table_not_found(name);
   Table& table = **found;
   const std::unique_lock catalogue_lock(mutex_);
   const std::unique_lock lock(table.lock);
   if (table.deleted) return table_not_found(name);
+  if (!force) MR_RETURN_IF_ERROR(check_active(table));
   if (table.info->deletion_protection && !force) {
     return Error(
         kValidationException,
@@ -206,6 +256,7 @@ Result<Description> Tables::Engine::remove(const Scope& scope, std::string_view 
         "first.");
   }
   Description description = describe_locked(table);
+  description.status = TableStatus::kDeleting;
   WriteBatch batch;
   if (table.info->stream && table.info->stream->enabled) {
     streams_.close(streams::StreamId(table.info->stream->id), batch);
@@ -215,6 +266,9 @@ Result<Description> Tables::Engine::remove(const Scope& scope, std::string_view 
   tables_.erase(tables_.find(KeyView{scope, name}));
   by_id_.erase(table.id);
   description.after = submit_catalogue(std::move(batch));
+  const Time now = scheduler_.now();
+  std::erase_if(leaving_, [now](const auto& entry) { return entry.second.until <= now; });
+  if (options_.aws_timing && !force) leaving_[{scope, std::string(name)}] = {description, now + kDeletingTime};
   reclaim_items(table.id, description.after);
   return description;
 }
@@ -235,7 +289,8 @@ void Tables::Engine::reclaim_items(TableId id, CommitNumber commit) {
 CommitNumber Tables::Engine::reset(std::string_view account) {
   std::vector<std::pair<Scope, std::string>> found;
   {
-    const std::shared_lock lock(mutex_);
+    const std::unique_lock lock(mutex_);
+    std::erase_if(leaving_, [account](const auto& entry) { return entry.first.first.account == account; });
     for (const auto& [key, _] : tables_)
       if (key.first.account == account) found.push_back(key);
   }

@@ -25,6 +25,8 @@ struct Table {
   std::shared_mutex lock;                 // writers shared, schema changes exclusive
   std::shared_ptr<const TableInfo> info;  // guarded by lock; replaced, never changed
   bool deleted = false;                   // guarded by lock
+  Time active_from{};                     // constant once others see the table; with aws_timing
+  Time updating_until{};                  // guarded by lock; with aws_timing
 };
 using TablePtr = std::shared_ptr<Table>;
 
@@ -67,6 +69,7 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   Result<storage::CommitNumber> change(const Scope& scope, std::string_view name,
                                        const std::function<Result<bool>(TableInfo&)>& edit);
   storage::CommitNumber reset(std::string_view account);
+  // For operations on items: a table that is being created is not there yet.
   Result<internal::TablePtr> find(const Scope& scope, std::string_view name) const;
   internal::TablePtr find(TableId id) const;  // nullptr: deleted
   Result<std::shared_ptr<const TableInfo>> info(const Scope& scope, std::string_view name) const;
@@ -113,6 +116,11 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
                                              const std::vector<internal::Target>& targets, storage::WriteBatch batch);
 
   Description describe_locked(const internal::Table& table) const;
+  Result<internal::TablePtr> find_in_catalogue(const Scope& scope, std::string_view name) const;
+  TableStatus status_locked(const internal::Table& table) const;
+  // Errors: kResourceInUse unless the table is ACTIVE. REQUIRES: its lock is held.
+  Result<void> check_active(const internal::Table& table) const;
+  std::optional<Description> find_leaving(const Scope& scope, std::string_view name) const;
   TableCounts counts(TableId id, std::uint16_t index) const;
   storage::CommitNumber put_info(internal::Table& table, TableInfo info, storage::WriteBatch batch);
   storage::CommitNumber submit_catalogue(storage::WriteBatch batch);
@@ -161,6 +169,11 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   std::map<Key, internal::TablePtr, KeyLess> tables_;
   std::unordered_map<TableId, internal::TablePtr> by_id_;
   std::uint32_t next_id_ = 1;
+  struct Leaving {
+    Description description;
+    Time until{};
+  };
+  std::map<Key, Leaving, KeyLess> leaving_;  // with aws_timing: tables that are shown as DELETING for a while
 
   // Tokens of transactions, guarded by token_mutex_, which is held while submitting: no committer callback takes it.
   struct Token {

@@ -50,7 +50,10 @@ Json index_document(const TableInfo& info, const Index& index, const tables::Tab
   return out;
 }
 
-void add_indexes(const tables::Description& description, std::string_view status, Json& out) {
+void add_indexes(const tables::Description& description, Json& out) {
+  // An update of the table leaves its indexes active.
+  const bool updating = description.status == tables::TableStatus::kUpdating;
+  const std::string_view status = tables::status_name(updating ? tables::TableStatus::kActive : description.status);
   Json local = Json::array();
   Json global = Json::array();
   const TableInfo& info = *description.info;
@@ -89,7 +92,7 @@ void add_stream(const TableInfo& info, Json& out) {
 
 }  // namespace
 
-Json table_document(const tables::Description& description, std::string_view status) {
+Json table_document(const tables::Description& description) {
   const TableInfo& info = *description.info;
   Json definitions = Json::array();
   for (const model::KeyAttribute& definition : info.definitions) {
@@ -99,14 +102,14 @@ Json table_document(const tables::Description& description, std::string_view sta
   Json out = Json::object({{"AttributeDefinitions", std::move(definitions)},
                            {"TableName", info.name},
                            {"KeySchema", key_schema_document(info.keys)},
-                           {"TableStatus", status},
+                           {"TableStatus", tables::status_name(description.status)},
                            {"CreationDateTime", seconds(info.created)}});
   add_billing(info, out);
   out.set("TableSizeBytes", description.counts.bytes);
   out.set("ItemCount", description.counts.items);
   out.set("TableArn", info.arn);
   out.set("TableId", info.uuid);
-  add_indexes(description, status, out);
+  add_indexes(description, out);
   add_stream(info, out);
   if (info.encryption) {
     out.set("SSEDescription",

@@ -8,7 +8,6 @@
 
 namespace millrace::api_dynamodb {
 
-// `status`: "ACTIVE", "DELETING".
-codec::Json table_document(const tables::Description& description, std::string_view status);
+codec::Json table_document(const tables::Description& description);
 
 }  // namespace millrace::api_dynamodb

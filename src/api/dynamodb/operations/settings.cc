@@ -39,6 +39,12 @@ Result<Reply> update_time_to_live(tables::Tables& tables, const Scope& scope, co
 Result<Reply> describe_time_to_live(tables::Tables& tables, const Scope& scope, const Document& document) {
   MR_ASSIGN_OR_RETURN(const TableRef ref, resolve_table(scope, shapes::DescribeTimeToLiveInput(document).table_name()));
   MR_ASSIGN_OR_RETURN(const tables::Description description, tables.describe(ref.scope, ref.name));
+  using enum tables::TableStatus;
+  if (description.status == kCreating || description.status == kDeleting) {
+    const std::string status(tables::status_name(description.status));
+    return invalid("Cannot describe time to live while table is in " + status + " state: Current table state is " +
+                   status);
+  }
   const tables::TimeToLive& ttl = description.info->ttl;
   Document shown = Document::object({{"TimeToLiveStatus", ttl.enabled ? "ENABLED" : "DISABLED"}});
   shown.set_if(ttl.enabled, "AttributeName", ttl.attribute);

@@ -172,9 +172,9 @@ Result<tables::UpdateRequest> update_request(const shapes::UpdateTableInput& inp
   return request;
 }
 
-Reply description_reply(const tables::Description& description, std::string_view member, std::string_view status) {
+Reply description_reply(const tables::Description& description, std::string_view member) {
   Reply reply;
-  reply.output.set(member, table_document(description, status));
+  reply.output.set(member, table_document(description));
   reply.after = description.after;
   return reply;
 }
@@ -190,13 +190,13 @@ Result<Reply> create_table(tables::Tables& tables, const Scope& scope, const Doc
                             ""));
   MR_ASSIGN_OR_RETURN(const tables::CreateRequest request, create_request(input, std::move(ref.name)));
   MR_ASSIGN_OR_RETURN(const tables::Description description, tables.create(ref.scope, request));
-  return description_reply(description, "TableDescription", "ACTIVE");
+  return description_reply(description, "TableDescription");
 }
 
 Result<Reply> describe_table(tables::Tables& tables, const Scope& scope, const Document& document) {
   MR_ASSIGN_OR_RETURN(const TableRef ref, resolve_table(scope, shapes::DescribeTableInput(document).table_name()));
   MR_ASSIGN_OR_RETURN(const tables::Description description, tables.describe(ref.scope, ref.name));
-  return description_reply(description, "Table", "ACTIVE");
+  return description_reply(description, "Table");
 }
 
 Result<Reply> list_tables(tables::Tables& tables, const Scope& scope, const Document& document) {
@@ -223,13 +223,13 @@ Result<Reply> update_table(tables::Tables& tables, const Scope& scope, const Doc
   // Only of use with GlobalSecondaryIndexUpdates.Create.
   MR_RETURN_IF_ERROR(refuse(document, {"AttributeDefinitions"}, ""));
   MR_ASSIGN_OR_RETURN(const tables::Description description, tables.update(ref.scope, ref.name, request));
-  return description_reply(description, "TableDescription", "ACTIVE");
+  return description_reply(description, "TableDescription");
 }
 
 Result<Reply> delete_table(tables::Tables& tables, const Scope& scope, const Document& document) {
   MR_ASSIGN_OR_RETURN(const TableRef ref, resolve_table(scope, shapes::DeleteTableInput(document).table_name()));
   MR_ASSIGN_OR_RETURN(const tables::Description description, tables.remove(ref.scope, ref.name));
-  return description_reply(description, "TableDescription", "DELETING");
+  return description_reply(description, "TableDescription");
 }
 
 }  // namespace millrace::api_dynamodb
