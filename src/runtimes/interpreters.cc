@@ -178,7 +178,17 @@ const Interpreter* choose(const std::vector<Interpreter>& installed, const Runti
 Interpreters::Interpreters(std::vector<std::string> folders)
     : search_(std::async(std::launch::async, [folders = std::move(folders)] { return search(folders); })) {}
 
+Interpreters::Interpreters(Given, std::vector<Interpreter> installed) {
+  std::promise<std::vector<Interpreter>> found;
+  found.set_value(std::move(installed));
+  search_ = found.get_future();
+}
+
 Interpreters::~Interpreters() = default;
+
+std::unique_ptr<Interpreters> Interpreters::of(std::vector<Interpreter> installed) {
+  return std::unique_ptr<Interpreters>(new Interpreters(Given{}, std::move(installed)));
+}
 
 const std::vector<Interpreter>& Interpreters::installed() { return search_.get(); }
 

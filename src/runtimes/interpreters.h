@@ -7,6 +7,7 @@
 #pragma once
 
 #include <future>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,6 +46,8 @@ class Interpreters {
  public:
   // Each folder may be an installation (bin/node), hold executables, hold node_modules/node, or hold such folders.
   explicit Interpreters(std::vector<std::string> folders);
+  // These and no others.
+  static std::unique_ptr<Interpreters> of(std::vector<Interpreter> installed);
   ~Interpreters();
 
   // Waits for the search. Error: kInvalidArgument naming what to install.
@@ -52,6 +55,8 @@ class Interpreters {
   const std::vector<Interpreter>& installed();
 
  private:
+  struct Given {};
+  Interpreters(Given, std::vector<Interpreter> installed);
   std::shared_future<std::vector<Interpreter>> search_;
 };
 

@@ -20,6 +20,7 @@ namespace millrace::runtimes {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -581,6 +582,22 @@ TEST(ProcessHostIsolation, IsDescribed) {
   ProcessHost host({.run_folder = folder.path(), .bubblewrap = false, .cgroups = false}, clock, random, interpreters(),
                    {});
   EXPECT_THAT(host.isolation(), HasSubstr("process groups"));
+}
+
+TEST(ProcessHostInterpreters, AFunctionWithoutAnInterpreterFailsWithWhatToInstall) {
+  TemporaryFolder folder;
+  platform::ControlLoop clock;
+  platform::SystemRandom random;
+  const auto none = Interpreters::of({});
+  ProcessHost host({.run_folder = folder.path(), .bubblewrap = false, .cgroups = false}, clock, random, *none,
+                   [](const LogLines&) {});
+  auto runtime = host.create({.name = "demo", .runtime = "nodejs20.x", .handler = "index.handler"});
+  std::promise<Outcome> answered;
+  runtime->invoke({.request_id = "id-1", .payload = "{}"}, [&](Outcome outcome) { answered.set_value(outcome); });
+  const Outcome outcome = answered.get_future().get();
+  EXPECT_EQ(outcome.function_error, "Unhandled");
+  EXPECT_THAT(outcome.payload,
+              AllOf(HasSubstr("Runtime.NotInstalled"), HasSubstr("install the Debian package nodejs")));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 namespace millrace::runtimes {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -49,6 +50,16 @@ TEST(Interpreters, UnknownRuntimeIdsAreNone) {
   EXPECT_FALSE(parse_runtime("nodejsx").has_value());
   EXPECT_EQ(parse_runtime("provided.al2023")->language, Language::kProvided);
   EXPECT_EQ(parse_runtime("nodejs4.3-edge").has_value(), true);
+}
+
+TEST(Interpreters, WithoutOneTheErrorNamesWhatToInstall) {
+  const auto none = Interpreters::of({});
+  EXPECT_THAT(none->resolve("nodejs20.x").error().message(),
+              AllOf(HasSubstr("nodejs20.x"), HasSubstr("install the Debian package nodejs")));
+  EXPECT_THAT(none->resolve("python3.12").error().message(),
+              AllOf(HasSubstr("python3.12"), HasSubstr("install the Debian package python3")));
+  EXPECT_TRUE(none->resolve("provided.al2023").ok());
+  EXPECT_EQ(Interpreters::of(installed())->resolve("nodejs20.x")->path, "/22");
 }
 
 TEST(RequestParser, ReadsPiecesInAnyCut) {
