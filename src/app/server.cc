@@ -315,6 +315,7 @@ void Server::Impl::stop(Milliseconds limit) {
   const Deadline end = loop->monotonic_now() + limit;
   if (functions) functions->drain();
   if (running) {
+    telemetry::log_info("app", "stopping: what is in flight may finish within " + format_duration(limit));
     const auto told = std::make_shared<std::promise<void>>();
     loop->when_idle([told](bool) { told->set_value(); }, loop->monotonic_now() + limit / 2);
     told->get_future().wait();
