@@ -287,7 +287,7 @@ def test_without_an_interpreter_the_error_names_what_to_install(tmp_path, unique
     with Server(data=tmp_path / "data", config={"functions": {"interpreters": []}}) as bare:
         node(bare, unique, "exports.handler = async () => 1;")
         answer, error = invoke(bare, unique)
-        assert answer["FunctionError"] == "Unhandled" and error["errorType"] == "Runtime.InvalidRuntime", error
+        assert answer["FunctionError"] == "Unhandled" and error["errorType"] == "Runtime.NotInstalled", error
         assert "nodejs20.x" in error["errorMessage"] and "install the Debian package nodejs" in error["errorMessage"]
 
 

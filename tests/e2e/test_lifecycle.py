@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 
 import botocore.exceptions
 import pytest
@@ -203,6 +204,50 @@ def test_sigterm_lets_requests_finish(own_server):
     wait_until(lambda: own_server.admin("requests").get("sqs", {}).get("CreateQueue"), "the server to have work")
     assert own_server.stop() == 0
     poll.join()
+
+
+def test_sigterm_during_busy_work_ends_within_its_limit(own_server):
+    """Eight writers, deliveries, functions that hang, and long polls: SIGTERM ends all of it with status 0 in about ten seconds."""
+    stream = make_table(own_server, "tab", StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})["LatestStreamArn"]
+    url = own_server.client("sqs").create_queue(QueueName="out")["QueueUrl"]
+    own_server.function("copy", zip_of_text("index.py", HANDLER), runtime="python3.11", environment={"QUEUE_URL": url})
+    own_server.function("hang", zip_of_text("index.py", "import time\ndef handler(event, context):\n    time.sleep(600)\n"), runtime="python3.11", timeout=900)
+    own_server.mapping(stream, "copy", "TRIM_HORIZON", BatchSize=10)
+    own_server.mapping(stream, "hang", "TRIM_HORIZON", BatchSize=10)
+    own_server.client("lambda").invoke(FunctionName="hang", InvocationType="Event")
+    written, stop = [0] * 8, threading.Event()
+
+    def write(worker):
+        dynamodb = own_server.client("dynamodb")
+        while not stop.is_set():
+            try:
+                dynamodb.put_item(TableName="tab", Item={"id": {"S": f"{worker}-{written[worker]}"}})
+                written[worker] += 1
+            except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+                return
+
+    def wait(service, operation, **options):
+        try:
+            getattr(own_server.client(service), operation)(**options)
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+            pass  # cut at the limit
+
+    empty = own_server.client("sqs").create_queue(QueueName="empty")["QueueUrl"]
+    threads = [threading.Thread(target=write, args=(worker,)) for worker in range(8)]
+    threads += [threading.Thread(target=wait, args=("sqs", "receive_message"), kwargs={"QueueUrl": empty, "WaitTimeSeconds": 20}),
+                threading.Thread(target=wait, args=("lambda", "invoke"), kwargs={"FunctionName": "hang"})]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: sum(written) > 100, "some writes")
+    started = time.monotonic()
+    assert own_server.stop(limit=15) == 0
+    assert time.monotonic() - started < 13
+    stop.set()
+    for thread in threads:
+        thread.join()
+    own_server.start()
+    present = sum(page["Count"] for page in own_server.client("dynamodb").get_paginator("scan").paginate(TableName="tab"))
+    assert present >= sum(written)
 
 
 def test_run_gives_a_command_its_own_server_and_passes_its_status(tmp_path):

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from mapping_world import World, fail, make_table, recorders, refused, world  # noqa: F401
+from world import wait_until
 
 
 # ---- what happens around a mapping
@@ -245,6 +246,23 @@ def test_a_restart_in_the_middle_of_a_delivery(own_server, recorders, unique, en
     assert batches[2:] == [["3", "4"]]  # once more, and the first batch never again
     world.server = own_server
     assert own_server.admin(f"mappings/{world.uuids[0]}")["backlog"] == 0
+
+
+def test_a_stop_lets_the_delivery_in_flight_finish(own_server, recorders, unique):
+    """The function still reaches the server while it drains, and its batch does not come again."""
+    world = World(own_server, recorders, unique)
+    world.put(1, 2)
+    world.recorder.hold()
+    world.recorder.behave = lambda event: world.put("3")  # a call to the server in the middle of its stop
+    world.map(BatchSize=2)
+    world.recorder.wait(1)
+    own_server.process.terminate()
+    wait_until(lambda: "stopping" in own_server.log(), "the server to be stopping")
+    world.recorder.release()
+    assert own_server.process.wait(20) == 0
+    world.recorder.behave = lambda event: None
+    own_server.start()
+    assert world.seen() == [["1", "2"], ["3"]]
 
 
 def test_a_restart_keeps_attempts_and_the_window(own_server, recorders, unique):
