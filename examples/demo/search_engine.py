@@ -25,6 +25,15 @@ def java_home():
     return str(pathlib.Path(os.path.realpath(java)).parent.parent) if java else ""
 
 
+def data_folder(home):
+    """Where the engine's data goes: below `home`, unless Java finds no mount there, as in a chroot without one of its own."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        points = {line.split()[1] for line in mounts}
+    if any(str(parent) in points for parent in home.parents):
+        return home / "data"
+    return pathlib.Path(tempfile.mkdtemp(prefix=f"{home.name}-", dir="/dev/shm"))
+
+
 class SearchEngine:
     """`kind` is "opensearch" or "elasticsearch". Refuses to run as root, so as root it runs as nobody, from a copy it may read."""
 
@@ -35,14 +44,15 @@ class SearchEngine:
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"{kind}-"))
+        self.data = data_folder(self.home)
         shutil.copytree(DEPS / kind, self.home / "home", symlinks=True)
         config = self.home / "home/config"
         (config / f"{kind}.yml").write_text("\n".join([
             "cluster.name: millrace-demo", "discovery.type: single-node", "network.host: 127.0.0.1", f"http.port: {self.port}",
-            f"transport.port: {self.transport_port}", f"path.data: {self.home}/data", f"path.logs: {self.home}/logs",
+            f"transport.port: {self.transport_port}", f"path.data: {self.data}", f"path.logs: {self.home}/logs",
             "cluster.routing.allocation.disk.threshold_enabled: false", "bootstrap.system_call_filter: false" if kind == "elasticsearch" else ""]))
-        for name in ("data", "logs"):
-            (self.home / name).mkdir()
+        for folder in (self.data, self.home / "logs"):
+            folder.mkdir(exist_ok=True)
         self.user = {}
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
@@ -51,7 +61,8 @@ class SearchEngine:
             for folder, folders, files in os.walk(self.home):
                 for name in folders + files:
                     os.chown(os.path.join(folder, name), nobody.pw_uid, nobody.pw_gid, follow_symlinks=False)
-            os.chown(self.home, nobody.pw_uid, nobody.pw_gid)
+            for folder in (self.home, self.data):
+                os.chown(folder, nobody.pw_uid, nobody.pw_gid)
 
     def start(self):
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.home), "JAVA_HOME": java_home(), "LANG": "C.UTF-8",
@@ -90,3 +101,4 @@ class SearchEngine:
     def close(self):
         self.stop()
         shutil.rmtree(self.home, ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
