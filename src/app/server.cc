@@ -238,17 +238,17 @@ Result<std::string> Server::Impl::read_object(const Scope& scope, const std::str
 void Server::Impl::serve_faces() {
   faces.push_back(api_dynamodb::make_dynamodb_service(*tables));
   faces.push_back(api_dynamodb::make_dynamodb_streams_service(*streams));
-  faces.push_back(api::s3::make_s3_service(*objects));
+  faces.push_back(api_s3::make_s3_service(*objects));
   faces.push_back(api_sqs::make_sqs_service(*queues));
   faces.push_back(api_iam::make_iam_service(*roles));
   faces.push_back(api_iam::make_sts_service(*sessions, *roles));
   faces.push_back(api_logs::make_logs_service(*logs));
-  faces.push_back(api::lambda::make_lambda_service(*functions));
-  api::lambda::MappingLookups lookups;
+  faces.push_back(api_lambda::make_lambda_service(*functions));
+  api_lambda::MappingLookups lookups;
   lookups.function_exists = [this](const std::string& arn) { return functions->exists(arn); };
   lookups.stream_exists = [this](const std::string& arn) { return streams->find(arn).has_value(); };
   lookups.check_destination = [this](const std::string& arn) { return delivery.check(arn); };
-  api::lambda::register_mapping_operations(*faces.back(), *engine, std::move(lookups));
+  api_lambda::register_mapping_operations(*faces.back(), *engine, std::move(lookups));
   for (const auto& face : faces) dispatcher->add(*face);
 }
 

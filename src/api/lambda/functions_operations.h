@@ -8,7 +8,7 @@
 #include "functions/service.h"
 #include "wire/service.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 
 // operations/functions_registry.cc
 void create_function(functions::Functions& engine, const wire::RequestContext& context, const wire::Document& input,
@@ -65,4 +65,4 @@ Result<wire::Reply> untag_function(functions::Functions& engine, const wire::Req
 Result<wire::Reply> list_function_tags(functions::Functions& engine, const wire::RequestContext& context,
                                        const wire::Document& input);
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -13,7 +13,7 @@
 #include "testing/test_commits.h"
 #include "testing/virtual_scheduler.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 namespace fs = std::filesystem;
@@ -283,4 +283,4 @@ TEST_F(LambdaFunctionsTest, TagsAndDeletion) {
 }
 
 }  // namespace
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -11,7 +11,7 @@
 #include "triggers/engine.h"
 #include "wire/service.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 
 // What the operations ask of other services. Thread-safe.
 struct MappingLookups {
@@ -30,4 +30,4 @@ void register_mapping_operations(wire::Service& service, triggers::Engine& engin
 // "123456789012:function:f", "function:f", "arn:...:function:f:1".
 std::string function_arn_of(const Scope& scope, std::string_view name);
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

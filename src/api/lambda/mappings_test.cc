@@ -12,7 +12,7 @@
 #include "testing/virtual_scheduler.h"
 #include "wire/generated/lambda.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 using wire::Document;
@@ -257,4 +257,4 @@ TEST(FunctionArn, KeepsExactlyTheQualifierThatWasGiven) {
 }
 
 }  // namespace
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

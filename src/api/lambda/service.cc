@@ -3,7 +3,7 @@
 #include "api/lambda/functions_operations.h"
 #include "wire/generated/lambda.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 
 void register_function_operations(wire::Service& service, functions::Functions& engine) {
   using Operation = Result<wire::Reply> (*)(functions::Functions&, const wire::RequestContext&, const wire::Document&);
@@ -51,4 +51,4 @@ std::unique_ptr<wire::Service> make_lambda_service(functions::Functions& engine,
   return service;
 }
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -7,7 +7,7 @@
 #include "functions/service.h"
 #include "wire/service.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 
 // `add_mappings` registers the mapping operations (register_mapping_operations of mappings.h, bound to their engine by
 // app); empty: they are not served. `engine` outlives the service.
@@ -17,4 +17,4 @@ std::unique_ptr<wire::Service> make_lambda_service(functions::Functions& engine,
 // The operations on functions alone.
 void register_function_operations(wire::Service& service, functions::Functions& engine);
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -5,7 +5,7 @@
 
 #include "api/s3/internal/request.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 
 // buckets.cc
 Result<Reply> create_bucket(ObjectStore&, const RequestContext&, const Document&);
@@ -68,4 +68,4 @@ Result<Reply> abort_multipart_upload(ObjectStore&, const RequestContext&, const 
 Result<Reply> list_parts(ObjectStore&, const RequestContext&, const Document&);
 Result<Reply> list_multipart_uploads(ObjectStore&, const RequestContext&, const Document&);
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

@@ -14,7 +14,7 @@
 #include "testing/virtual_scheduler.h"
 #include "wire/dispatcher.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 using ::testing::AllOf;
@@ -457,4 +457,4 @@ TEST_F(S3, KeepsObjectTags) {
 }
 
 }  // namespace
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

@@ -6,7 +6,7 @@
 #include "api/s3/operations.h"
 #include "wire/generated/s3.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 using Operation = Result<Reply> (*)(ObjectStore&, const RequestContext&, const Document&);
@@ -109,4 +109,4 @@ std::unique_ptr<wire::Service> make_s3_service(millrace::s3::ObjectStore& object
   return service;
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

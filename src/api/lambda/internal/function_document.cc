@@ -2,7 +2,7 @@
 
 #include "functions/errors.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 using wire::Document;
@@ -132,4 +132,4 @@ wire::Reply function_reply(const functions::Functions& engine, Document output) 
   return reply;
 }
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

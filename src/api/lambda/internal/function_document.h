@@ -8,7 +8,7 @@
 #include "functions/service.h"
 #include "wire/service.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 
 // The function a request is about: its FunctionName and, where the operation has one, its Qualifier. Errors:
 // kInvalidParameterValue when the two contradict each other or the name is none.
@@ -28,4 +28,4 @@ Error unsupported_member(std::string_view name, std::string_view why = {});
 
 wire::Reply function_reply(const functions::Functions& engine, wire::Document output);
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 wire::Document text_list(const std::vector<std::string>& texts) {
@@ -59,4 +59,4 @@ wire::Document mapping_document(const triggers::Mapping& mapping, std::string_vi
   return out;
 }
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

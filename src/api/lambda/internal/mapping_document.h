@@ -7,7 +7,7 @@
 #include "triggers/mapping.h"
 #include "wire/service.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 
 // AWS: answers of Create and Update carry LastModified with milliseconds, later ones cut to the whole minute.
 enum class ModifiedPrecision { kMilliseconds, kMinutes };
@@ -17,4 +17,4 @@ wire::Document mapping_document(const triggers::Mapping& mapping, std::string_vi
 // The state a mapping is in when no change is under way: "Enabled" or "Disabled".
 std::string_view settled_state(const triggers::Mapping& mapping);
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -9,7 +9,7 @@
 #include "wire/generated/lambda.h"
 #include "wire/generated/lambda_views.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 constexpr std::size_t kFiltersMax = 10;  // AWS: 5, and 10 on request
@@ -203,4 +203,4 @@ Result<triggers::Mapping> parse_create(const Scope& scope, const wire::Document&
   return mapping;
 }
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -6,7 +6,7 @@
 #include "triggers/mapping.h"
 #include "wire/service.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 
 // Source, starting position and settings of a CreateEventSourceMapping request that has passed the shape validator.
 Result<triggers::Mapping> parse_create(const Scope& scope, const wire::Document& request,
@@ -16,4 +16,4 @@ Result<void> apply_settings(const wire::Document& request, const MappingLookups&
 // Points the mapping at another function. Error: InvalidParameterValueException when that does not exist.
 Result<void> apply_function(std::string_view name, const MappingLookups& lookups, triggers::Mapping& mapping);
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -5,7 +5,7 @@
 #include "functions/errors.h"
 #include "wire/generated/lambda_views.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 using functions::Functions;
@@ -88,4 +88,4 @@ Result<wire::Reply> invoke_function_async(Functions& engine, const RequestContex
   return reply;
 }
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -6,7 +6,7 @@
 #include "functions/errors.h"
 #include "wire/generated/lambda_views.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 using functions::Functions;
@@ -115,4 +115,4 @@ Result<wire::Reply> get_account_settings(Functions& engine, const RequestContext
                    {"AccountUsage", Document::object({{"TotalCodeSize", bytes}, {"FunctionCount", all.size()}})}}));
 }
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

@@ -4,7 +4,7 @@
 #include "functions/errors.h"
 #include "wire/generated/lambda_views.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 using functions::Functions;
@@ -152,4 +152,4 @@ Result<wire::Reply> update_function_configuration(Functions& engine, const Reque
   return function_reply(engine, function_configuration(function));
 }
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

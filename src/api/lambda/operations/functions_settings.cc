@@ -6,7 +6,7 @@
 #include "functions/errors.h"
 #include "wire/generated/lambda_views.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 using functions::Functions;
@@ -156,4 +156,4 @@ Result<wire::Reply> list_function_tags(Functions& engine, const RequestContext& 
   return function_reply(engine, Document::object({{"Tags", std::move(tags)}}));
 }
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

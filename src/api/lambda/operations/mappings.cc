@@ -11,7 +11,7 @@
 #include "wire/generated/lambda.h"
 #include "wire/generated/lambda_views.h"
 
-namespace millrace::api::lambda {
+namespace millrace::api_lambda {
 namespace {
 
 constexpr std::int64_t kMappingsPageMax = 100;  // AWS: whatever MaxItems says
@@ -134,4 +134,4 @@ void register_mapping_operations(wire::Service& service, triggers::Engine& engin
   serve("DeleteEventSourceMapping", delete_event_source_mapping);
 }
 
-}  // namespace millrace::api::lambda
+}  // namespace millrace::api_lambda

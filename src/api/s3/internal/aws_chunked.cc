@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 constexpr ErrorType kInvalidChunk{"InvalidRequest", 400};
@@ -83,4 +83,4 @@ Result<void> ChunkDecoder::line(std::string_view text) {
   }
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

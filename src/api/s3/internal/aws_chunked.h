@@ -15,7 +15,7 @@
 
 #include "base/result.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 
 inline constexpr std::size_t kChunkLineMax = 1024;
 inline constexpr std::size_t kTrailerBytesMax = 16 * 1024;
@@ -40,4 +40,4 @@ class ChunkDecoder {
   std::vector<std::pair<std::string, std::string>> trailers_;
 };
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

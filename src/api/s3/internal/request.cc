@@ -6,7 +6,7 @@
 #include "crypto/encoding.h"
 #include "s3/limits.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 constexpr ErrorType kAclNotSupported{"AccessControlListNotSupported", 400};
@@ -324,4 +324,4 @@ Document owner_of(const RequestContext& context) {
   return Document::object({{"ID", store::canonical_user(account_of(context))}});
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

@@ -12,7 +12,7 @@
 #include "s3/object_store.h"
 #include "wire/service.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 
 using millrace::s3::ObjectStore;
 using wire::Document;
@@ -70,4 +70,4 @@ Document timestamp(Time time);  // whole seconds, as S3 keeps them
 void set_checksum(Document& output, const store::Checksum& checksum);
 Document owner_of(const RequestContext& context);
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

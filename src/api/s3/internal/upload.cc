@@ -6,7 +6,7 @@
 #include "crypto/encoding.h"
 #include "s3/limits.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 constexpr ErrorType kMissingContentLength{"MissingContentLength", 411};
@@ -135,4 +135,4 @@ std::unique_ptr<wire::BodySink> make_upload_sink(ObjectStore& objects, UploadTer
   return std::make_unique<UploadBody>(objects, std::move(terms), std::move(writer), std::move(store_upload));
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

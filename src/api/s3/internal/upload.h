@@ -11,7 +11,7 @@
 #include "api/s3/internal/request.h"
 #include "s3/object_writer.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 
 struct UploadTerms {
   BodyClaims claims;
@@ -27,4 +27,4 @@ using StoreUpload = std::function<Result<Reply>(millrace::s3::ObjectWriter write
 std::unique_ptr<wire::BodySink> make_upload_sink(ObjectStore& objects, UploadTerms terms,
                                                  millrace::s3::ObjectWriter writer, StoreUpload store_upload);
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

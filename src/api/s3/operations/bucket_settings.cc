@@ -3,7 +3,7 @@
 #include "api/s3/operations.h"
 #include "s3/limits.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 constexpr ErrorType kNoPublicAccessBlock{"NoSuchPublicAccessBlockConfiguration", 404};
@@ -190,4 +190,4 @@ Result<Reply> delete_ownership_controls(ObjectStore& objects, const RequestConte
   return set_setting(objects, context, request, "ownershipControls", Document());
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

@@ -3,7 +3,7 @@
 #include "api/s3/operations.h"
 #include "crypto/encoding.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 constexpr ErrorType kIllegalLocation{"IllegalLocationConstraintException", 400};
@@ -166,4 +166,4 @@ Result<Reply> put_bucket_versioning(ObjectStore& objects, const RequestContext& 
                "Versioning of buckets (Status " + std::string(status) + ") is not implemented by millrace.");
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

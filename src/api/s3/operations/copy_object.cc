@@ -5,7 +5,7 @@
 #include "crypto/encoding.h"
 #include "s3/limits.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 struct CopySource {
@@ -122,4 +122,4 @@ Result<Reply> upload_part_copy(ObjectStore& objects, const RequestContext& conte
   return reply;
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

@@ -1,7 +1,7 @@
 #include "api/s3/operations.h"
 #include "s3/limits.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 Document delete_error(std::string_view key, std::string_view version, const Error& error) {
@@ -61,4 +61,4 @@ Result<Reply> delete_objects(ObjectStore& objects, const RequestContext& context
   return reply;
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

@@ -3,7 +3,7 @@
 #include "api/s3/operations.h"
 #include "s3/limits.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 // A part of an object as an answer's body. Keeps the object's file open, so that deleting it meanwhile changes nothing.
@@ -174,4 +174,4 @@ Result<Reply> head_object(ObjectStore& objects, const RequestContext& context, c
   return reply;
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

@@ -4,7 +4,7 @@
 #include "crypto/encoding.h"
 #include "s3/limits.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 struct Listing {
@@ -131,4 +131,4 @@ Result<Reply> list_object_versions(ObjectStore& objects, const RequestContext& c
   return reply;
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

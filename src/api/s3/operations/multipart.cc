@@ -5,7 +5,7 @@
 #include "api/s3/operations.h"
 #include "s3/limits.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 constexpr std::int64_t kPageMax = 1000;
@@ -244,4 +244,4 @@ Result<Reply> list_multipart_uploads(ObjectStore& objects, const RequestContext&
   return reply;
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

@@ -1,7 +1,7 @@
 #include "api/s3/operations.h"
 #include "s3/limits.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 
 Result<Reply> put_object_tagging(ObjectStore& objects, const RequestContext& context, const Document& request) {
   MR_RETURN_IF_ERROR(check_body(context));
@@ -30,4 +30,4 @@ Result<Reply> delete_object_tagging(ObjectStore& objects, const RequestContext& 
   return reply;
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3

@@ -1,7 +1,7 @@
 #include "api/s3/internal/upload.h"
 #include "api/s3/operations.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 
 Result<std::unique_ptr<wire::BodySink>> put_object(ObjectStore& objects, const RequestContext& context,
                                                    const Document& head) {
@@ -29,4 +29,4 @@ Result<std::unique_ptr<wire::BodySink>> put_object(ObjectStore& objects, const R
   return make_upload_sink(objects, std::move(terms), std::move(writer), std::move(finish));
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3
