@@ -8,6 +8,7 @@
 #include "logs/service.h"
 #include "platform/control_loop.h"
 #include "runtimes/process_host.h"
+#include "storage/group_committer.h"
 #include "triggers/engine.h"
 
 namespace millrace::app {
@@ -50,17 +51,24 @@ Json mapping_warnings(Parts& parts) {
 
 Json mapping_waits(Parts& parts) {
   Json waits = Json::array();
-  for (const auto& status : parts.engine->statuses())
+  for (const auto& status : parts.engine->statuses()) {
+    const std::string what = "mapping " + status.mapping.uuid + " to " + function_of(status.mapping.function_arn);
+    std::uint64_t backlog = 0;
+    for (const auto& shard : status.shards) backlog += shard.backlog_records;
+    if (!status.mapping.enabled && backlog > 0)
+      waits.push(Json::object(
+          {{"what", what}, {"why", "it is disabled; " + std::to_string(backlog) + " records wait"}, {"until", "-"}}));
     for (const auto& shard : status.shards)
       for (const auto& lane : shard.lanes)
         if (lane.waiting == triggers::Waiting::kWindow || lane.waiting == triggers::Waiting::kBackoff)
           waits.push(Json::object(
-              {{"what", "mapping " + status.mapping.uuid + " to " + function_of(status.mapping.function_arn)},
+              {{"what", what},
                {"why", lane.waiting == triggers::Waiting::kWindow
                            ? "batching window"
                            : "back-off after " + std::to_string(lane.tries.failures + lane.tries.refusals) +
                                  " attempts: " + status.last_error},
                {"until", until_text(lane.until)}}));
+  }
   return waits;
 }
 
@@ -239,8 +247,16 @@ void admin_mappings(Parts& parts, const AdminRequest& request, AdminReply reply)
       return reply(Error(kBadRequest, R"(say {"action": "pause"} or {"action": "resume"})"));
     const auto changed = parts.engine->set_enabled(request.scope, found->mapping.uuid, action == "resume");
     if (!changed.ok()) return reply(changed.error());
-    if (const auto status = parts.engine->status(found->mapping.uuid))
-      return reply(mapping_details(*status, parts.loop->now()));
+    // Behind the engine's own work, which begins once the change is durable, so that the answer shows what it led to.
+    const auto answer = [&parts, reply, uuid = found->mapping.uuid] {
+      const auto status = parts.engine->status(uuid);
+      if (!status) return reply(Error(kNoSuchEndpoint, "the mapping has just been deleted"));
+      reply(mapping_details(*status, parts.loop->now()));
+    };
+    return parts.committer->when_durable(changed->after, [&parts, reply, answer](const Error* failed) {
+      if (failed != nullptr) return reply(*failed);
+      parts.loop->post(answer);
+    });
   }
   reply(mapping_details(*found, parts.loop->now()));
 }

@@ -37,11 +37,29 @@ Json clock_json(const platform::ControlLoop& loop) {
 }
 
 // So that the next start continues with the time as it was moved.
-void save_offset(Parts& parts) {
+storage::CommitNumber save_offset(Parts& parts) {
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, kClockKey,
             Json::object({{"v", 1}, {"offset_ms", parts.loop->offset().count()}}).dump());
-  parts.committer->submit(std::move(batch));
+  return parts.committer->submit(std::move(batch));
+}
+
+// Answers once everything that was submitted up to now is durable.
+void reply_durably(Parts& parts, storage::CommitNumber after, Json document, AdminReply reply) {
+  parts.committer->when_durable(after, [document = std::move(document), reply](const Error* failed) {
+    if (failed != nullptr) return reply(*failed);
+    reply(document);
+  });
+}
+
+// What keeps the server from being idle, by name where there is one.
+Json busy_work(Parts& parts) {
+  Json busy = Json::array();
+  for (const auto& function : parts.functions->list_all())
+    if (const auto running = parts.functions->running(function.name); running > 0)
+      busy.push("function " + function.name.name + ": " + std::to_string(running) + " running");
+  busy.push(std::to_string(parts.loop->busy().count()) + " pieces of work in progress");
+  return busy;
 }
 
 }  // namespace
@@ -83,11 +101,11 @@ void admin_status(Parts& parts, const AdminRequest& request, AdminReply reply) {
 void admin_clock(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method == "GET") return reply(clock_json(*parts.loop));
   const auto done = [&parts, reply](const platform::Advanced& advanced) {
-    save_offset(parts);
+    const auto saved = save_offset(parts);
     Json clock = clock_json(*parts.loop);
     clock.set("complete", advanced.complete);
-    if (!advanced.complete) clock.set("blocked", std::to_string(advanced.busy) + " pieces of work stayed busy");
-    reply(std::move(clock));
+    if (!advanced.complete) clock.set("blocked", busy_work(parts));
+    reply_durably(parts, saved, std::move(clock), reply);
   };
   const auto by = request.body.string_or("advance", "");
   const auto to = request.body.string_or("set", "");
@@ -116,7 +134,7 @@ void admin_settle(Parts& parts, const AdminRequest& request, AdminReply reply) {
         const Json more = function_waits(parts);
         for (const auto& wait : more.as_array()) waiting.push(wait);
         Json busy = Json::array();
-        if (!idle) busy.push(std::to_string(parts.loop->busy().count()) + " pieces of work in progress");
+        if (!idle) busy = busy_work(parts);
         reply(Json::object({{"settled", idle}, {"busy", busy}, {"waiting", waiting}}));
       },
       parts.loop->monotonic_now() + *limit);
@@ -161,10 +179,26 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
 
 namespace {
 
+// A fault for what is not served would never hit, and nobody would know why.
+Result<void> check_names(const wire::Fault& fault, const wire::Dispatcher& dispatcher) {
+  bool is_service = fault.service.empty(), is_operation = false;
+  std::string services;
+  for (const auto& served : dispatcher.served()) {
+    services += (services.empty() ? "" : ", ") + served.service;
+    if (!fault.service.empty() && fault.service != served.service) continue;
+    is_service = true;
+    is_operation = is_operation || std::ranges::find(served.operations, fault.operation) != served.operations.end();
+  }
+  if (!is_service) return Error(kBadRequest, "there is no service '" + fault.service + "'; there are: " + services);
+  if (!is_operation && !fault.operation.empty() && fault.operation.find('*') == std::string::npos)
+    return Error(kBadRequest, "there is no operation '" + fault.operation + "'; GET /_millrace/operations lists them");
+  return {};
+}
+
 Result<wire::Fault> parse_fault(const Json& body) {
   wire::Fault fault;
-  fault.service = body.string_or("service", "");
   const auto unstar = [](std::string_view text) { return std::string(text == "*" ? "" : text); };
+  fault.service = unstar(body.string_or("service", ""));
   fault.operation = unstar(body.string_or("operation", ""));
   fault.resource = unstar(body.string_or("resource", ""));
   const auto kind = body.string_or("kind", "throttle");
@@ -180,8 +214,12 @@ Result<wire::Fault> parse_fault(const Json& body) {
     return Error(kBadRequest, "kind must be throttle, error, delay or lost");
   fault.delay = Milliseconds(body.int_or("delay_ms", 0));
   if (const Json* rate = body.find("rate"); rate != nullptr && rate->is_number()) fault.rate = rate->as_double();
-  if (const Json* count = body.find("count"); count != nullptr && count->is_int())
+  if (fault.action == wire::FaultAction::kDelay && fault.delay.count() <= 0)
+    return Error(kBadRequest, "a delay needs delay_ms, how long in milliseconds");
+  if (const Json* count = body.find("count"); count != nullptr && !count->is_null()) {
+    if (!count->is_int() || count->as_int() < 1) return Error(kBadRequest, "count must be a number from 1 on");
     fault.count = static_cast<std::uint64_t>(count->as_int());
+  }
   return fault;
 }
 
@@ -218,6 +256,7 @@ void admin_faults(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method == "POST") {
     auto fault = parse_fault(request.body);
     if (!fault.ok()) return reply(fault.error());
+    if (const auto named = check_names(*fault, *parts.dispatcher); !named.ok()) return reply(named.error());
     const auto id = parts.faults->add(*fault);
     if (!id)
       return reply(Error(kBadRequest, "rate must be above 0 and at most 1, and no more than 1000 faults can be on"));
@@ -236,6 +275,16 @@ void admin_faults(Parts& parts, const AdminRequest& request, AdminReply reply) {
   Json list = Json::array();
   for (const auto& fault : parts.faults->list()) list.push(fault_json(fault));
   reply(Json::object({{"faults", list}}));
+}
+
+void admin_operations(Parts& parts, const AdminRequest&, AdminReply reply) {
+  Json services = Json::object();
+  for (const auto& served : parts.dispatcher->served()) {
+    Json operations = Json::array();
+    for (const auto& name : served.operations) operations.push(name);
+    services.set(served.service, std::move(operations));
+  }
+  reply(std::move(services));
 }
 
 void admin_requests(Parts& parts, const AdminRequest&, AdminReply reply) {

@@ -219,6 +219,9 @@ void admin_queues(Parts& parts, const AdminRequest& request, AdminReply reply) {
       return found == attributes->end() ? std::int64_t{0}
                                         : std::int64_t{std::strtoll(found->second.c_str(), nullptr, 10)};
     };
+    const auto first = parts.queues->peek(name, 1);
+    if (first.ok() && !first->empty())
+      json.set("oldest_age_ms", (parts.loop->now() - first->front().message.sent).count());
     json.set("ready", value("ApproximateNumberOfMessages")).set("delayed", value("ApproximateNumberOfMessagesDelayed"));
     return json.set("in_flight", value("ApproximateNumberOfMessagesNotVisible"));
   };

@@ -132,7 +132,7 @@ Json mapping_summary(const Status& status, Time now) {
                     : status.mapping.enabled ? "Enabled"
                                              : "Disabled")
       .set("blocked", status.is_blocked);
-  json.set("backlog", records).set("oldest_age_ms", oldest == kNever ? 0 : (now - oldest).count());
+  json.set("backlog", records).set_if(oldest != kNever, "oldest_age_ms", (now - oldest).count());
   return json.set("waits_for", waiting_text(status)).set("last_result", status.last_result);
 }
 

@@ -14,6 +14,7 @@
 #include "api/s3/service.h"
 #include "api/sqs/service.h"
 #include "app/admin.h"
+#include "app/internal/elsewhere.h"
 #include "app/internal/function_invoker.h"
 #include "app/internal/parts.h"
 #include "app/internal/stream_source.h"
@@ -113,6 +114,7 @@ struct Server::Impl {
 
   std::vector<std::unique_ptr<wire::Service>> faces;
   wire::FaultPlan faults;
+  std::unique_ptr<Elsewhere> elsewhere;
   std::unique_ptr<wire::Dispatcher> dispatcher;
   Parts parts;
   std::unique_ptr<Admin> admin;
@@ -282,6 +284,8 @@ Result<void> Server::Impl::listen() {
   admin = std::make_unique<Admin>(parts);
   dispatcher->set_admin(*admin);
   dispatcher->set_faults(faults);
+  elsewhere = std::make_unique<Elsewhere>(parts);
+  dispatcher->set_not_found([this](const wire::NotFound& missing) { elsewhere->look(missing); });
   dispatcher->set_access_keys([this](std::string_view key) -> std::optional<std::string> {
     const auto session = sessions->resolve(key);
     if (!session) return std::nullopt;

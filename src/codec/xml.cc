@@ -58,12 +58,15 @@ const std::string* XmlElement::attribute(std::string_view attribute_name) const 
 
 Result<XmlElement> parse_xml(std::string_view text) {
   pugi::xml_document document;
-  const auto status =
-      document.load_buffer(text.data(), text.size(), pugi::parse_default | pugi::parse_ws_pcdata, pugi::encoding_utf8);
+  constexpr unsigned kOptions = pugi::parse_default | pugi::parse_ws_pcdata | pugi::parse_doctype;
+  const auto status = document.load_buffer(text.data(), text.size(), kOptions, pugi::encoding_utf8);
   if (!status) {
     return Error(kMalformedXml, std::string("could not parse XML at byte ") + std::to_string(status.offset) + ": " +
                                     status.description());
   }
+  for (const auto& node : document.children())
+    if (node.type() == pugi::node_doctype)
+      return Error(kMalformedXml, "could not parse XML: document type declarations and their entities are refused");
   XmlElement root;
   if (!convert(document.document_element(), root, 1)) {
     return Error(kMalformedXml, "could not parse XML: nested more than " + std::to_string(kXmlDepthMax) + " deep");

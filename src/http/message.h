@@ -66,7 +66,8 @@ struct Response {
   // Sent chunked, until the source ends (HTTP/1.0: until the connection closes).
   static constexpr std::uint64_t kUnknownBytes = ~std::uint64_t{0};
   std::uint64_t source_bytes = 0;
-  bool close = false;  // close the connection after this answer
+  bool close = false;    // close the connection after this answer
+  bool abandon = false;  // cut the connection instead of answering
 };
 
 // Answers one request, exactly once, from any thread, at any later time. If it is destroyed without an answer, the

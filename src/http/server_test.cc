@@ -346,15 +346,27 @@ TEST_F(ImpatientServerTest, AnIdleConnectionIsClosedWithoutAWord) {
   EXPECT_EQ(rest.get(), "");
 }
 
+TEST_F(ServerTest, AnAbandonedRequestSeesItsConnectionCut) {
+  app_.handler = [&](auto, auto, Responder respond) { respond(Response{.body = "secret", .abandon = true}); };
+  auto socket = raw();
+  socket.send(get("/"));
+  EXPECT_EQ(socket.read_all(), "");
+}
+
 TEST_F(ImpatientServerTest, ASlowHandlerIsNotTheClientsFault) {
   std::promise<Responder> held;
   app_.handler = [&](auto, auto, Responder respond) { held.set_value(std::move(respond)); };
   auto socket = raw();
   socket.send(get("/"));
   Responder respond = held.get_future().get();
-  for (int i = 0; i < 100; ++i) {
-    clock_.move(100ms);
-    std::this_thread::sleep_for(1ms);  // lets the server look at its limits
+  clock_.move(10s);
+  // Two that are the client's fault, one per thread: once they are answered, the server has looked at its limits.
+  for (int thread = 0; thread < 2; ++thread) {
+    auto witness = raw();
+    witness.send("GET / HT");
+    auto answer = std::async(std::launch::async, [&] { return witness.read_all(); });
+    move_until([&] { return answer.wait_for(1ms) == std::future_status::ready; });
+    EXPECT_THAT(answer.get(), StartsWith("HTTP/1.1 408 Request Timeout\r\n"));
   }
   respond(Response{.body = "late"});
   EXPECT_THAT(socket.read_until("late"), EndsWith("late"));

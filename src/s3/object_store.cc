@@ -224,6 +224,12 @@ Result<BucketPointer> ObjectStore::bucket(std::string_view account, std::string_
   return find(account, name);
 }
 
+BucketPointer ObjectStore::bucket_of_any(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = buckets_.find(name);
+  return found == buckets_.end() ? nullptr : found->second;
+}
+
 std::vector<BucketPointer> ObjectStore::buckets(std::string_view account) const {
   const std::lock_guard lock(mutex_);
   std::vector<BucketPointer> owned;

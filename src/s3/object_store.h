@@ -158,6 +158,7 @@ class ObjectStore {
   Result<storage::CommitNumber> delete_bucket(std::string_view account, std::string_view name);  // kBucketNotEmpty
   Result<BucketPointer> bucket(std::string_view account, std::string_view name) const;
   std::vector<BucketPointer> buckets(std::string_view account) const;  // by name
+  BucketPointer bucket_of_any(std::string_view name) const;            // whoever owns it; nullptr: there is none
   // nullopt: removes it.
   Result<storage::CommitNumber> set_lifecycle(std::string_view account, std::string_view bucket,
                                               std::optional<LifecycleConfiguration> rules);

@@ -25,6 +25,7 @@ Result<Description> Tables::describe(const Scope& scope, std::string_view table)
 Tables::Listing Tables::list(const Scope& scope, std::string_view start, std::size_t limit) const {
   return engine_->list(scope, start, limit);
 }
+std::vector<Scope> Tables::scopes_of(std::string_view table) const { return engine_->scopes_of(table); }
 Result<Description> Tables::update(const Scope& scope, std::string_view table, const UpdateRequest& request) {
   return engine_->update(scope, table, request);
 }

@@ -142,6 +142,7 @@ class Tables {
     storage::CommitNumber after = 0;
   };
   Listing list(const Scope& scope, std::string_view start, std::size_t limit) const;
+  std::vector<Scope> scopes_of(std::string_view table) const;  // those that have a table of this name
   Result<Description> update(const Scope& scope, std::string_view table, const UpdateRequest& request);
   // Errors: kValidationException while deletion protection is on. The answer describes the table as it was,
   // with status DELETING.

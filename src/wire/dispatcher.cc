@@ -22,7 +22,8 @@ class RefusingSink : public http::RequestSink {
  public:
   Result<void> body(std::string_view piece) override {
     ignored_ += piece.size();
-    if (ignored_ > kIgnoredBodyBytesMax) return Error(kTooLarge, "refused");
+    // Empty: the client waits to be told whether to send it.
+    if (piece.empty() || ignored_ > kIgnoredBodyBytesMax) return Error(kTooLarge, "refused");
     return {};
   }
 
@@ -129,6 +130,15 @@ void Dispatcher::set_admin(http::Application& admin) { impl_->admin = &admin; }
 void Dispatcher::set_faults(FaultPlan& faults) { impl_->faults = &faults; }
 void Dispatcher::set_access_keys(std::function<std::optional<std::string>(std::string_view)> account_of) {
   impl_->account_of = std::move(account_of);
+}
+
+void Dispatcher::set_not_found(std::function<void(const NotFound&)> hook) { impl_->not_found = std::move(hook); }
+
+std::vector<Dispatcher::Served> Dispatcher::served() const {
+  std::vector<Served> all;
+  for (const auto& served : impl_->router.served())
+    all.push_back({std::string(served->model->id), served->service->operations()});
+  return all;
 }
 
 std::vector<OperationRecord> Dispatcher::records() const { return impl_->statistics.snapshot(); }

@@ -55,6 +55,13 @@ struct OperationRecord {
   double milliseconds = 0;  // sum over all requests, from decoded head to encoded answer
 };
 
+// A request that named what its account and region do not have.
+struct NotFound {
+  std::string_view service;  // model id
+  Scope scope;
+  std::vector<std::string> names;  // tables, function, queue, bucket: as the request had them, ARNs and URLs included
+};
+
 class Dispatcher final : public http::Application {
  public:
   Dispatcher(platform::Scheduler& scheduler, platform::Random& random, storage::Commits& commits,
@@ -70,10 +77,20 @@ class Dispatcher final : public http::Application {
   // default account.
   void set_access_keys(std::function<std::optional<std::string>(std::string_view access_key)> account_of);
 
+  // Told of every answer that something was not found, or is another account's: the names that the request gave.
+  // Called on the thread that answers; must not block.
+  void set_not_found(std::function<void(const NotFound&)> hook);
+
   std::unique_ptr<http::RequestSink> begin(std::shared_ptr<const http::RequestHead> head) override;
 
   // Operations that were called, by service and name.
   std::vector<OperationRecord> records() const;
+  // What is served: service and operation names, in order of add().
+  struct Served {
+    std::string service;  // model id
+    std::vector<std::string> operations;
+  };
+  std::vector<Served> served() const;
 
   class Impl;
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/scope.h"
@@ -41,8 +42,8 @@ struct RequestContext {
   std::string request_id;
   std::string service_host;  // "http://127.0.0.1:4566": for URLs in answers (QueueUrl)
   std::shared_ptr<const http::RequestHead> head;
-  // The bytes of a blob payload (Invoke), which `Document` holds as base64, and of any body of a REST-XML request, whose
-  // digests are in header fields. nullptr: the operation has none.
+  // The bytes of a blob payload (Invoke), which `Document` holds as base64, and of any body of a REST-XML request,
+  // whose digests are in header fields. nullptr: the operation has none.
   std::shared_ptr<const std::string> payload;
 };
 
@@ -115,6 +116,12 @@ class Service {
   const Entry* find(std::string_view operation) const {
     const auto it = handlers_.find(operation);
     return it == handlers_.end() ? nullptr : &it->second;
+  }
+  // Those that are served, by name.
+  std::vector<std::string> operations() const {
+    std::vector<std::string> names;
+    for (const auto& [name, entry] : handlers_) names.push_back(name);
+    return names;
   }
 
  private:

@@ -18,6 +18,7 @@ void admin_settle(Parts&, const AdminRequest&, AdminReply);
 void admin_reset(Parts&, const AdminRequest&, AdminReply);
 void admin_faults(Parts&, const AdminRequest&, AdminReply);
 void admin_requests(Parts&, const AdminRequest&, AdminReply);
+void admin_operations(Parts&, const AdminRequest&, AdminReply);
 // admin_data.cc
 void admin_tables(Parts&, const AdminRequest&, AdminReply);
 void admin_streams(Parts&, const AdminRequest&, AdminReply);

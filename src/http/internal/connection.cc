@@ -235,6 +235,7 @@ void Connection::refuse(const ParseError& error) {
 void Connection::respond(Response response) {
   if (phase_ != Phase::kHandling) return;
   exchange_.reset();
+  if (response.abandon) return cut();
   phase_ = Phase::kAnswering;
   const bool unknown_length = response.source && response.source_bytes == Response::kUnknownBytes;
   source_chunked_ = unknown_length && !is_http_10_;

@@ -211,6 +211,14 @@ Tables::Listing Tables::Engine::list(const Scope& scope, std::string_view start,
   return listing;
 }
 
+std::vector<Scope> Tables::Engine::scopes_of(std::string_view table) const {
+  std::vector<Scope> scopes;
+  const std::shared_lock lock(mutex_);
+  for (const auto& [key, entry] : tables_)
+    if (key.second == table) scopes.push_back(key.first);
+  return scopes;
+}
+
 Result<Description> Tables::Engine::update(const Scope& scope, std::string_view name, const UpdateRequest& request) {
   const Result<TablePtr> found = find_in_catalogue(scope, name);
   if (!found.ok()) return find_leaving(scope, name) ? in_use("deleted", name) : table_not_found(name);

@@ -63,6 +63,7 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   Result<Description> create(const Scope& scope, const CreateRequest& request);
   Result<Description> describe(const Scope& scope, std::string_view name) const;
   Listing list(const Scope& scope, std::string_view start, std::size_t limit) const;
+  std::vector<Scope> scopes_of(std::string_view table) const;
   Result<Description> update(const Scope& scope, std::string_view name, const UpdateRequest& request);
   Result<Description> remove(const Scope& scope, std::string_view name, bool force);
   // Changes the table's record as `edit` says; `edit` answers false when nothing is to be written.

@@ -26,11 +26,12 @@ bool is_completion(const OperationModel& operation) {
          operation.method == "HEAD";
 }
 
-// Breaks off after the head: the client sees a connection that died before the answer was whole.
-class BrokenSource final : public http::BodySource {
- public:
-  Result<std::string> read(std::size_t) override { return Error(kUnavailable, "the answer was lost on request"); }
-};
+// AWS: S3 names are one namespace, so that somebody else's bucket is a matter of access.
+bool is_not_found(const Error& error) {
+  for (const std::string_view name : {"ResourceNotFoundException", "QueueDoesNotExist", "NoSuchBucket", "AccessDenied"})
+    if (error.type().name == name) return true;
+  return false;
+}
 
 }  // namespace
 
@@ -178,7 +179,7 @@ void Call::serve_decoded(std::string body) {
   }
   const bool faults = around_.faults != nullptr && !around_.faults->empty();
   if (entry_->raw && !faults && route_.protocol == Protocol::kJson) {
-    if (auto result = entry_->raw(context_, body)) return finish(std::move(*result));
+    if (auto result = entry_->raw(context_, body)) return finish_raw(std::move(*result), body);
   }
   auto document = decode(body);
   if (!document.ok()) return fail(document.error());
@@ -209,14 +210,23 @@ bool Call::takes_raw_body() const {
 
 void Call::run(const Document& document, const std::string& body) {
   if (entry_->raw && route_.protocol == Protocol::kJson && !(entry_->handler || entry_->async)) {
-    if (auto result = entry_->raw(context_, body)) return finish(std::move(*result));
+    if (auto result = entry_->raw(context_, body)) return finish_raw(std::move(*result), body);
     return finish(internal_error());
   }
   if (takes_raw_body()) context_.payload = std::make_shared<const std::string>(body);
-  if (entry_->handler) return finish(entry_->handler(context_, document));
+  if (entry_->handler) {
+    auto result = entry_->handler(context_, document);
+    if (!result.ok()) look_elsewhere(result.error(), document);
+    return finish(std::move(result));
+  }
   busy_.release();  // long polls and invocations account for their own work
   Conversation conversation;
   conversation.done = done();
+  if (around_.not_found)
+    conversation.done = [self = shared_from_this(), document, done = done()](Result<Reply> result) {
+      if (!result.ok()) self->look_elsewhere(result.error(), document);
+      done(std::move(result));
+    };
   conversation.closed = [self = shared_from_this()] { return self->responder_.closed(); };
   conversation.on_close = [self = shared_from_this()](std::function<void()> f) {
     if (self->responder_) self->responder_.on_close(std::move(f));
@@ -271,7 +281,29 @@ Result<std::unique_ptr<BodySink>> Call::open_stream() {
   incoming.labels = &route_.labels;
   MR_ASSIGN_OR_RETURN(Document members, decode_head(model, *route_.operation, incoming));
   if (auto error = apply_fault(members)) return std::move(*error);
-  return entry_->stream(context_, members);
+  auto sink = entry_->stream(context_, members);
+  if (!sink.ok()) look_elsewhere(sink.error(), members);
+  return sink;
+}
+
+void Call::finish_raw(Result<Reply> result, const std::string& body) {
+  if (!result.ok() && around_.not_found && is_not_found(result.error())) {
+    if (const auto document = decode(body); document.ok()) look_elsewhere(result.error(), *document);
+  }
+  finish(std::move(result));
+}
+
+void Call::look_elsewhere(const Error& error, const Document& document) const {
+  if (!around_.not_found || !is_not_found(error) || route_.served == nullptr) return;
+  NotFound missing{route_.served->model->id, context_.caller.scope, {}};
+  if (auto name = resource_of(document); !name.empty()) missing.names.push_back(std::move(name));
+  if (const Document* tables = document.find("RequestItems"); tables != nullptr && tables->is_object())
+    for (const auto& [name, _] : tables->as_object()) missing.names.push_back(name);
+  if (const Document* items = document.find("TransactItems"); items != nullptr && items->is_array())
+    for (const auto& item : items->as_array())
+      for (const auto& [kind, action] : item.as_object())
+        if (action.is_object()) missing.names.emplace_back(action.string_or("TableName", ""));
+  around_.not_found(missing);
 }
 
 void Call::fail(const Error& error) { finish(error); }
@@ -307,10 +339,8 @@ http::Response Call::render(Result<Reply> result) {
     around_.statistics.of(route_.served->number, *route_.operation).record(response.status, throttled, elapsed.count());
   }
   if (lose_answer_) {
-    response.body.clear();
-    response.source = std::make_unique<BrokenSource>();
-    response.source_bytes = 1;
-    response.close = true;
+    response = http::Response();
+    response.abandon = true;  // even a head would tell that it was done
   }
   return response;
 }

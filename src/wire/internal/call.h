@@ -26,6 +26,7 @@ struct Surroundings {
   http::Application* admin = nullptr;
   FaultPlan* faults = nullptr;
   std::function<std::optional<std::string>(std::string_view)> account_of;
+  std::function<void(const NotFound&)> not_found;
 
   Surroundings(platform::Scheduler& scheduler_, platform::Random& random_, storage::Commits& commits_,
                telemetry::Registry& registry, DispatcherOptions options_)
@@ -62,9 +63,12 @@ class Call : public std::enable_shared_from_this<Call> {
   void serve_decoded(std::string body);
   bool takes_raw_body() const;
   void run(const Document& document, const std::string& body);
+  void finish_raw(Result<Reply> result, const std::string& body);
   std::optional<Error> apply_fault(const Document& document);
   void set_caller(const Credentials& credentials);
   std::string resource_of(const Document& document) const;
+  // Tells whoever wants to know, when `error` says that what `document` names is not there.
+  void look_elsewhere(const Error& error, const Document& document) const;
   Addressee addressee() const;
   http::Response render(Result<Reply> result);
   void answer(Result<Reply> result);
