@@ -34,6 +34,11 @@ CLI::App* add_command(CLI::App& parent, Session& session, const std::string& nam
                       const std::string& examples, std::function<Result<int>(Api&, Output&)> action) {
   CLI::App* command = parent.add_subcommand(name, description);
   command->footer("Examples:\n" + examples);
+  // A noun's help shows what its verbs' do.
+  if (parent.get_parent() != nullptr) {
+    const std::string before = parent.get_footer();
+    parent.footer((before.empty() ? "Examples:\n" : before) + examples);
+  }
   command->callback([&session, action = std::move(action)] { session.action = action; });
   return command;
 }

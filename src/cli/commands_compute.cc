@@ -13,6 +13,8 @@ namespace {
 
 using codec::Json;
 
+constexpr std::size_t kResultWidth = 60;
+
 // "-": standard input; "@file": the file; else the text itself.
 Result<std::string> payload_of(const std::string& argument) {
   if (argument == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
@@ -28,14 +30,18 @@ Result<int> follow_logs(Api& api, Output& output, const std::string& function, b
     std::string path = "functions/" + encode(function) + "/logs?after=" + encode(after);
     if (follow && !after.empty()) path += "&wait_ms=10000";
     MR_ASSIGN_OR_RETURN(const Json page, api.get(path));
-    for (const auto& event : page.find("events")->as_array())
-      std::cout << (output.json()
-                        ? event.dump()
-                        : std::string(event.string_or("time", "")) + "  " + std::string(event.string_or("message", "")))
-                << '\n';
+    const auto& events = page.find("events")->as_array();
+    for (const auto& event : events) {
+      std::string_view message = event.string_or("message", "");
+      while (message.ends_with('\n')) message.remove_suffix(1);
+      if (output.json())
+        std::cout << event.dump() << '\n';
+      else
+        std::cout << event.string_or("time", "") << "  " << message << '\n';
+    }
     std::cout.flush();
     after = page.string_or("next", after);
-    if (!follow) return kDone;
+    if (!follow && events.empty()) return kDone;
   }
 }
 
@@ -97,11 +103,18 @@ void add_mappings(CLI::App& app, Session& session) {
                              {{"MAPPING", "uuid"},
                               {"SOURCE", "source"},
                               {"FUNCTION", "function"},
-                              {"STATE", "state"},
+                              {"STATE", "state", false, Form::kState},
                               {"BACKLOG", "backlog", true},
+                              {"OLDEST", "oldest_age_ms", true, Form::kDuration},
                               {"WAITS FOR", "waits_for"},
-                              {"LAST RESULT", "last_result"}},
+                              {"LAST RESULT", "last_result", false, Form::kText, kResultWidth}},
                              "No mappings.");
+                for (const auto& mapping : found.find("mappings")->as_array())
+                  if (mapping.bool_or("blocked", false))
+                    output.line(output.warning("warning: " + std::string(mapping.string_or("function", "")) +
+                                               " gets nothing more of " + std::string(mapping.string_or("source", "")) +
+                                               " until its batch succeeds; `millrace mappings show " +
+                                               std::string(mapping.string_or("uuid", "").substr(0, 8)) + "` says why"));
                 return kDone;
               });
   auto id = std::make_shared<std::string>();

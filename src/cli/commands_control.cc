@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/time.h"
 #include "cli/internal/commands.h"
 
 namespace millrace::cli {
@@ -12,10 +13,17 @@ namespace {
 using codec::Json;
 
 Result<int> show_clock(Output& output, const Json& clock) {
-  output.details(clock);
+  if (output.json()) {
+    output.document(clock);
+  } else {
+    const Milliseconds moved(clock.int_or("offset_ms", 0));
+    std::cout << clock.string_or("now", "");
+    if (moved.count() != 0) std::cout << "  (moved by " << format_duration(moved) << ')';
+    std::cout << '\n';
+  }
   if (!clock.bool_or("complete", true)) {
     std::cerr << "millrace: time stopped at " << clock.string_or("now", "?") << ": "
-              << clock.string_or("blocked", "something stayed busy") << '\n';
+              << (clock.find("blocked") != nullptr ? plain(*clock.find("blocked")) : "something") << " stayed busy\n";
     return kFailed;
   }
   return kDone;
@@ -86,13 +94,15 @@ void add_faults(CLI::App& app, Session& session) {
   add->add_option("--kind", fault->kind, "throttle, error, delay or lost (done, but the answer is cut off)")
       ->capture_default_str()
       ->check(CLI::IsMember({"throttle", "error", "delay", "lost"}));
-  add->add_option("--count", fault->count, "the next N calls only");
-  add->add_option("--rate", fault->rate, "this part of the calls, evenly spread (0.33: every third)");
-  add->add_option("--delay-ms", fault->delay_ms, "for --kind delay");
+  add->add_option("--count", fault->count, "the next N calls only")->check(CLI::PositiveNumber);
+  add->add_option("--rate", fault->rate, "this part of the calls, evenly spread (0.33: every third)")
+      ->check(CLI::Range(0.0, 1.0));
+  add->add_option("--delay-ms", fault->delay_ms, "for --kind delay")->check(CLI::PositiveNumber);
   CLI::App* clear = add_command(
       *faults, session, "clear", "switch one fault off, or all", "  millrace faults clear\n  millrace faults clear 3\n",
       [fault](Api& api, Output& output) -> Result<int> {
-        MR_RETURN_IF_ERROR(api.remove(fault->id.empty() ? "faults" : "faults/" + encode(fault->id)));
+        MR_ASSIGN_OR_RETURN(const Json done, api.remove(fault->id.empty() ? "faults" : "faults/" + encode(fault->id)));
+        output.document(done);
         output.line("Done.");
         return kDone;
       });
@@ -109,7 +119,8 @@ Result<int> settle(Api& api, Output& output, const std::string& limit) {
   output.line(settled ? "Everything is idle or blocked." : "Still busy after " + limit + ":");
   if (const Json* busy = result.find("busy"); !settled && busy != nullptr)
     for (const auto& what : busy->as_array()) output.line("  " + plain(what));
-  output.table(result, "waiting", {{"WAITING", "what"}, {"FOR", "why"}, {"UNTIL", "until"}}, "");
+  if (const Json* waiting = result.find("waiting"); waiting != nullptr && !waiting->as_array().empty())
+    output.table(result, "waiting", {{"WAITING", "what"}, {"FOR", "why"}, {"UNTIL", "until"}}, "");
   return settled ? kDone : kFailed;
 }
 
@@ -133,7 +144,7 @@ void add_control_commands(CLI::App& app, Session& session) {
       "  millrace settle --limit 10s\n", [limit](Api& api, Output& output) { return settle(api, output, *limit); });
   settling->add_option("--limit", *limit, "give up after this long (the machine's time)")->capture_default_str();
   auto service = std::make_shared<std::string>();
-  CLI::App* reset = add_command(app, session, "reset", "empty an account, or one service of it",
+  CLI::App* reset = add_command(app, session, "reset", "empty an account, or one service of it, in all regions",
                                 "  millrace reset\n  millrace reset sqs --account 111122223333\n",
                                 [service](Api& api, Output& output) -> Result<int> {
                                   Json body = Json::object();

@@ -11,6 +11,8 @@ namespace {
 
 using codec::Json;
 
+constexpr std::size_t kBodyWidth = 100;  // of a message; --json prints it whole
+
 void add_tables(CLI::App& app, Session& session) {
   CLI::App* tables = add_noun(app, "tables", "DynamoDB tables");
   add_command(*tables, session, "ls", "all tables", "  millrace tables ls\n",
@@ -113,7 +115,7 @@ void add_queues(CLI::App& app, Session& session) {
                               {"READY", "ready", true},
                               {"DELAYED", "delayed", true},
                               {"IN FLIGHT", "in_flight", true},
-                              {"OLDEST", "oldest", true}},
+                              {"OLDEST", "oldest_age_ms", true, Form::kDuration}},
                              "No queues.");
                 return kDone;
               });
@@ -128,7 +130,7 @@ void add_queues(CLI::App& app, Session& session) {
                       {"STATE", "state"},
                       {"SENT", "sent"},
                       {"RECEIVED", "receive_count", true},
-                      {"BODY", "body"}},
+                      {"BODY", "body", false, Form::kText, kBodyWidth}},
                      "No messages.");
         return kDone;
       });
@@ -136,39 +138,42 @@ void add_queues(CLI::App& app, Session& session) {
   peek->add_option("-n,--count", *count, "how many")->capture_default_str()->check(CLI::Range(1, 1000));
 }
 
+// All pages.
+Result<Json> all_objects(Api& api, const std::string& bucket, const std::string& prefix) {
+  Json all = Json::array();
+  for (std::string after;;) {
+    MR_ASSIGN_OR_RETURN(const Json page,
+                        api.get("objects/" + encode(bucket) + "?prefix=" + encode(prefix) + "&after=" + encode(after)));
+    for (const auto& object : page.find("objects")->as_array()) all.push(object);
+    after = page.string_or("next", "");
+    if (after.empty()) return Json::object({{"objects", std::move(all)}});
+  }
+}
+
 void add_objects(CLI::App& app, Session& session) {
   CLI::App* objects = add_noun(app, "objects", "S3 buckets and objects");
   auto bucket = std::make_shared<std::string>();
   auto prefix = std::make_shared<std::string>();
-  CLI::App* ls = add_command(
-      *objects, session, "ls", "buckets, or the objects of one",
-      "  millrace objects ls\n  millrace objects ls staging --prefix uploads/\n",
-      [bucket, prefix](Api& api, Output& output) -> Result<int> {
-        if (bucket->empty()) {
-          MR_ASSIGN_OR_RETURN(const Json found, api.get("objects"));
-          output.table(found, "buckets", {{"BUCKET", "name"}, {"REGION", "region"}, {"CREATED", "created"}},
-                       "No buckets.");
-          return kDone;
-        }
-        Json objects_found = Json::array();
-        std::string after;
-        do {
-          MR_ASSIGN_OR_RETURN(const Json page, api.get("objects/" + encode(*bucket) + "?prefix=" + encode(*prefix) +
-                                                       "&after=" + encode(after)));
-          if (const Json* list = page.find("objects"); list != nullptr)
-            for (const auto& object : list->as_array()) objects_found.push(object);
-          after = page.string_or("next", "");
-        } while (!after.empty());
-        const Json found = Json::object({{"objects", std::move(objects_found)}});
-        output.table(found, "objects",
-                     {{"KEY", "key"},
-                      {"BYTES", "bytes", true},
-                      {"CLASS", "class"},
-                      {"MODIFIED", "modified"},
-                      {"EXPIRES", "expires"}},
-                     "No objects.");
-        return kDone;
-      });
+  CLI::App* ls =
+      add_command(*objects, session, "ls", "buckets, or the objects of one",
+                  "  millrace objects ls\n  millrace objects ls staging --prefix uploads/\n",
+                  [bucket, prefix](Api& api, Output& output) -> Result<int> {
+                    if (bucket->empty()) {
+                      MR_ASSIGN_OR_RETURN(const Json found, api.get("objects"));
+                      output.table(found, "buckets", {{"BUCKET", "name"}, {"REGION", "region"}, {"CREATED", "created"}},
+                                   "No buckets.");
+                      return kDone;
+                    }
+                    MR_ASSIGN_OR_RETURN(const Json found, all_objects(api, *bucket, *prefix));
+                    output.table(found, "objects",
+                                 {{"KEY", "key"},
+                                  {"BYTES", "bytes", true},
+                                  {"CLASS", "class"},
+                                  {"MODIFIED", "modified"},
+                                  {"EXPIRES", "expires"}},
+                                 "No objects.");
+                    return kDone;
+                  });
   ls->add_option("bucket", *bucket);
   ls->add_option("--prefix", *prefix, "only keys that start so");
 }

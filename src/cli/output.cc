@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <iostream>
+#include <utility>
+
+#include "base/time.h"
 
 namespace millrace::cli {
 namespace {
@@ -18,10 +21,39 @@ const Json* descend(const Json& row, std::string_view path) {
   return value;
 }
 
+// One line, whatever is in it: control characters would break the table, or the terminal.
+std::string one_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else
+      out += static_cast<unsigned char>(c) < ' ' || c == 127 ? '?' : c;
+  }
+  return out;
+}
+
+std::string cut(std::string text, std::size_t width_max) {
+  if (width_max == 0 || width(text) <= width_max) return text;
+  std::size_t at = 0;
+  for (std::size_t seen = 0; at < text.size(); ++at)
+    if ((text[at] & 0xC0) != 0x80 && seen++ == width_max - 1) break;
+  return text.substr(0, at) + "…";
+}
+
 std::string cell(const Json& row, const Column& column) {
   const Json* value = descend(row, column.member);
-  const std::string text = value == nullptr || value->is_null() ? "-" : plain(*value);
+  if (value == nullptr || value->is_null()) return "-";
+  if (column.form == Form::kDuration && value->is_number())
+    return format_duration(Milliseconds(static_cast<std::int64_t>(value->as_double())));
+  const std::string text = cut(one_line(plain(*value)), column.width_max);
   return text.empty() ? "-" : text;
+}
+
+bool is_alarming(std::string_view text) {
+  return text.size() > 1 && std::all_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
 void pad(std::string& out, std::string_view text, std::size_t to, bool right) {
@@ -37,15 +69,37 @@ std::string label(std::string_view member) {
   return text;
 }
 
+// "window_s": 5 is window 5 s, "oldest_age_ms": 90000 is oldest age 1m 30s, "memory_mb": 256 is memory 256 MB.
+std::pair<std::string, std::string> readable(std::string_view name, const Json& value) {
+  constexpr std::string_view kMilliseconds = "_ms", kSeconds = "_s", kMegabytes = "_mb";
+  const auto without = [&](std::string_view unit) { return std::string(name.substr(0, name.size() - unit.size())); };
+  if (value.is_number()) {
+    if (name.ends_with(kMilliseconds))
+      return {without(kMilliseconds), format_duration(Milliseconds(static_cast<std::int64_t>(value.as_double())))};
+    if (name.ends_with(kSeconds)) return {without(kSeconds), plain(value) + " s"};
+    if (name.ends_with(kMegabytes)) return {without(kMegabytes), plain(value) + " MB"};
+  }
+  // A limit, or "none".
+  if (value.is_string() && name.ends_with(kSeconds)) {
+    const std::string text = plain(value);
+    return {without(kSeconds), text.find_first_not_of("0123456789") == std::string::npos ? text + " s" : text};
+  }
+  return {std::string(name), plain(value)};
+}
+
+// Printed below its name, not beside it.
+bool is_nested(const Json& value) {
+  return (value.is_object() && !value.as_object().empty()) ||
+         (value.is_array() && !value.as_array().empty() && value.as_array()[0].is_object());
+}
+
 void details_of(const Json& document, std::size_t indent) {
   std::size_t widest = 0;
   for (const auto& [name, value] : document.as_object())
-    if (!value.is_object() && !value.is_array()) widest = std::max(widest, width(name));
+    if (!is_nested(value)) widest = std::max(widest, width(readable(name, value).first));
   for (const auto& [name, value] : document.as_object()) {
     std::string line(indent, ' ');
-    const bool nested = (value.is_object() && !value.as_object().empty()) ||
-                        (value.is_array() && !value.as_array().empty() && value.as_array()[0].is_object());
-    if (nested) {
+    if (is_nested(value)) {
       std::cout << line << label(name) << ":\n";
       if (value.is_object()) details_of(value, indent + 2);
       if (value.is_array())
@@ -55,8 +109,9 @@ void details_of(const Json& document, std::size_t indent) {
         }
       continue;
     }
-    pad(line, label(name), widest + 2, false);
-    std::cout << line << plain(value) << '\n';
+    const auto [title, text] = readable(name, value);
+    pad(line, label(title), widest + 2, false);
+    std::cout << line << text << '\n';
   }
 }
 
@@ -98,7 +153,10 @@ void Output::table(const Json& document, std::string_view member, const std::vec
   for (const auto& row : rows->as_array()) {
     std::string text;
     for (std::size_t i = 0; i < columns.size(); ++i) {
-      pad(text, cell(row, columns[i]), i + 1 < columns.size() || columns[i].right ? widths[i] : 0, columns[i].right);
+      std::string field;
+      const std::string value = cell(row, columns[i]);
+      pad(field, value, i + 1 < columns.size() || columns[i].right ? widths[i] : 0, columns[i].right);
+      text += columns[i].form == Form::kState && is_alarming(value) ? warning(field) : field;
       if (i + 1 < columns.size()) text += "  ";
     }
     std::cout << text << '\n';

@@ -49,6 +49,42 @@ TEST(Output, NestsDetails) {
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "state  Enabled\nlast error:\n  text  boom\n");
 }
 
+TEST(Output, ReadsUnitsOfNames) {
+  testing::internal::CaptureStdout();
+  Output(false, false)
+      .details(
+          Json::object({{"oldest_age_ms", 90'000}, {"window_s", 5}, {"memory_mb", 256}, {"record_age_max_s", "none"}}));
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "oldest age      1m 30s\nwindow          5 s\nmemory          256 MB\nrecord age max  none\n");
+}
+
+TEST(Output, KeepsCellsOnOneLineWithinTheirWidth) {
+  Json document = Json::object();
+  Json rows = Json::array();
+  rows.push(Json::object({{"body", "größe\nand\x1b[2J"}, {"age", 1500}}));
+  rows.push(Json::object({{"body", "0123456789abc"}}));
+  testing::internal::CaptureStdout();
+  Output(false, false)
+      .table(document.set("rows", rows), "rows",
+             {{"BODY", "body", false, Form::kText, 9}, {"AGE", "age", true, Form::kDuration}}, "none");
+  EXPECT_EQ(testing::internal::GetCapturedStdout(),
+            "BODY         AGE\n"
+            "größe\\na…  1.5 s\n"
+            "01234567…      -\n");
+}
+
+TEST(Output, MarksWhatIsAlarming) {
+  Json document = Json::object();
+  Json rows = Json::array();
+  rows.push(Json::object({{"state", "BLOCKED"}}));
+  rows.push(Json::object({{"state", "Enabled"}}));
+  testing::internal::CaptureStdout();
+  Output(false, true).table(document.set("rows", rows), "rows", {{"STATE", "state", false, Form::kState}}, "none");
+  const std::string text = testing::internal::GetCapturedStdout();
+  EXPECT_THAT(text, testing::HasSubstr("\033[33mBLOCKED\033[0m\n"));
+  EXPECT_THAT(text, testing::HasSubstr("\nEnabled\n"));
+}
+
 int run_with(std::vector<const char*> arguments, Callbacks callbacks = {}) {
   arguments.insert(arguments.begin(), "millrace");
   return run(static_cast<int>(arguments.size()), arguments.data(), callbacks);
