@@ -3,6 +3,7 @@ import base64
 import contextlib
 import gzip
 import hashlib
+import http.client
 import json
 import os
 import re
@@ -219,6 +220,15 @@ def test_a_body_over_the_limit_is_refused_in_the_services_form(server, announced
     assert status == 413, text
     assert "RequestEntityTooLarge" in json.loads(text)["__type"]
     assert fields["x-amzn-requestid"]
+
+
+def test_a_client_that_sends_everything_first_still_reads_the_refusal(server):
+    """No Expect, a large body, an answer that is known from the head: SDKs without Expect must see the error, not a broken pipe."""
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LIMIT)
+    client.request("PUT", "/no-such-bucket/key", body=b"x" * (12 << 20), headers={"Authorization": authorization("s3")})
+    answer = client.getresponse()
+    assert answer.status == 404 and b"NoSuchBucket" in answer.read()
+    client.close()
 
 
 def test_a_chunked_body_over_the_limit_is_refused(server):

@@ -25,8 +25,8 @@ constexpr std::size_t kPipelineMax = 16 * 1024;   // read ahead while a request 
 constexpr std::size_t kCopyMax = 16 * 1024;       // bodies up to this are copied behind their head: one small write
 constexpr std::size_t kOutMax = 64 * 1024;        // pipelined answers are written together up to this
 constexpr std::size_t kSourcePiece = 256 * 1024;  // read of a body source, hence memory per streamed answer
-constexpr std::size_t kLingerBytes = 1 << 20;     // thrown away after an early answer
-constexpr Milliseconds kLingerTime{2000};
+constexpr std::size_t kLingerBytes = 64 << 20;    // thrown away after an early answer: clients send first, then read
+constexpr Milliseconds kLingerTime{5000};
 
 Response plain_text(int status, std::string text) {
   Response response;

@@ -82,9 +82,9 @@ Result<Reply> filter_log_events(logs::Service& logs, const RequestContext& conte
   logs::EventQuery query = to_query(request);
   // AWS: "Events with a timestamp later than this time are not returned"; GetLogEvents leaves out those of the time.
   if (query.end && *query.end < kNever) *query.end += Milliseconds(1);
-  MR_ASSIGN_OR_RETURN(const auto page,
-                      logs.filter_events(group, query, wanted_stream,
-                                         [&](std::string_view message) { return pattern.matches(message); }));
+  MR_ASSIGN_OR_RETURN(const auto page, logs.filter_events(group, query, wanted_stream, [&](std::string_view message) {
+    return pattern.matches(message);
+  }));
   Document events = Document::array();
   for (const auto& event : page.items) {
     Document document = Document::object({{"logStreamName", event.stream}});

@@ -9,7 +9,7 @@
 #include "codec/json.h"
 #include "s3/errors.h"
 
-namespace millrace::api::s3 {
+namespace millrace::api_s3 {
 namespace {
 
 constexpr ErrorType kBadParameters{"AuthorizationQueryParametersError", 400};
@@ -68,4 +68,4 @@ Result<void> check_presigned(const http::RequestHead& head, Time now) {
   return expired(from_unix_ms(std::max<std::int64_t>(*seconds, 0) * 1000), now);
 }
 
-}  // namespace millrace::api::s3
+}  // namespace millrace::api_s3
