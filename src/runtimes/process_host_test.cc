@@ -368,13 +368,13 @@ TEST_P(ProcessHostTest, ClosedOutputDoesNotDisturb) {
 
 TEST_P(ProcessHostTest, AFunctionThatForksAnswersAndLeavesNothingBehind) {
   auto function = python(
-      "import os, time\n"
+      "import os, signal\n"
       "def handler(event, context):\n"
       "    pids = []\n"
       "    for i in range(5):\n"
       "        pid = os.fork()\n"
       "        if pid == 0:\n"
-      "            os.setsid(); time.sleep(300); os._exit(0)\n"
+      "            os.setsid(); signal.pause(); os._exit(0)\n"
       "        pids.append(pid)\n"
       "    return pids\n");
   SKIP_IF_MISSING(function);
@@ -438,11 +438,11 @@ TEST_P(ProcessHostTest, IdleProcessesEnd) {
 
 TEST_P(ProcessHostTest, MemoryBeyondTheLimitKillsTheProcess) {
   auto function = python(
-      "import time\n"
+      "import threading\n"
       "def handler(event, context):\n"
       "    keep = []\n"
       "    while True:\n"
-      "        keep.append(bytearray(16 << 20)); time.sleep(0.02)\n");
+      "        keep.append(bytearray(16 << 20)); threading.Event().wait(0.02)\n");
   SKIP_IF_MISSING(function);
   function.memory_mb = 128;
   const auto outcome = run(function);

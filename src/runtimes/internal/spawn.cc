@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "platform/machine_clock.h"
+
 namespace millrace::runtimes::internal {
 namespace {
 
@@ -131,16 +133,17 @@ std::optional<std::string> run_and_read(std::vector<std::string> arguments, Mill
   if (!pid.ok()) return std::nullopt;
   write_end.reset();
   std::string output;
-  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const platform::MachineClock clock;
+  const Deadline deadline = clock.monotonic_now() + limit;
   for (char buffer[4096]; output.size() < kAnswerBytesMax;) {
-    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - clock.monotonic_now()).count();
     pollfd waiting{read_end.get(), POLLIN, 0};
     if (left <= 0 || ::poll(&waiting, 1, static_cast<int>(left)) <= 0) break;
     const auto count = ::read(read_end.get(), buffer, sizeof buffer);
     if (count <= 0) break;
     output.append(buffer, static_cast<std::size_t>(count));
   }
-  if (std::chrono::steady_clock::now() >= deadline) ::kill(-*pid, SIGKILL);
+  if (clock.monotonic_now() >= deadline) ::kill(-*pid, SIGKILL);
   int status = 0;
   ::waitpid(*pid, &status, 0);
   ::kill(-*pid, SIGKILL);  // whatever it left behind
