@@ -175,13 +175,13 @@ def test_async_events_are_retried_and_end_in_the_destination(server, unique):
 
 
 def test_one_slow_function_does_not_delay_another(server, unique):
-    python(server, unique, "import time\ndef handler(event, context):\n    time.sleep(3)\n")
+    python(server, unique, "import time\ndef handler(event, context):\n    time.sleep(20)\n")
     python(server, unique + "quick", "def handler(event, context):\n    return 1\n")
     invoke(server, unique + "quick")
     server.client("lambda").invoke(FunctionName=unique, InvocationType="Event")
     started = time.monotonic()
     invoke(server, unique + "quick")
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 10
 
 
 def test_output_is_in_the_logs(server, unique):

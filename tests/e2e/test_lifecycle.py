@@ -11,6 +11,7 @@ import time
 import botocore.exceptions
 import pytest
 
+from recorder import RecorderServer
 from world import BINARY, Server, wait_until, zip_of
 
 HANDLER = "import json, os, boto3\nqueue = os.environ['QUEUE_URL']\nsqs = boto3.client('sqs')\ndef handler(event, context):\n" \
@@ -197,13 +198,20 @@ def test_kill_during_deliveries_delivers_everything(own_server):
 
 
 def test_sigterm_lets_requests_finish(own_server):
-    url = own_server.client("sqs").create_queue(QueueName="q")["QueueUrl"]
+    recorders = RecorderServer()
+    recorder = recorders.function(own_server, "slow")
+    recorder.behave = lambda event: "finished"
+    recorder.hold()
     answers = []
-    poll = threading.Thread(target=lambda: answers.append(own_server.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1)))
-    poll.start()
-    wait_until(lambda: own_server.admin("requests").get("sqs", {}).get("CreateQueue"), "the server to have work")
-    assert own_server.stop() == 0
-    poll.join()
+    call = threading.Thread(target=lambda: answers.append(json.loads(own_server.client("lambda").invoke(FunctionName="slow")["Payload"].read())))
+    call.start()
+    recorder.wait(1)
+    own_server.process.terminate()
+    wait_until(lambda: "stopping" in own_server.log(), "the server to be stopping")
+    recorder.release()
+    call.join()
+    assert own_server.process.wait(20) == 0 and answers == ["finished"]
+    recorders.close()
 
 
 def test_sigterm_during_busy_work_ends_within_its_limit(own_server):

@@ -90,7 +90,7 @@ def test_a_slow_function_delays_no_other_mapping(world):
         quick.wait(before + 1)
         delays.append(time.monotonic() - started)
     assert len(world.recorder.events) == 2  # it still hangs
-    assert sorted(delays)[5] < 0.5 and max(delays) < 3, delays
+    assert sorted(delays)[5] < 1 and max(delays) < 8, delays
 
 
 # ---- the control plane
