@@ -122,6 +122,9 @@ void check_clients(Checks& checks) {
                cli_version >= std::vector<int>{1, 29, 0} && cli_version != std::vector<int>{2} &&
                    !(cli_version[0] == 2 && cli_version < std::vector<int>{2, 13, 0}),
                "too old for AWS_ENDPOINT_URL: use --endpoint-url, or update it");
+  if (!cli_version.empty() && cli_version[0] == 1)
+    checks.add("AWS CLI, sqs", "version 1", false,
+               "it sends `aws sqs` to the real AWS whatever AWS_ENDPOINT_URL says: use --endpoint-url, or version 2");
   const std::string boto3 = first_line("python3 -c 'import boto3; print(\"boto3/\" + boto3.__version__)'");
   const auto boto3_version = version_after(boto3, "boto3/");
   if (!boto3_version.empty())

@@ -187,6 +187,8 @@ TEST_F(DispatcherTest, NamesUnknownAndUnservedOperations) {
   response = ask("GET", "/b?acl", {{"Authorization", scope("s3")}});
   EXPECT_EQ(response.status, 501);
   EXPECT_THAT(response.body, HasSubstr("<Code>NotImplemented</Code><Message>GetBucketAcl of"));
+  response = ask("POST", "/b", {{"Content-Type", "multipart/form-data; boundary=x"}}, "--x--");
+  EXPECT_THAT(response.body, HasSubstr("<Code>NotImplemented</Code><Message>PostObject of"));
   response = ask("GET", "/restapis", {{"Authorization", scope("apigateway")}});
   EXPECT_EQ(response.fields.get("x-amzn-errortype"), "UnknownOperationException");
 }

@@ -302,6 +302,10 @@ Route Router::route_rest(const Rest& rest, const http::RequestHead& head, std::s
   if (best != nullptr) {
     route.operation = best->operation;
     route.labels = std::move(best_labels);
+  } else if (route.protocol == Protocol::kRestXml && head.method == "POST" &&
+             head.fields.get("content-type").starts_with("multipart/form-data")) {
+    // Uploads from a browser's form; the model does not have the operation.
+    route.error = unserved(rest.served->model->full_name, "PostObject", route.protocol);
   } else if (route.protocol == Protocol::kRestXml) {
     route.error = Error(kMethodNotAllowed, "The specified method is not allowed against this resource.");
   } else {
