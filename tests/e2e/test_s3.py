@@ -98,7 +98,9 @@ def test_bucket_settings_are_kept(s3, bucket):
     assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == block
 
 
-def test_what_is_not_served_is_refused_by_name(s3, bucket):
+def test_what_is_not_served_is_refused_by_name(server, s3, bucket):
+    status, _, body = plain(f"{server.endpoint}/{bucket}", "POST", b"--x--", {"content-type": "multipart/form-data; boundary=x"})
+    assert status == 501 and b"PostObject" in body
     assert refused(s3.get_bucket_website, Bucket=bucket) == ("NotImplemented", 501)
     code, status = refused(s3.put_object, Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="aws:kms")
     assert (code, status) == ("NotImplemented", 501)
@@ -182,6 +184,39 @@ def test_conditions_of_writes(s3, bucket):
     assert refused(s3.delete_object, Bucket=bucket, Key="k", IfMatch=etag) == ("PreconditionFailed", 412)
     s3.delete_object(Bucket=bucket, Key="k", IfMatch=second)
     assert refused(s3.get_object, Bucket=bucket, Key="k") == ("NoSuchKey", 404)
+
+
+def test_one_key_under_many_writers_is_always_one_of_theirs(server, s3, bucket):
+    versions = [bytes([number]) * (100_000 if number % 2 else 50) for number in range(8)]
+
+    def write(version):
+        client = server.client("s3", **PATH_STYLE)
+        for _ in range(5):
+            client.put_object(Bucket=bucket, Key="k", Body=version)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        writers = [pool.submit(write, version) for version in versions]
+        while not all(writer.done() for writer in writers):
+            try:
+                assert body_of(s3.get_object(Bucket=bucket, Key="k")) in versions
+            except s3.exceptions.NoSuchKey:
+                pass
+        for writer in writers:
+            writer.result()
+    assert body_of(s3.get_object(Bucket=bucket, Key="k")) in versions
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:  # of all that create it, one succeeds
+        s3.delete_object(Bucket=bucket, Key="k")
+
+        def create(version):
+            try:
+                server.client("s3", **PATH_STYLE).put_object(Bucket=bucket, Key="k", Body=version, IfNoneMatch="*")
+                return version
+            except botocore.exceptions.ClientError as error:
+                assert error.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict")
+                return None
+
+        created = [version for version in pool.map(create, versions) if version]
+    assert len(created) == 1 and body_of(s3.get_object(Bucket=bucket, Key="k")) == created[0]
 
 
 @pytest.mark.parametrize("size", [10, 300_000])
