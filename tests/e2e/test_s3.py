@@ -18,7 +18,7 @@ import botocore.exceptions
 import pytest
 from boto3.s3.transfer import TransferConfig
 
-from world import DEPS
+from world import DEPS, wait_until
 
 MIB = 1 << 20
 PATH_STYLE = {"s3": {"addressing_style": "path"}}
@@ -642,6 +642,40 @@ def test_what_is_there_survives_a_kill(own_server):
     assert refused(s3.get_object, Bucket="bucket", Key="small") == ("NoSuchKey", 404)
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]})
     assert body_of(s3.get_object(Bucket="bucket", Key="parts")) == b"p" * 100_000
+
+
+def test_a_kill_in_the_middle_of_writes_loses_nothing_and_leaves_nothing(own_server):
+    own_server.client("s3", **PATH_STYLE).create_bucket(Bucket="bucket")
+    put, deleted = {}, set()
+
+    def work(worker):
+        client = own_server.client("s3", **PATH_STYLE)
+        try:
+            for number in range(10_000):
+                key, data = f"{worker}/{number}", os.urandom(100 if number % 3 else 100_000)
+                client.put_object(Bucket="bucket", Key=key, Body=data)
+                put[key] = data
+                if number % 4 == 0:
+                    deleted.add(key)  # before it is sent: its outcome is unknown from here on
+                    client.delete_object(Bucket="bucket", Key=key)
+        except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError):
+            pass  # killed
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        workers = [pool.submit(work, worker) for worker in range(4)]
+        wait_until(lambda: len(put) > 150, "some objects")
+        own_server.kill()
+        for worker in workers:
+            worker.result()
+    own_server.start()
+    s3 = own_server.client("s3", **PATH_STYLE)
+    found = {one["Key"]: one["Size"] for page in s3.get_paginator("list_objects_v2").paginate(Bucket="bucket") for one in page.get("Contents", [])}
+    for key, data in put.items():
+        if key not in deleted:
+            assert body_of(s3.get_object(Bucket="bucket", Key=key)) == data
+    assert len(found.keys() - put.keys()) <= 4 and len(found.keys() & deleted) <= 4  # one unanswered call per worker
+    files = [path for path in (own_server.data / "objects").rglob("*") if path.is_file() and path.stat().st_size >= 100_000]
+    assert len(files) == sum(size == 100_000 for size in found.values())
 
 
 # -- bad input -----------------------------------------------------------------------------------------------------------------

@@ -333,6 +333,46 @@ def test_queues_and_messages_survive_a_kill(own_server):
     assert "delayed" in bodies(sqs, url)
 
 
+def test_a_kill_in_the_middle_of_work_loses_no_message(own_server):
+    url = own_server.client("sqs").create_queue(QueueName="q", Attributes={"VisibilityTimeout": "43200"})["QueueUrl"]
+    sent, maybe_deleted, deleted = set(), set(), set()
+    gone = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)
+
+    def send(worker):
+        client = own_server.client("sqs")
+        try:
+            for number in range(100_000):
+                client.send_message(QueueUrl=url, MessageBody=f"{worker}-{number}")
+                sent.add(f"{worker}-{number}")
+        except gone:
+            pass
+
+    def consume():
+        client = own_server.client("sqs")
+        try:
+            while True:
+                for message in client.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=3).get("Messages", []):
+                    maybe_deleted.add(message["Body"])
+                    client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    deleted.add(message["Body"])
+        except gone:
+            pass
+
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        workers = [pool.submit(send, worker) for worker in range(3)] + [pool.submit(consume) for _ in range(2)]
+        wait_until(lambda: len(sent) > 300 and len(deleted) > 50, "some messages")
+        own_server.kill()
+        for worker in workers:
+            worker.result()
+    own_server.start()
+    sqs, left = own_server.client("sqs"), []
+    while found := bodies(sqs, url):
+        left += found
+    assert len(left) == len(set(left))
+    assert not deleted & set(left), "deleted messages came back"
+    assert sent - maybe_deleted <= set(left), "acknowledged messages are lost"
+
+
 # -- the query protocol --------------------------------------------------------------------------------------------------------
 
 
