@@ -10,9 +10,8 @@ LINES_MAX = 1000
 # (pattern, advice, files it does not apply to)
 RULES = [
     (r"(system_clock|steady_clock|high_resolution_clock)::now|\bgettimeofday\(|\bclock_gettime\(|std::time\(",
-     # spawn.cc waits for a child's answer, before there is a server and its clock
      "ask platform::Clock for the time",
-     r"^src/(platform|telemetry|testing|http)/|^src/runtimes/internal/spawn\.cc$|_test\.cc$|_bench\.cc$|^bench/"),
+     r"^src/(platform|telemetry|testing|http)/|_test\.cc$|_bench\.cc$|^bench/"),
     (r"std::random_device|\brand\(\)|\bgetrandom\(|mt19937", "ask platform::Random", r"^src/platform/|_test\.cc$|_fuzz\.cc$|^bench/"),
     (r"sleep_for|sleep_until|\busleep\(|\bsleep\(\d", "wait for a condition with a limit, or move the clock",
      r"^src/platform/|^bench/"),

@@ -20,7 +20,7 @@ HANDLER = "import json\ndef handler(event, context):\n    print('got', json.dump
 
 
 def millrace(endpoint, *arguments, stdin=None, environment=None):
-    return subprocess.run([str(BINARY), *arguments], capture_output=True, text=True, input=stdin, timeout=60, check=False,
+    return subprocess.run([str(BINARY), *arguments], capture_output=True, text=True, input=stdin, timeout=180, check=False,
                           env={**os.environ, "MILLRACE_ENDPOINT": endpoint, **(environment or {})})
 
 

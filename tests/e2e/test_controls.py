@@ -98,12 +98,12 @@ def test_settle_waits_for_what_was_started(server, unique, tmp_path):
 
 
 def test_settle_gives_up_and_names_what_is_busy(server, unique, tmp_path):
-    python(server, tmp_path, unique, "time.sleep(3); return 1")
+    python(server, tmp_path, unique, "time.sleep(6); return 1")
     server.client("lambda").invoke(FunctionName=unique, InvocationType="Event", Payload=b"{}")
     wait_until(lambda: any(f["running"] for f in server.admin("functions")["functions"] if f["name"] == unique), "the invocation")
     started = time.monotonic()
     result = server.settle("300ms")
-    assert result["settled"] is False and time.monotonic() - started < 2.5
+    assert result["settled"] is False and time.monotonic() - started < 5
     assert any(unique in text for text in result["busy"]), result
     assert server.settle()["settled"] is True
 
@@ -224,7 +224,7 @@ def test_reset_empties_an_account_in_milliseconds(own_server, tmp_path):
     assert sqs.list_queues().get("QueueUrls", []) == [] and dynamodb.list_tables()["TableNames"] == ["posts"]
     started = time.monotonic()
     own_server.admin("reset", {})
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 3  # milliseconds when nothing else runs
     assert dynamodb.list_tables()["TableNames"] == []
     assert s3.list_buckets()["Buckets"] == []
     assert own_server.client("lambda").list_functions()["Functions"] == []
