@@ -1,5 +1,8 @@
 # One static library, one test binary and one link test per line of layers.txt.
 
+# Folders whose files use the same names in their unnamed namespaces, so that they cannot be compiled as one.
+set(MILLRACE_UNITY_NOT expressions http)
+
 # Sources of `folder` itself: its .cc files and those of its internal/ and generated/ folders. Not main.cc.
 function(millrace_folder_sources folder out_sources out_tests)
   set(root ${CMAKE_SOURCE_DIR}/src/${folder})
@@ -32,8 +35,10 @@ function(millrace_add_folder folder folders libraries)
   if(EXISTS ${CMAKE_SOURCE_DIR}/src/${folder}/bootstrap)
     millrace_embed(${target} ${folder})
   endif()
-  if(folder MATCHES "^api/")
+  if(folder MATCHES "^api/" OR (MILLRACE_UNITY AND NOT folder IN_LIST MILLRACE_UNITY_NOT))
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    # Types of a file's own unnamed namespace in a type that only this file completes are fine in one file or in eight.
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
   endif()
   set_property(GLOBAL APPEND PROPERTY MILLRACE_FOLDERS ${name})
   if(NOT MILLRACE_TESTS)

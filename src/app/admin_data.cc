@@ -138,7 +138,7 @@ class Tail : public std::enable_shared_from_this<Tail> {
 
 namespace {
 
-constexpr std::size_t kTablesMax = 10'000;
+constexpr std::size_t kListedMax = 10'000;
 
 Json key_json(const model::KeySchema& keys) {
   std::string text = keys.partition.name;
@@ -179,7 +179,7 @@ Json table_details(const tables::Description& table) {
 void admin_tables(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.path.size() == 1) {
     Json list = Json::array();
-    for (const auto& name : parts.tables->list(request.scope, "", kTablesMax).names) {
+    for (const auto& name : parts.tables->list(request.scope, "", kListedMax).names) {
       const auto table = parts.tables->describe(request.scope, name);
       if (table.ok()) list.push(table_json(*table));
     }

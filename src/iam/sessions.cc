@@ -67,7 +67,7 @@ std::string to_json(const Session& session) {
   return json.dump();
 }
 
-Session from_json(const Json& json) {
+Session session_from_json(const Json& json) {
   Session session;
   session.principal.account = json.string_or("account", "");
   session.principal.arn = json.string_or("arn", "");
@@ -93,7 +93,7 @@ Result<void> Sessions::load() {
     auto json = codec::parse_json(it->value());
     if (!json.ok()) return Error(storage::kStorageFailed, "damaged session record in the data directory");
     std::string key(it->key().substr(prefix.size()));
-    Session session = from_json(*json);
+    Session session = session_from_json(*json);
     by_expiration_.emplace(session.expiration, key);
     sessions_.emplace(std::move(key), std::move(session));
   }

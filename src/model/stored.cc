@@ -12,7 +12,7 @@ using internal::append_varint;
 using internal::read_bytes;
 using internal::read_varint;
 
-constexpr char kVersion = 1;
+constexpr char kStoredVersion = 1;
 constexpr int kReadDepthMax = kNestingMax + 4;  // damaged data must not exhaust the stack
 
 void append_text(std::string& out, std::string_view text) {
@@ -309,7 +309,7 @@ bool add_size(std::string_view& in, std::size_t& total, int depth) {
   }
 }
 
-void append_base64(std::string& out, std::string_view bytes) {
+void append_base64_string(std::string& out, std::string_view bytes) {
   out += '"';
   out += crypto::base64_encode(bytes);
   out += '"';
@@ -357,7 +357,7 @@ bool json_text(std::string& out, std::string_view& in) {
 bool json_binary(std::string& out, std::string_view& in) {
   std::string_view bytes;
   if (!read_bytes(in, bytes)) return false;
-  append_base64(out, bytes);
+  append_base64_string(out, bytes);
   return true;
 }
 
@@ -421,7 +421,7 @@ bool json_value(std::string& out, std::string_view& in, int depth) {
 }
 
 bool take_version(std::string_view& stored) {
-  if (stored.empty() || stored[0] != kVersion) return false;
+  if (stored.empty() || stored[0] != kStoredVersion) return false;
   stored.remove_prefix(1);
   return true;
 }
@@ -429,7 +429,7 @@ bool take_version(std::string_view& stored) {
 }  // namespace
 
 void append_stored(std::string& out, const Item& item) {
-  out += kVersion;
+  out += kStoredVersion;
   append_body(out, item);
 }
 

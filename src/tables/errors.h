@@ -1,6 +1,9 @@
 // AWS: error names of DynamoDB that this folder answers with.
 #pragma once
 
+#include <string>
+#include <utility>
+
 #include "base/error.h"
 #include "model/errors.h"
 
@@ -15,5 +18,7 @@ inline constexpr ErrorType kConditionalCheckFailed{"ConditionalCheckFailedExcept
 inline constexpr ErrorType kTransactionCanceled{"TransactionCanceledException", 400, ErrorKind::kClient};
 inline constexpr ErrorType kIdempotentParameterMismatch{"IdempotentParameterMismatchException", 400,
                                                         ErrorKind::kClient};
+
+inline Error invalid(std::string message) { return {kValidationException, std::move(message)}; }
 
 }  // namespace millrace::tables

@@ -17,8 +17,6 @@ using model::Item;
 using storage::Family;
 using storage::WriteBatch;
 
-Error invalid(std::string message) { return Error(kValidationException, std::move(message)); }
-
 bool is_empty(const AttributeValue& value) {
   if (const auto* text = value.get_if<std::string>()) return text->empty();
   if (const auto* binary = value.get_if<model::Binary>()) return binary->bytes.empty();

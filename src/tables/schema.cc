@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::string_view kInvalid = "One or more parameter values were invalid: ";
 
-Error invalid(std::string message) { return Error(kValidationException, std::string(kInvalid) + std::move(message)); }
+Error invalid_schema(std::string message) {
+  return Error(kValidationException, std::string(kInvalid) + std::move(message));
+}
 
 std::string joined(const std::vector<std::string>& names) {
   std::string out = "[";
@@ -55,9 +57,9 @@ Result<model::KeySchema> make_keys(const CreateRequest& request, const std::vect
     if (find_definition(request, element.name) == nullptr) missing.push_back(element.name);
   }
   if (!missing.empty()) {
-    return invalid("Some " + std::string(index_word) +
-                   "key attributes are not defined in AttributeDefinitions. Keys: " + joined(missing) +
-                   ", AttributeDefinitions: " + joined(names_of(request.definitions)));
+    return invalid_schema("Some " + std::string(index_word) +
+                          "key attributes are not defined in AttributeDefinitions. Keys: " + joined(missing) +
+                          ", AttributeDefinitions: " + joined(names_of(request.definitions)));
   }
   model::KeySchema keys;
   keys.partition = *find_definition(request, elements[0].name);
@@ -69,13 +71,13 @@ Result<IndexProjection> make_projection(const IndexRequest& request) {
   IndexProjection projection;
   if (request.projection_type == "INCLUDE") {
     projection.kind = IndexProjection::Kind::kInclude;
-    if (!request.attributes) return invalid("ProjectionType is INCLUDE, but NonKeyAttributes is not specified");
+    if (!request.attributes) return invalid_schema("ProjectionType is INCLUDE, but NonKeyAttributes is not specified");
     projection.attributes = *request.attributes;
     return projection;
   }
-  if (request.projection_type.empty()) return invalid("Unknown ProjectionType: null");
+  if (request.projection_type.empty()) return invalid_schema("Unknown ProjectionType: null");
   if (request.attributes) {
-    return invalid("ProjectionType is " + request.projection_type + ", but NonKeyAttributes is specified");
+    return invalid_schema("ProjectionType is " + request.projection_type + ", but NonKeyAttributes is specified");
   }
   projection.kind =
       request.projection_type == "KEYS_ONLY" ? IndexProjection::Kind::kKeysOnly : IndexProjection::Kind::kAll;
@@ -84,12 +86,13 @@ Result<IndexProjection> make_projection(const IndexRequest& request) {
 
 Result<void> check_local(const CreateRequest& request, const IndexRequest& index) {
   if (request.keys.size() < 2) {
-    return invalid(
+    return invalid_schema(
         "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex");
   }
-  if (index.keys.size() < 2) return invalid("Index KeySchema does not have a range key for index: " + index.name);
+  if (index.keys.size() < 2)
+    return invalid_schema("Index KeySchema does not have a range key for index: " + index.name);
   if (index.keys[0].name != request.keys[0].name) {
-    return invalid(
+    return invalid_schema(
         "Index KeySchema does not have the same leading hash key as table KeySchema for index: " + index.name +
         ". index hash key: " + index.keys[0].name + ", table hash key: " + request.keys[0].name);
   }
@@ -98,11 +101,11 @@ Result<void> check_local(const CreateRequest& request, const IndexRequest& index
 
 Result<void> check_index_throughput(const CreateRequest& request, const IndexRequest& index) {
   if (request.billing == BillingMode::kPayPerRequest && index.throughput) {
-    return invalid("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: " + index.name +
-                   " when BillingMode is PAY_PER_REQUEST");
+    return invalid_schema("Neither ReadCapacityUnits nor WriteCapacityUnits can be specified for index: " + index.name +
+                          " when BillingMode is PAY_PER_REQUEST");
   }
   if (request.billing == BillingMode::kProvisioned && !index.throughput) {
-    return invalid("ProvisionedThroughput must be specified for index: " + index.name);
+    return invalid_schema("ProvisionedThroughput must be specified for index: " + index.name);
   }
   return {};
 }
@@ -116,7 +119,7 @@ Result<void> add_indexes(const CreateRequest& request, TableInfo& info) {
     index.number = static_cast<std::uint16_t>(info.indexes.size() + 1);
     index.name = wanted.name;
     index.kind = wanted.kind;
-    if (!names.insert(wanted.name).second) return invalid("Duplicate index name: " + wanted.name);
+    if (!names.insert(wanted.name).second) return invalid_schema("Duplicate index name: " + wanted.name);
     MR_ASSIGN_OR_RETURN(index.keys, make_keys(request, wanted.keys, "index "));
     if (wanted.kind == Index::Kind::kLocal) {
       ++locals;
@@ -129,12 +132,12 @@ Result<void> add_indexes(const CreateRequest& request, TableInfo& info) {
     projected += index.projection.attributes.size();
     info.indexes.push_back(std::move(index));
   }
-  if (locals > kLocalIndexesMax) return invalid("Number of LocalSecondaryIndexes exceeds per-table limit of 5");
+  if (locals > kLocalIndexesMax) return invalid_schema("Number of LocalSecondaryIndexes exceeds per-table limit of 5");
   if (info.indexes.size() - locals > kGlobalIndexesMax) {
-    return invalid("Number of GlobalSecondaryIndexes exceeds per-table limit of 20");
+    return invalid_schema("Number of GlobalSecondaryIndexes exceeds per-table limit of 20");
   }
   if (projected > kProjectedAttributesMax) {
-    return invalid("Number of NonKeyAttributes over all indexes exceeds per-table limit of 100");
+    return invalid_schema("Number of NonKeyAttributes over all indexes exceeds per-table limit of 100");
   }
   return {};
 }
@@ -149,22 +152,23 @@ Result<void> check_definitions_used(const CreateRequest& request, const TableInf
   for (const Index& index : info.indexes) use(index.keys);
   if (used.size() == request.definitions.size()) return {};
   if (info.indexes.empty()) {
-    return invalid(
+    return invalid_schema(
         "Number of attributes in KeySchema does not exactly match number of attributes defined in "
         "AttributeDefinitions");
   }
-  return invalid(
+  return invalid_schema(
       "Some AttributeDefinitions are not used. AttributeDefinitions: " + joined(names_of(request.definitions)) +
       ", keys used: " + joined(std::vector<std::string>(used.begin(), used.end())));
 }
 
 Result<void> check_billing(BillingMode billing, const std::optional<Throughput>& throughput) {
   if (billing == BillingMode::kPayPerRequest && throughput) {
-    return invalid(
+    return invalid_schema(
         "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST");
   }
   if (billing == BillingMode::kProvisioned && !throughput) {
-    return invalid("ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED");
+    return invalid_schema(
+        "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED");
   }
   return {};
 }
@@ -172,10 +176,10 @@ Result<void> check_billing(BillingMode billing, const std::optional<Throughput>&
 Result<void> check_new_stream(const std::optional<StreamRequest>& stream) {
   if (!stream) return {};
   if (stream->enabled && !stream->view) {
-    return invalid("Table is being created with a stream enabled, UpdateViewType is required");
+    return invalid_schema("Table is being created with a stream enabled, UpdateViewType is required");
   }
   if (!stream->enabled && stream->view) {
-    return invalid("Table is being created with a stream disabled, UpdateViewType should not be specified");
+    return invalid_schema("Table is being created with a stream disabled, UpdateViewType should not be specified");
   }
   return {};
 }
@@ -198,13 +202,13 @@ Result<void> check_stream_update(const TableInfo& info, const UpdateRequest& req
   const StreamRequest& wanted = *request.stream;
   const bool enabled = info.stream && info.stream->enabled;
   if (request.throughput || request.billing || !request.indexes.empty()) {
-    return invalid("You cannot modify stream status while updating table IOPS");
+    return invalid_schema("You cannot modify stream status while updating table IOPS");
   }
   if (wanted.enabled && !wanted.view) {
-    return invalid("If stream is being enabled then UpdateViewType is required");
+    return invalid_schema("If stream is being enabled then UpdateViewType is required");
   }
   if (!wanted.enabled && wanted.view) {
-    return invalid("If stream is being disabled, then UpdateViewType must not be specified");
+    return invalid_schema("If stream is being disabled, then UpdateViewType must not be specified");
   }
   if (wanted.enabled && enabled) {
     return Error(kValidationException, "Table already has an enabled stream: TableName: " + info.name);
@@ -243,7 +247,7 @@ Result<void> update_billing(const UpdateRequest& request, Time now, TableInfo& i
       if (index.kind == Index::Kind::kLocal) continue;
       const bool given = std::any_of(request.indexes.begin(), request.indexes.end(),
                                      [&](const IndexThroughput& wanted) { return wanted.name == index.name; });
-      if (!given) return invalid("ProvisionedThroughput must be specified for index: " + index.name);
+      if (!given) return invalid_schema("ProvisionedThroughput must be specified for index: " + index.name);
     }
     return {};
   }
@@ -269,7 +273,7 @@ Result<void> update_indexes(const UpdateRequest& request, TableInfo& info) {
                    "Requested resource not found: No global secondary index with name: " + wanted.name);
     }
     if (info.billing == BillingMode::kPayPerRequest) {
-      return invalid(
+      return invalid_schema(
           "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is "
           "PAY_PER_REQUEST");
     }

@@ -115,7 +115,7 @@ Result<Document> structured_body(const ServiceModel& model, const Shape& shape, 
   return document;
 }
 
-bool has_body_members(const ServiceModel& model, const Shape& shape) {
+bool takes_body_members(const ServiceModel& model, const Shape& shape) {
   for (const Member& member : model.members_of(shape)) {
     if (member.location == Location::kBody) return true;
   }
@@ -125,7 +125,7 @@ bool has_body_members(const ServiceModel& model, const Shape& shape) {
 Result<void> add_rest_body(const ServiceModel& model, const Shape& input, Protocol protocol, std::string_view body,
                            Document& document) {
   if (input.payload < 0) {
-    if (body.empty() || !has_body_members(model, input)) return {};
+    if (body.empty() || !takes_body_members(model, input)) return {};
     MR_ASSIGN_OR_RETURN(Document members, structured_body(model, input, protocol, body));
     for (auto& member : members.as_object()) document.as_object().push_back(std::move(member));
     return {};

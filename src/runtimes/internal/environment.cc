@@ -21,7 +21,7 @@ namespace asio = boost::asio;
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kOutputReadBytes = 64 * 1024;
 constexpr std::size_t kDrainBytesMax = 4 * 1024 * 1024;
 constexpr std::size_t kConnectionsMax = 64;
 constexpr int kProcessesMax = 1024;  // AWS: processes and threads of a function
@@ -58,7 +58,7 @@ Environment::Environment(HostState& host, std::shared_ptr<const FunctionSpec> sp
       timer_(host.io),
       output_pause_(host.io),
       poll_(host.io),
-      buffer_(kReadBytes),
+      buffer_(kOutputReadBytes),
       output_(host.options.output_max) {}
 
 Environment::~Environment() = default;
@@ -368,7 +368,7 @@ void Environment::read_output() {
 void Environment::drain_output() {
   if (!output_end_.is_open()) return;
   std::vector<std::string> lines;
-  std::vector<char> bytes(kReadBytes);
+  std::vector<char> bytes(kOutputReadBytes);
   for (std::size_t total = 0; total < kDrainBytesMax;) {
     const auto count = ::read(output_end_.native_handle(), bytes.data(), bytes.size());
     if (count <= 0) break;

@@ -17,8 +17,6 @@ using storage::WriteBatch;
 
 namespace {
 
-Error invalid(std::string message) { return Error(kValidationException, std::move(message)); }
-
 // False: nothing more to say. AWS: contents are checked before the cool-down (spec 5.1).
 Result<void> edit_ttl(TableInfo& info, std::string_view attribute, bool enabled, Time now, bool cool_down) {
   TimeToLive& ttl = info.ttl;

@@ -18,8 +18,6 @@ using storage::Family;
 
 namespace {
 
-Error invalid(std::string message) { return Error(kValidationException, std::move(message)); }
-
 // What is read: the table itself, or one of its indexes.
 struct Source {
   std::shared_ptr<const TableInfo> info;
