@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """./x bench: figures of millrace beside what the machine does bare, in one run, medians of alternating rounds."""
 import argparse
+import http.client
 import json
 import os
 import pathlib
@@ -103,31 +104,63 @@ def start_time():
     return elapsed, memory
 
 
+HANDLER = """
+export const handler = async (event) => {
+  const started = performance.timeOrigin + performance.now();
+  for (const record of event.Records) console.log(`STARTED ${record.dynamodb.Keys.id.S} ${started}`);
+};
+"""
+
+
+def put_timed(connection, key):
+    """PutItem over a plain connection; when its answer arrived, in ms of the machine's clock."""
+    connection.request("POST", "/", json.dumps({"TableName": "latency", "Item": {"id": {"S": key}}}), {
+        "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.PutItem",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0"})
+    response = connection.getresponse()
+    answered = time.time() * 1000
+    if response.status != 200:
+        raise RuntimeError(f"PutItem: {response.status} {response.read()}")
+    response.read()
+    return answered
+
+
 def function_latency(server, writes=500, pause=0.01):
-    """Commit to start of a warm Node.js function at about 100 writes/s: (p50, p99) ms, from the server's histogram."""
-    dynamodb = server.client("dynamodb")
-    stream = dynamodb.create_table(TableName="latency", BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-                                   KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                                   StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})["TableDescription"]["LatestStreamArn"]
+    """A warm Node.js function at about 100 writes/s. Returns two pairs (p50, p99) in ms: from the commit until the invocation is
+    handed over, by the server's histogram; and from the arrival of PutItem's answer until the handler runs, by their own clocks."""
+    stream = server.client("dynamodb").create_table(
+        TableName="latency", BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})["TableDescription"]["LatestStreamArn"]
     with tempfile.TemporaryDirectory() as folder:
-        pathlib.Path(folder, "index.mjs").write_text("export const handler = async () => ({});\n")
-        server.function("nothing", zip_of(folder))
-    mapping = server.mapping(stream, "nothing", "LATEST", BatchSize=1)
-    dynamodb.put_item(TableName="latency", Item={"id": {"S": "warm"}})
+        pathlib.Path(folder, "index.mjs").write_text(HANDLER)
+        server.function("latency", zip_of(folder))
+    mapping = server.mapping(stream, "latency", "LATEST", BatchSize=1)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    put_timed(connection, "warm")
     server.settle()
+    answered = {}
     for i in range(writes):
-        dynamodb.put_item(TableName="latency", Item={"id": {"S": str(i)}})
-        time.sleep(pause)
+        answered[str(i)] = put_timed(connection, str(i))
+        time.sleep(pause)  # the pace of the load
     server.settle()
+    started = {}
+    for page in server.client("logs").get_paginator("filter_log_events").paginate(logGroupName="/aws/lambda/latency", filterPattern="STARTED"):
+        for event in page["events"]:
+            words = event["message"].split()
+            at = words.index("STARTED")
+            started.setdefault(words[at + 1], float(words[at + 2]))
+    waits = [started[key] - when for key, when in answered.items()]
+    cuts = statistics.quantiles(waits, n=100)
     figures = server.admin(f"mappings/{mapping}")["latency_ms"]
-    return figures["p50"], figures["p99"]
+    return (figures["p50"], figures["p99"]), (cuts[49], cuts[98])
 
 
 def measure(seconds, rounds):
     rows = []
     samples = {name: [] for name in ("http", "get", "rocksdb", "put", "plain", "rocksdb-plain")}
     tails = {}
-    with Server() as server, BareHttp() as http:
+    with Server() as server, BareHttp() as bare:
         make_tables(server)
         run, keys = fill(server.endpoint)
 
@@ -138,7 +171,7 @@ def measure(seconds, rounds):
             return size
 
         for _ in range(rounds):
-            sample("http", http.endpoint, "get", "bench", seconds, run, keys)
+            sample("http", bare.endpoint, "get", "bench", seconds, run, keys)
             if sample("get", server.endpoint, "get", "bench", seconds, run, keys) < 1024:
                 raise RuntimeError("GetItem answered without the item")
             sample("put", server.endpoint, "put", "bench", seconds)
@@ -146,7 +179,7 @@ def measure(seconds, rounds):
             sample("plain", server.endpoint, "put", "plain", seconds)
             samples["rocksdb-plain"].append(bare_rocksdb(seconds))
         loaded = memory_of(server.process)
-        p50, p99 = function_latency(server)
+        handed, ran = function_latency(server)
     median = {name: statistics.median(values) for name, values in samples.items()}
     noise = {name: (max(values) - min(values)) / median[name] for name, values in samples.items()}
     starts = [start_time() for _ in range(5)]
@@ -167,8 +200,9 @@ def measure(seconds, rounds):
     ratio_row("PutItem, 1 KiB, synced, no stream", "plain", "rocksdb-plain", None)
     cost = 1 - median["put"] / median["plain"]
     row("PutItem with the stream against without", median["plain"], "/s without", f"noise {noise['plain']:.0%}", f"{cost:.0%} cost", "<= 15%", cost <= 0.15)
-    row("commit to warm function, p50", p50, "ms", "-", "-", "<= 1 ms", p50 <= 1)
-    row("commit to warm function, p99", p99, "ms", "-", "-", "<= 5 ms", p99 <= 5)
+    for name, budget, given, running in (("p50", 1, handed[0], ran[0]), ("p99", 5, handed[1], ran[1])):
+        row(f"commit to warm function handed over, {name}", given, "ms", "-", "-", f"<= {budget} ms", given <= budget)
+        row(f"PutItem's answer to running handler, {name}", running, "ms", "-", "-", f"<= {budget} ms", running <= budget)
     start = statistics.median(value for value, _ in starts)
     memory = statistics.median(value for _, value in starts)
     row("start, empty directory", start, "ms", "-", "-", "<= 50 ms", start <= 50)
