@@ -190,7 +190,9 @@ std::string RocksStore::statistics() const {
     }
     out += '\n';
   }
-  return out;
+  std::uint64_t cached = 0;  // all families share one cache
+  database_->db->GetIntProperty("rocksdb.block-cache-usage", &cached);
+  return out + "block-cache-bytes " + std::to_string(cached) + '\n';
 }
 
 }  // namespace millrace::storage

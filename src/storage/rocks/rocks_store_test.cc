@@ -90,7 +90,7 @@ TEST_F(RocksTest, AppliesABatchInOrderAndKeepsItAcrossAReopen) {
     EXPECT_EQ(store->get(static_cast<Family>(family), "x").value(), std::to_string(family));
   }
   EXPECT_EQ(store->get(Family::kLog, "b").value(), std::nullopt);
-  EXPECT_THAT(store->statistics(), HasSubstr("items"));
+  EXPECT_THAT(store->statistics(), AllOf(HasSubstr("items"), HasSubstr("block-cache-bytes ")));
 }
 
 TEST_F(RocksTest, MovesBothWaysWithinBoundsOverASnapshot) {
