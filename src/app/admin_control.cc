@@ -24,7 +24,6 @@ using codec::Json;
 
 constexpr Milliseconds kSettleLimitDefault = std::chrono::seconds(60);
 constexpr std::size_t kTablesMax = 10'000;
-constexpr std::string_view kClockKey = "app/clock";
 constexpr Milliseconds kSettleLimitMax = std::chrono::minutes(30);
 
 Json clock_json(const platform::ControlLoop& loop) {

@@ -48,7 +48,6 @@
 namespace millrace::app {
 namespace {
 
-constexpr std::string_view kClockKey = "app/clock";
 constexpr Seconds kFunctionSession = std::chrono::hours(12);
 
 std::vector<std::string> strings(const std::vector<std::filesystem::path>& paths) {

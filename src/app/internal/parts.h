@@ -4,6 +4,7 @@
 #include <atomic>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "app/config.h"
 #include "base/time.h"
@@ -75,6 +76,9 @@ struct Parts {
   wire::Dispatcher* dispatcher = nullptr;
   wire::FaultPlan* faults = nullptr;
 };
+
+// In kCatalogue: how far time has been moved, JSON {"v":1,"offset_ms"}. Written by admin_clock, read at start.
+inline constexpr std::string_view kClockKey = "app/clock";
 
 inline constexpr const char* kVersion = "0.1.0";
 
