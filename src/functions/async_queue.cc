@@ -91,12 +91,12 @@ Result<void> AsyncQueue::load() {
 }
 
 storage::CommitNumber AsyncQueue::enqueue(const Event& event) {
+  count(Metric::kAsyncEventsReceived, event.function);
   const std::lock_guard lock(mutex_);
   auto& lane = lanes_[event.function];
   if (!lane) lane = std::make_unique<Lane>();
   const std::uint64_t number = next_number_++;
   lane->uncommitted.insert(number);
-  counter("lambda_async_events_received_total", event.function).add();
   WriteBatch batch;
   batch.put(Family::kQueue, internal::event_key(kEventPrefix, event.function, number), internal::encode_event(event));
   return commits_.submit(std::move(batch), [this, function = event.function, number,
@@ -107,12 +107,12 @@ storage::CommitNumber AsyncQueue::enqueue(const Event& event) {
 }
 
 delivery::AfterCommit AsyncQueue::stage(const Event& event, WriteBatch& batch) {
+  count(Metric::kAsyncEventsReceived, event.function);
   const std::lock_guard lock(mutex_);
   auto& lane = lanes_[event.function];
   if (!lane) lane = std::make_unique<Lane>();
   const std::uint64_t number = next_number_++;
   lane->uncommitted.insert(number);
-  counter("lambda_async_events_received_total", event.function).add();
   batch.put(Family::kQueue, internal::event_key(kEventPrefix, event.function, number), internal::encode_event(event));
   return [this, function = event.function, number, received = event.received] {
     scheduler_.post([this, function, number, received] { accepted(function, number, received); });
@@ -257,6 +257,10 @@ void AsyncQueue::begin(const FunctionName& function, std::uint64_t number) {
     });
   };
   if (!event) return done({.kind = EventAnswer::Kind::kGone});
+  runner_.measure({.metric = Metric::kAsyncEventAge,
+                   .function = function,
+                   .resource = function.name,
+                   .value = static_cast<double>((scheduler_.now() - event->received).count())});
   runner_.run(*event, done);
 }
 
@@ -321,7 +325,7 @@ void AsyncQueue::settle(Settlement settlement) {
   WriteBatch batch;
   batch.erase(Family::kQueue, internal::event_key(kEventPrefix, function, number));
   if (invocations > 0) batch.erase(Family::kQueue, state_key);
-  if (condition != "Success" && !condition.empty()) counter("lambda_async_events_dropped_total", function).add();
+  if (condition != "Success" && !condition.empty()) count(Metric::kAsyncEventsDropped, function);
   std::vector<delivery::AfterCommit> after;
   const bool told = !policy.on_success.empty() || !policy.on_failure.empty() || !policy.dead_letter_arn.empty();
   if (told && !condition.empty()) {
@@ -345,14 +349,14 @@ void AsyncQueue::settle(Settlement settlement) {
 void AsyncQueue::stage_results(const Event& event, const Settlement& settlement, WriteBatch& batch,
                                std::vector<delivery::AfterCommit>& after) {
   const auto& policy = settlement.policy;
-  const auto send = [&](const std::string& arn, const delivery::Message& message, std::string_view failures) {
+  const auto send = [&](const std::string& arn, const delivery::Message& message, Metric failure) {
     if (arn.empty()) return;
     auto staged = delivery_.stage(arn, message, batch);
     if (staged.ok()) {
       if (*staged) after.push_back(std::move(staged).value());
       return;
     }
-    counter(failures, event.function).add();
+    count(failure, event.function);
     telemetry::log_error("functions", event.function.arn() + ": the result of request " + event.request_id + " (" +
                                           std::string(settlement.condition) + ") cannot be sent to " + arn + ": " +
                                           staged.error().message());
@@ -362,15 +366,27 @@ void AsyncQueue::stage_results(const Event& event, const Settlement& settlement,
                                                 .condition = settlement.condition,
                                                 .invocations = settlement.invocations,
                                                 .response = settlement.response ? &*settlement.response : nullptr})};
-  if (settlement.condition == "Success")
-    return send(policy.on_success, record, "lambda_destination_delivery_failures_total");
-  send(policy.on_failure, record, "lambda_destination_delivery_failures_total");
+  if (settlement.condition == "Success") return send(policy.on_success, record, Metric::kDestinationDeliveryFailures);
+  send(policy.on_failure, record, Metric::kDestinationDeliveryFailures);
   send(policy.dead_letter_arn, internal::dead_letter(event, settlement.response.value_or("")),
-       "lambda_dead_letter_errors_total");
+       Metric::kDeadLetterErrors);
 }
 
-telemetry::Counter& AsyncQueue::counter(std::string_view name, const FunctionName& function) {
-  return registry_.counter(name, {{"function", function.name}, {"region", function.scope.region}});
+void AsyncQueue::count(Metric metric, const FunctionName& function) {
+  const auto name = [&]() -> std::string_view {
+    switch (metric) {
+      case Metric::kAsyncEventsReceived:
+        return "lambda_async_events_received_total";
+      case Metric::kAsyncEventsDropped:
+        return "lambda_async_events_dropped_total";
+      case Metric::kDeadLetterErrors:
+        return "lambda_dead_letter_errors_total";
+      default:
+        return "lambda_destination_delivery_failures_total";
+    }
+  }();
+  registry_.counter(name, {{"function", function.name}, {"region", function.scope.region}}).add();
+  runner_.measure({.metric = metric, .function = function, .resource = function.name});
 }
 
 }  // namespace millrace::functions

@@ -29,6 +29,7 @@
 
 #include "delivery/delivery.h"
 #include "functions/configuration.h"
+#include "functions/observer.h"
 #include "platform/clock.h"
 #include "storage/committer.h"
 #include "storage/store.h"
@@ -74,6 +75,8 @@ class EventRunner {
   virtual std::optional<EventPolicy> policy_of(const FunctionName& function) = 0;
   // `done` exactly once, from any thread.
   virtual void run(const Event& event, std::function<void(EventAnswer)> done) = 0;
+  // Never called with the queue's mutex held.
+  virtual void measure(Measurement measurement) = 0;
 };
 
 class AsyncQueue {
@@ -130,7 +133,7 @@ class AsyncQueue {
                      std::vector<delivery::AfterCommit>& after);
   std::optional<Event> read(const FunctionName& function, std::uint64_t number) const;
   void begin(const FunctionName& function, std::uint64_t number);
-  telemetry::Counter& counter(std::string_view name, const FunctionName& function);
+  void count(Metric metric, const FunctionName& function);  // REQUIRES: mutex_ is not held
 
   storage::Store& store_;
   storage::Commits& commits_;

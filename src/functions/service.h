@@ -27,6 +27,7 @@
 #include "functions/code_store.h"
 #include "functions/configuration.h"
 #include "functions/limits.h"
+#include "functions/observer.h"
 #include "platform/clock.h"
 #include "platform/random.h"
 #include "runtimes/runtime.h"
@@ -149,6 +150,8 @@ class Functions final : private EventRunner {
   Result<void> load();
   // Where functions reach this server: "http://127.0.0.1:4566". Before the first invocation.
   void set_endpoint(std::string url);
+  // Told of every measurement from now on; outlives this. Before the first invocation.
+  void set_observer(Observer& observer) { observer_ = &observer; }
   storage::CommitNumber last_commit() const { return last_commit_.load(); }
 
   // `done` is called on the control thread or inside the call. Errors: kResourceConflict when it exists, those of
@@ -211,6 +214,7 @@ class Functions final : private EventRunner {
 
   std::optional<EventPolicy> policy_of(const FunctionName& function) override;
   void run(const Event& event, std::function<void(EventAnswer)> done) override;
+  void measure(Measurement measurement) override;
 
   Result<Code> obtain_code(const FunctionName& name, const CodeSource& source, const std::string& id) const;
   Result<Function> add(CreateRequest request, Settings settings, Code code);
@@ -225,16 +229,20 @@ class Functions final : private EventRunner {
   Result<EntryPointer> admit(const FunctionReference& target);
   void start(const EntryPointer& entry, InvokeRequest request, std::string request_id, std::string source,
              InvokeDone done);
-  void finish(const EntryPointer& entry, PastInvocation past, const runtimes::Outcome& outcome);
+  void finish(const EntryPointer& entry, const FunctionReference& target, PastInvocation past,
+              const runtimes::Outcome& outcome);
   std::shared_ptr<runtimes::Runtime> runtime_for(const EntryPointer& entry);
   runtimes::FunctionSpec spec_of(const Function& function) const;
-  void count(const FunctionName& name, std::string_view metric);
+  void measure_invocation(const FunctionReference& target, Time started, const runtimes::Outcome& outcome);
+  void count_throttle(const FunctionReference& target);
+  void measure_concurrency(const EntryPointer& entry, const std::string& resource);
 
   const Services services_;
   const Options options_;
   const CodeStore code_;
   std::atomic<storage::CommitNumber> last_commit_{0};
   std::atomic<bool> draining_{false};
+  Observer* observer_ = nullptr;  // constant after the start
 
   mutable std::mutex mutex_;  // guards below
   std::map<FunctionName, EntryPointer> functions_;

@@ -34,6 +34,11 @@ std::string new_trace(platform::Random& random, Time now) {
   return "Root=1-" + seconds + "-" + random.hex(24) + ";Parent=" + random.hex(16) + ";Sampled=0";
 }
 
+// CloudWatch's dimension Resource.
+std::string resource_of(const FunctionReference& target) {
+  return target.qualifier.empty() ? target.function.name : target.function.name + ":" + target.qualifier;
+}
+
 Error stopping() { return Error(kServiceError, "The server is stopping."); }
 
 }  // namespace
@@ -126,7 +131,7 @@ void Functions::invoke(InvokeRequest request, InvokeDone done) {
   if (auto checked = check_payload(request.payload); !checked.ok()) return done(std::move(checked).error());
   auto entry = admit(request.target);
   if (!entry.ok()) {
-    if (entry.error().is(kTooManyRequests)) count(request.target.function, "lambda_throttles_total");
+    if (entry.error().is(kTooManyRequests)) count_throttle(request.target);
     return done(std::move(entry).error());
   }
   const std::string id = request.request_id.empty() ? services_.random.uuid() : request.request_id;
@@ -136,6 +141,8 @@ void Functions::invoke(InvokeRequest request, InvokeDone done) {
 // REQUIRES: admitted.
 void Functions::start(const EntryPointer& entry, InvokeRequest request, std::string request_id, std::string source,
                       InvokeDone done) {
+  const std::string resource = resource_of(request.target);
+  measure_concurrency(entry, resource);
   const auto runtime = runtime_for(entry);
   const Time started = services_.scheduler.now();
   if (request.trace_id.empty()) request.trace_id = new_trace(services_.random, started);
@@ -150,35 +157,29 @@ void Functions::start(const EntryPointer& entry, InvokeRequest request, std::str
                       .machine_start = services_.scheduler.machine_now(),
                       .request_id = request_id,
                       .source = std::move(source)};
-  runtime->invoke(std::move(invocation), [this, entry, busy, request_id, past = std::move(past),
-                                          done = std::move(done)](runtimes::Outcome outcome) mutable {
-    finish(entry, std::move(past), outcome);
-    switch (outcome.kind) {
-      case runtimes::Outcome::Kind::kStopped:
-        return done(stopping());
-      case runtimes::Outcome::Kind::kNoCapacity:
-        return done(throttled("ConcurrentInvocationLimitExceeded"));
-      case runtimes::Outcome::Kind::kAnswered:
-        return done(InvokeResult{.request_id = request_id,
-                                 .payload = std::move(outcome.payload),
-                                 .function_error = std::move(outcome.function_error),
-                                 .log_tail = std::move(outcome.log_tail),
-                                 .duration = outcome.duration});
-    }
-  });
+  runtime->invoke(std::move(invocation),
+                  [this, entry, busy, request_id, past = std::move(past), target = std::move(request.target),
+                   done = std::move(done)](runtimes::Outcome outcome) mutable {
+                    finish(entry, target, std::move(past), outcome);
+                    switch (outcome.kind) {
+                      case runtimes::Outcome::Kind::kStopped:
+                        return done(stopping());
+                      case runtimes::Outcome::Kind::kNoCapacity:
+                        return done(throttled("ConcurrentInvocationLimitExceeded"));
+                      case runtimes::Outcome::Kind::kAnswered:
+                        return done(InvokeResult{.request_id = request_id,
+                                                 .payload = std::move(outcome.payload),
+                                                 .function_error = std::move(outcome.function_error),
+                                                 .log_tail = std::move(outcome.log_tail),
+                                                 .duration = outcome.duration});
+                    }
+                  });
 }
 
-void Functions::finish(const EntryPointer& entry, PastInvocation past, const runtimes::Outcome& outcome) {
-  const FunctionName name = entry->function.name;  // constant
-  if (outcome.kind == runtimes::Outcome::Kind::kNoCapacity) count(name, "lambda_throttles_total");
-  if (outcome.kind == runtimes::Outcome::Kind::kAnswered) {
-    count(name, "lambda_invocations_total");
-    if (!outcome.function_error.empty()) count(name, "lambda_errors_total");
-    services_.registry
-        .histogram("lambda_duration_ms", {{"function", name.name}, {"region", name.scope.region}},
-                   "Duration of invocations.")
-        .record(static_cast<double>(outcome.duration.count()));
-  }
+void Functions::finish(const EntryPointer& entry, const FunctionReference& target, PastInvocation past,
+                       const runtimes::Outcome& outcome) {
+  if (outcome.kind == runtimes::Outcome::Kind::kNoCapacity) count_throttle(target);
+  if (outcome.kind == runtimes::Outcome::Kind::kAnswered) measure_invocation(target, past.time, outcome);
   const std::lock_guard lock(mutex_);
   --entry->running;
   if (outcome.kind != runtimes::Outcome::Kind::kAnswered) return;
@@ -191,8 +192,57 @@ void Functions::finish(const EntryPointer& entry, PastInvocation past, const run
   if (entry->history.size() > kHistoryLength) entry->history.pop_back();
 }
 
-void Functions::count(const FunctionName& name, std::string_view metric) {
-  services_.registry.counter(metric, {{"function", name.name}, {"region", name.scope.region}}).add();
+void Functions::measure_invocation(const FunctionReference& target, Time started, const runtimes::Outcome& outcome) {
+  const telemetry::Labels labels{{"function", target.function.name}, {"region", target.function.scope.region}};
+  const bool failed = !outcome.function_error.empty();
+  const auto duration = static_cast<double>(outcome.duration.count());
+  services_.registry.counter("lambda_invocations_total", labels).add();
+  if (failed) services_.registry.counter("lambda_errors_total", labels).add();
+  services_.registry.histogram("lambda_duration_ms", labels, "Duration of invocations.").record(duration);
+  Measurement one{.metric = Metric::kInvocations,
+                  .time = started,
+                  .function = target.function,
+                  .resource = resource_of(target),
+                  .executed_version = "$LATEST"};
+  measure(one);
+  one.metric = Metric::kErrors;
+  one.value = failed ? 1 : 0;
+  measure(one);
+  one.metric = Metric::kDuration;
+  one.value = duration;
+  measure(std::move(one));
+}
+
+void Functions::measure(Measurement measurement) {
+  if (observer_ == nullptr) return;
+  if (measurement.time == Time{}) measurement.time = services_.scheduler.now();
+  observer_->observe(measurement);
+}
+
+void Functions::count_throttle(const FunctionReference& target) {
+  const FunctionName& name = target.function;
+  services_.registry.counter("lambda_throttles_total", {{"function", name.name}, {"region", name.scope.region}}).add();
+  measure({.metric = Metric::kThrottles, .function = name, .resource = resource_of(target)});
+}
+
+void Functions::measure_concurrency(const EntryPointer& entry, const std::string& resource) {
+  if (observer_ == nullptr) return;
+  FunctionName name;
+  int own = 0, all = 0, unreserved = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    name = entry->function.name;
+    own = entry->running;
+    const Scope& scope = name.scope;
+    for (auto it = functions_.lower_bound({scope, ""}); it != functions_.end() && it->first.scope == scope; ++it) {
+      all += it->second->running;
+      if (!it->second->function.reserved_concurrency) unreserved += it->second->running;
+    }
+  }
+  measure({.metric = Metric::kConcurrentExecutions, .function = name, .resource = resource, .value = double(own)});
+  name.name.clear();
+  measure({.metric = Metric::kAccountConcurrentExecutions, .function = name, .value = double(all)});
+  measure({.metric = Metric::kUnreservedConcurrentExecutions, .function = name, .value = double(unreserved)});
 }
 
 // ---- asynchronous
@@ -249,7 +299,7 @@ void Functions::run(const Event& event, std::function<void(EventAnswer)> done) {
   auto entry = admit(target);
   if (!entry.ok()) {
     const bool gone = entry.error().is(kResourceNotFound);
-    if (!gone) count(event.function, "lambda_throttles_total");
+    if (!gone) count_throttle(target);
     return done({.kind = gone ? EventAnswer::Kind::kGone : EventAnswer::Kind::kDeferred});
   }
   start(
@@ -281,7 +331,7 @@ void Functions::invoke_for_mapping(const std::string& function_arn, std::string 
   auto entry = admit(*target);
   if (!entry.ok()) {
     const bool missing = entry.error().is(kResourceNotFound);
-    if (!missing) count(target->function, "lambda_throttles_total");
+    if (!missing) count_throttle(*target);
     return answer({.kind = missing ? Kind::kMissing : Kind::kThrottled, .message = entry.error().message()});
   }
   double memory_mb = 0;

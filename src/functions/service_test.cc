@@ -698,5 +698,37 @@ TEST_F(FunctionsTest, EventInvokeConfigsAreReplacedOrMerged) {
             "The function doesn't exist.");
 }
 
+// ---- measurements
+
+TEST_F(FunctionsTest, TheObserverIsToldWhatCloudWatchCounts) {
+  struct Kept final : Observer {
+    void observe(const Measurement& m) override {
+      all.push_back(std::string(metric_name(m.metric)) + " " + (m.resource.empty() ? "account" : m.resource) + " " +
+                    std::to_string(static_cast<int>(m.value)));
+    }
+    std::vector<std::string> all;
+  } kept;
+  functions_->set_observer(kept);
+  make("f");
+  runtimes_->behave = [](const auto&) {
+    auto outcome = FakeRuntimes::failed("no");
+    outcome.duration = Milliseconds(7);
+    return outcome;
+  };
+  ASSERT_TRUE(invoke("f", "{}", "$LATEST").ok());
+  EXPECT_THAT(kept.all, ElementsAre("ConcurrentExecutions f:$LATEST 1", "ConcurrentExecutions account 1",
+                                    "UnreservedConcurrentExecutions account 1", "Invocations f:$LATEST 1",
+                                    "Errors f:$LATEST 1", "Duration f:$LATEST 7"));
+  kept.all.clear();
+  configure("f", {.replace = true, .retries_max = 0, .on_failure = std::string(kQueueArn) + ":gone"});
+  send("f");
+  EXPECT_THAT(kept.all, ::testing::IsSupersetOf({"AsyncEventsReceived f 1", "AsyncEventAge f 0", "Invocations f 1",
+                                                 "AsyncEventsDropped f 1", "DestinationDeliveryFailures f 1"}));
+  kept.all.clear();
+  ASSERT_TRUE(functions_->put_concurrency(name("f"), 0).ok());
+  EXPECT_FALSE(invoke("f").ok());
+  EXPECT_THAT(kept.all, ElementsAre("Throttles f 1"));
+}
+
 }  // namespace
 }  // namespace millrace::functions
