@@ -132,7 +132,7 @@ Result<void> Client::Impl::send_request(const ClientRequest& request) {
     const bool ipv6 = host_.find(':') != host_.npos;
     head += "Host: " + (ipv6 ? "[" + host_ + "]" : host_) + ":" + std::to_string(port_) + "\r\n";
   }
-  for (const auto& [name, value] : request.fields.all()) head += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : request.fields.all()) head.append(name).append(": ").append(value).append("\r\n");
   const bool chunked = request.source && request.source_bytes == Response::kUnknownBytes;
   const std::uint64_t length = request.body.size() + (request.source ? request.source_bytes : 0);
   if (chunked) {

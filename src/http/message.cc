@@ -25,13 +25,25 @@ bool equals_ignore_case(std::string_view a, std::string_view b) {
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
-void Fields::set(std::string_view name, std::string value) {
-  std::erase_if(fields_, [&](const auto& field) { return equals_ignore_case(field.first, name); });
-  fields_.emplace_back(std::string(name), std::move(value));
+void Fields::add(std::string_view name, std::string_view value) {
+  if (entries_.empty()) {
+    entries_.reserve(8);
+    text_.reserve(std::max<std::size_t>(480, name.size() + value.size()));
+  }
+  const auto at = static_cast<std::uint32_t>(text_.size());
+  text_.append(name).append(value);
+  entries_.push_back({at, static_cast<std::uint32_t>(name.size()), static_cast<std::uint32_t>(value.size())});
+}
+
+void Fields::set(std::string_view name, std::string_view value) {
+  for (std::size_t i = entries_.size(); i-- > 0;) {
+    if (equals_ignore_case((*this)[i].first, name)) entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  add(name, value);
 }
 
 std::optional<std::string_view> Fields::find(std::string_view name) const {
-  for (const auto& [key, value] : fields_) {
+  for (const auto& [key, value] : all()) {
     if (equals_ignore_case(key, name)) return value;
   }
   return std::nullopt;

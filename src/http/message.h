@@ -18,19 +18,58 @@
 
 namespace millrace::http {
 
-// Header fields in order of arrival; names compare without case.
+// Header fields in order of arrival; names compare without case. All texts lie in one buffer: a message costs two
+// allocations, not two per field. What is returned points into it and holds until the next change.
 class Fields {
  public:
-  void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
-  void set(std::string_view name, std::string value);  // replaces all of that name
+  using Field = std::pair<std::string_view, std::string_view>;  // name, value
+  class Range;
+
+  // `set` replaces all of that name. The texts must not come from these fields themselves.
+  void add(std::string_view name, std::string_view value);
+  void set(std::string_view name, std::string_view value);
   // The first value of that name, or nullopt.
   std::optional<std::string_view> find(std::string_view name) const;
   std::string_view get(std::string_view name) const { return find(name).value_or(std::string_view()); }
-  const std::vector<std::pair<std::string, std::string>>& all() const { return fields_; }
+  std::size_t size() const { return entries_.size(); }
+  Field operator[](std::size_t i) const {
+    const std::string_view text = text_;
+    const Entry& entry = entries_[i];
+    return {text.substr(entry.at, entry.name_size), text.substr(entry.at + entry.name_size, entry.value_size)};
+  }
+  Range all() const;
 
  private:
-  std::vector<std::pair<std::string, std::string>> fields_;
+  struct Entry {
+    std::uint32_t at, name_size, value_size;
+  };
+  std::string text_;
+  std::vector<Entry> entries_;
 };
+
+class Fields::Range {
+ public:
+  struct Iterator {
+    const Fields* fields;
+    std::size_t i;
+    Field operator*() const { return (*fields)[i]; }
+    Iterator& operator++() {
+      ++i;
+      return *this;
+    }
+    bool operator==(const Iterator&) const = default;
+  };
+  explicit Range(const Fields& fields) : fields_(&fields) {}
+  Iterator begin() const { return {fields_, 0}; }
+  Iterator end() const { return {fields_, fields_->size()}; }
+  std::size_t size() const { return fields_->size(); }
+  bool empty() const { return fields_->size() == 0; }
+
+ private:
+  const Fields* fields_;
+};
+
+inline Fields::Range Fields::all() const { return Range(*this); }
 
 bool equals_ignore_case(std::string_view a, std::string_view b);
 std::string url_decode(std::string_view text, bool plus_is_space);

@@ -110,7 +110,7 @@ std::string transcript(const std::string& bytes, std::size_t step) {
       case RequestParser::Event::kHead: {
         const auto head = parser.take_head();
         out += head->method + " " + head->target;
-        for (const auto& [name, value] : head->fields.all()) out += " " + name + "=" + value;
+        for (const auto& [name, value] : head->fields.all()) out.append(" ").append(name).append("=").append(value);
         out += head->has_body ? " (" : " ";
         break;
       }

@@ -67,7 +67,7 @@ void write_json(const Addressee& to, const Error& error, std::string_view name, 
     response.body += ',';
   } else {
     response.fields.set("Content-Type", "application/json");
-    response.fields.set("x-amzn-ErrorType", std::string(name));
+    response.fields.set("x-amzn-ErrorType", name);
     // AWS: Lambda's declared errors tell whose fault it is.
     if (shape != nullptr)
       response.body += error.type().http_status >= 500 ? R"("Type":"Service",)" : R"("Type":"User",)";

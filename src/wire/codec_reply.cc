@@ -56,10 +56,9 @@ void add_field(const ServiceModel& model, const Member& member, const Document& 
       if (!joined.empty()) joined += ',';
       joined += internal::scalar_to_text(model, model.element_of(shape), each, TimestampFormat::kRfc822);
     }
-    response.fields.add(std::string(member.on_wire()), std::move(joined));
+    response.fields.add(member.on_wire(), joined);
   } else {
-    response.fields.add(std::string(member.on_wire()),
-                        internal::scalar_to_text(model, member, value, TimestampFormat::kRfc822));
+    response.fields.add(member.on_wire(), internal::scalar_to_text(model, member, value, TimestampFormat::kRfc822));
   }
 }
 
@@ -188,14 +187,14 @@ void begin_xml(http::Response& response) {
   response.body += "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 }
 
-std::string json_content_type(const ServiceModel& model) {
+std::string_view json_content_type(const ServiceModel& model) {
   return model.json_1_1 ? "application/x-amz-json-1.1" : "application/x-amz-json-1.0";
 }
 
 void finish(const Addressee& to, http::Response& response) {
   const bool s3 = to.protocol == Protocol::kRestXml;
-  response.fields.set(s3 ? "x-amz-request-id" : "x-amzn-RequestId", std::string(to.request_id));
-  if (s3) response.fields.set("x-amz-id-2", std::string(to.request_id));
+  response.fields.set(s3 ? "x-amz-request-id" : "x-amzn-RequestId", to.request_id);
+  if (s3) response.fields.set("x-amz-id-2", to.request_id);
   if (to.protocol == Protocol::kQuery) {
     response.fields.set("Content-Type", "text/xml");
   } else if (to.model != nullptr && to.model->signing_name == "dynamodb") {

@@ -71,12 +71,12 @@ std::optional<Document> from_prefixed_fields(const Member& member, const http::R
   Document map;
   for (const auto& [name, value] : head.fields.all()) {
     if (name.size() <= prefix.size() || !http::equals_ignore_case(name.substr(0, prefix.size()), prefix)) continue;
-    std::string key = name.substr(prefix.size());
+    std::string key(name.substr(prefix.size()));
     for (char& c : key) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
     if (const Document* before = map.find(key)) {
-      map.set(key, before->as_string() + "," + value);  // AWS: S3 joins repeated metadata
+      map.set(key, std::string(before->as_string()).append(",").append(value));  // AWS: S3 joins repeated metadata
     } else {
-      map.set(key, value);
+      map.set(key, std::string(value));
     }
   }
   return map.is_null() ? std::nullopt : std::optional<Document>(std::move(map));

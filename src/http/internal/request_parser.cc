@@ -44,14 +44,14 @@ class Parser final : public beast::http::basic_parser<true> {
   void on_response_impl(int, beast::string_view, int, error_code&) override {}
   void on_field_impl(field name, beast::string_view text, beast::string_view value, error_code& ec) override {
     if (head_done_) return;  // trailers carry nothing that we use
-    if (head_.fields.all().size() == fields_max_) {
+    if (head_.fields.size() == fields_max_) {
       too_many_fields_ = true;
       ec = beast::http::error::header_limit;
       return;
     }
     if (name == field::host) ++hosts_;
     if (name == field::expect) expects_continue_ = equals_ignore_case(view(value), "100-continue");
-    head_.fields.add(std::string(view(text)), std::string(view(value)));
+    head_.fields.add(view(text), view(value));
   }
   void on_header_impl(error_code&) override { head_done_ = true; }
   void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}

@@ -34,7 +34,7 @@ class Parser final : public beast::http::basic_parser<false> {
   void on_request_impl(beast::http::verb, beast::string_view, beast::string_view, int, error_code&) override {}
   void on_response_impl(int status, beast::string_view, int, error_code&) override { head.status = status; }
   void on_field_impl(beast::http::field, beast::string_view name, beast::string_view value, error_code&) override {
-    if (!is_header_done()) head.fields.add(std::string(view(name)), std::string(view(value)));
+    if (!is_header_done()) head.fields.add(view(name), view(value));
   }
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}

@@ -9,7 +9,7 @@
 namespace millrace::wire::internal {
 
 void begin_xml(http::Response& response);  // content type and declaration
-std::string json_content_type(const ServiceModel& model);
+std::string_view json_content_type(const ServiceModel& model);
 // Request id fields, x-amz-crc32.
 void finish(const Addressee& to, http::Response& response);
 
