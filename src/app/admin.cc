@@ -3,7 +3,6 @@
 #include <charconv>
 
 #include "app/internal/admin_endpoints.h"
-#include "telemetry/metrics.h"
 
 namespace millrace::app {
 namespace {
@@ -36,8 +35,7 @@ std::vector<std::string> segments_of(std::string_view path) {
 // Collects the body, then hands the request to the endpoints.
 class Sink final : public http::RequestSink {
  public:
-  Sink(Admin& admin, telemetry::Registry& registry, std::shared_ptr<const http::RequestHead> head)
-      : admin_(admin), registry_(registry), head_(std::move(head)) {}
+  Sink(Admin& admin, std::shared_ptr<const http::RequestHead> head) : admin_(admin), head_(std::move(head)) {}
 
   Result<void> body(std::string_view piece) override {
     if (body_.size() + piece.size() > kAdminBodyMax) {
@@ -51,10 +49,13 @@ class Sink final : public http::RequestSink {
   void end(http::Responder respond) override {
     if (too_large_) return respond(json_response(413, Json::object({{"error", "the body is larger than 1 MiB"}})));
     if (head_->path == "/metrics") {
-      http::Response response;
-      response.fields.add("content-type", "text/plain; version=0.0.4");
-      response.body = registry_.prometheus();
-      return respond(std::move(response));
+      auto shared = std::make_shared<http::Responder>(std::move(respond));
+      return admin_.metrics([shared](std::string text) {
+        http::Response response;
+        response.fields.add("content-type", "text/plain; version=0.0.4");
+        response.body = std::move(text);
+        (*shared)(std::move(response));
+      });
     }
     auto body = body_.empty() ? Result<Json>(Json::object()) : codec::parse_json(body_);
     if (!body.ok())
@@ -73,7 +74,6 @@ class Sink final : public http::RequestSink {
 
  private:
   Admin& admin_;
-  telemetry::Registry& registry_;
   const std::shared_ptr<const http::RequestHead> head_;
   std::string body_;
   bool too_large_ = false;
@@ -104,8 +104,10 @@ Admin::Admin(Parts& parts)
                                 {"mappings", admin_mappings},   {"doctor", admin_doctor}} {}
 
 std::unique_ptr<http::RequestSink> Admin::begin(std::shared_ptr<const http::RequestHead> head) {
-  return std::make_unique<Sink>(*this, *parts_.registry, std::move(head));
+  return std::make_unique<Sink>(*this, std::move(head));
 }
+
+void Admin::metrics(std::function<void(std::string)> done) { admin_metrics(parts_, std::move(done)); }
 
 http::Response Admin::archive(const AdminRequest& request) { return archive_response(parts_, request); }
 

@@ -46,6 +46,8 @@ class Admin final : public http::Application {
 
   // Answers `request` through `reply`; for requests that are no JSON (metrics) see begin().
   void handle(const AdminRequest& request, AdminReply reply);
+  // Prometheus text, from any thread.
+  void metrics(std::function<void(std::string)> done);
   // The code of a function.
   http::Response archive(const AdminRequest& request);
 

@@ -1,9 +1,8 @@
-// functions, invocations, mappings, doctor.
+// functions, invocations, doctor.
 #include <algorithm>
 
 #include "app/doctor.h"
 #include "app/internal/admin_endpoints.h"
-#include "app/internal/mapping_view.h"
 #include "functions/service.h"
 #include "logs/service.h"
 #include "platform/control_loop.h"
@@ -15,62 +14,7 @@ namespace millrace::app {
 namespace {
 
 using codec::Json;
-using triggers::Status;
-
-// By UUID, the beginning of one, or the name of the function it invokes.
-Result<Status> find_mapping(Parts& parts, const Scope& scope, const std::string& what) {
-  std::vector<Status> found;
-  for (auto& status : parts.engine->statuses()) {
-    if (status.mapping.scope != scope) continue;
-    const std::string function = function_of(status.mapping.function_arn);
-    if (status.mapping.uuid.starts_with(what) || function == what) found.push_back(std::move(status));
-  }
-  if (found.empty())
-    return Error(kNoSuchEndpoint,
-                 "there is no mapping or mapped function '" + what + "'; `millrace mappings ls` lists them");
-  if (found.size() > 1)
-    return Error(kBadRequest,
-                 "'" + what + "' fits " + std::to_string(found.size()) + " mappings; name one by its UUID");
-  return std::move(found.front());
-}
-
 }  // namespace
-
-Json mapping_warnings(Parts& parts) {
-  Json warnings = Json::array();
-  for (const auto& status : parts.engine->statuses()) {
-    if (status.is_blocked)
-      warnings.push("mapping " + status.mapping.uuid + " to " + function_of(status.mapping.function_arn) +
-                    " is blocked: it waits for " + waiting_text(status) + "; " + status.last_error);
-    if (status.totals.lost > 0)
-      warnings.push("mapping " + status.mapping.uuid + " lost " + std::to_string(status.totals.lost) +
-                    " records that were trimmed before they were delivered");
-  }
-  return warnings;
-}
-
-Json mapping_waits(Parts& parts) {
-  Json waits = Json::array();
-  for (const auto& status : parts.engine->statuses()) {
-    const std::string what = "mapping " + status.mapping.uuid + " to " + function_of(status.mapping.function_arn);
-    std::uint64_t backlog = 0;
-    for (const auto& shard : status.shards) backlog += shard.backlog_records;
-    if (!status.mapping.enabled && backlog > 0)
-      waits.push(Json::object(
-          {{"what", what}, {"why", "it is disabled; " + std::to_string(backlog) + " records wait"}, {"until", "-"}}));
-    for (const auto& shard : status.shards)
-      for (const auto& lane : shard.lanes)
-        if (lane.waiting == triggers::Waiting::kWindow || lane.waiting == triggers::Waiting::kBackoff)
-          waits.push(Json::object(
-              {{"what", what},
-               {"why", lane.waiting == triggers::Waiting::kWindow
-                           ? "batching window"
-                           : "back-off after " + std::to_string(lane.tries.failures + lane.tries.refusals) +
-                                 " attempts: " + status.last_error},
-               {"until", until_text(lane.until)}}));
-  }
-  return waits;
-}
 
 Json function_waits(Parts& parts) {
   Json waits = Json::array();
@@ -230,35 +174,6 @@ void admin_invocations(Parts& parts, const AdminRequest& request, AdminReply rep
                             {"memory_mb", one.memory_mb},
                             {"error", one.error}}));
   reply(Json::object({{"invocations", list}}));
-}
-
-void admin_mappings(Parts& parts, const AdminRequest& request, AdminReply reply) {
-  if (request.path.size() == 1) {
-    Json list = Json::array();
-    for (const auto& status : parts.engine->statuses())
-      if (status.mapping.scope == request.scope) list.push(mapping_summary(status, parts.loop->now()));
-    return reply(Json::object({{"mappings", list}}));
-  }
-  auto found = find_mapping(parts, request.scope, request.path[1]);
-  if (!found.ok()) return reply(found.error());
-  if (request.method == "POST") {
-    const auto action = request.body.string_or("action", "");
-    if (action != "pause" && action != "resume")
-      return reply(Error(kBadRequest, R"(say {"action": "pause"} or {"action": "resume"})"));
-    const auto changed = parts.engine->set_enabled(request.scope, found->mapping.uuid, action == "resume");
-    if (!changed.ok()) return reply(changed.error());
-    // Behind the engine's own work, which begins once the change is durable, so that the answer shows what it led to.
-    const auto answer = [&parts, reply, uuid = found->mapping.uuid] {
-      const auto status = parts.engine->status(uuid);
-      if (!status) return reply(Error(kNoSuchEndpoint, "the mapping has just been deleted"));
-      reply(mapping_details(*status, parts.loop->now()));
-    };
-    return parts.committer->when_durable(changed->after, [&parts, reply, answer](const Error* failed) {
-      if (failed != nullptr) return reply(*failed);
-      parts.loop->post(answer);
-    });
-  }
-  reply(mapping_details(*found, parts.loop->now()));
 }
 
 void admin_doctor(Parts& parts, const AdminRequest&, AdminReply reply) {

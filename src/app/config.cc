@@ -63,6 +63,10 @@ std::map<std::string, Section> known_keys(Config& config) {
         {"isolation", into_choice(config.isolate_functions, "auto", "none")}}},
       {"streams", {{"shards", into(config.shards)}, {"retention", into_duration(config.retention)}}},
       {"logs", {{"bytes_per_group", into(config.log_bytes_per_group)}}},
+      {"prices",
+       {{"currency", into(config.prices.currency)},
+        {"per_million_invocations", into(config.prices.per_million_invocations)},
+        {"per_gb_second", into(config.prices.per_gb_second)}}},
   };
 }
 
@@ -134,6 +138,8 @@ Result<void> check_config(const Config& config) {
   if (config.shards < 1 || config.shards > 64) return Error(kBadConfiguration, "streams.shards must be 1 to 64");
   if (config.retention < std::chrono::hours(1))
     return Error(kBadConfiguration, "streams.retention must be at least 1h");
+  if (!(config.prices.per_million_invocations >= 0) || !(config.prices.per_gb_second >= 0))
+    return Error(kBadConfiguration, "prices must be 0 or more");
   for (const auto level : {"debug", "info", "warning", "error"})
     if (config.log_level == level) return {};
   return Error(kBadConfiguration, "log_level must be debug, info, warning or error");

@@ -9,6 +9,8 @@
 //               isolation: auto|none}
 //   streams:   {shards, retention}        durations as in "24h"
 //   logs:      {bytes_per_group}
+//   prices:    {currency, per_million_invocations, per_gb_second}     what `mappings show` and /metrics count money
+//   with
 //
 // Values only; thread-safe as such.
 #pragma once
@@ -24,6 +26,16 @@
 namespace millrace::app {
 
 inline constexpr ErrorType kBadConfiguration{"BadConfiguration", 400, ErrorKind::kClient};
+
+// What invocations would cost; the defaults are AWS's list prices of x86 in us-east-1, without the free tier.
+struct Prices {
+  std::string currency = "USD";
+  double per_million_invocations = 0.20;
+  double per_gb_second = 0.0000166667;
+  double of(std::uint64_t invocations, double gb_seconds) const {
+    return static_cast<double>(invocations) * per_million_invocations / 1e6 + gb_seconds * per_gb_second;
+  }
+};
 
 struct Config {
   std::string address = "127.0.0.1";
@@ -48,6 +60,7 @@ struct Config {
   unsigned shards = 1;  // of a new stream
   Milliseconds retention = std::chrono::hours(24);
   std::uint64_t log_bytes_per_group = 64 * 1024 * 1024;
+  Prices prices;
 };
 
 // Reads `file` over `config`. Errors: kBadConfiguration with file, line and key.

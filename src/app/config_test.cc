@@ -44,6 +44,15 @@ TEST_F(ConfigFile, RefusesWhatItDoesNotKnowWithItsPlace) {
   EXPECT_EQ(load_config("/nonexistent/file", config_).error().message(), "/nonexistent/file: cannot be read");
 }
 
+TEST_F(ConfigFile, TakesATableOfPrices) {
+  ASSERT_TRUE(load("prices: {currency: EUR, per_million_invocations: 2, per_gb_second: 0.5}\n").ok());
+  EXPECT_TRUE(check_config(config_).ok());
+  EXPECT_EQ(config_.prices.currency, "EUR");
+  EXPECT_DOUBLE_EQ(config_.prices.of(1'000'000, 3), 3.5);
+  config_.prices.per_gb_second = -1;
+  EXPECT_THAT(check_config(config_).error().message(), testing::HasSubstr("prices must be 0 or more"));
+}
+
 TEST(Config, RefusesOtherAddressesWithoutAWord) {
   Config config;
   EXPECT_TRUE(check_config(config).ok());

@@ -1,6 +1,7 @@
 #include "app/internal/mapping_view.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "model/change_record.h"
 
@@ -21,6 +22,7 @@ int urgency(const LaneStatus& lane) {
     case Waiting::kInvocation:
       return 4;
     case Waiting::kBackoff:
+    case Waiting::kConcurrency:
       return 4;
     case Waiting::kWindow:
       return 3;
@@ -47,6 +49,8 @@ std::string lane_text(const LaneStatus& lane) {
       return "invocation since " + when(lane.since) + attempt;
     case Waiting::kBackoff:
       return "back-off until " + when(lane.until) + attempt;
+    case Waiting::kConcurrency:
+      return "concurrency of the function, next try " + when(lane.until);
     case Waiting::kParent:
       return "parent shard";
     case Waiting::kPaused:
@@ -65,16 +69,22 @@ const LaneStatus* most_urgent(const Status& status) {
   return best;
 }
 
-Json lane_json(const LaneStatus& lane) {
+Json lane_json(const LaneStatus& lane, Time now) {
   Json json = Json::object({{"position", model::sequence_number(lane.position)}, {"waits_for", lane_text(lane)}});
-  if (lane.batch_records == 0) return json;
-  json.set("batch", std::to_string(lane.batch_records) + " records, " + model::sequence_number(lane.batch_first) +
-                        " to " + model::sequence_number(lane.batch_last));
-  json.set("invocations_of_batch", lane.tries.invocations)
-      .set("failed_attempts", lane.tries.failures)
-      .set("refused", lane.tries.refusals);
-  if (lane.blocked_since != kNever) json.set("blocked_since", when(lane.blocked_since));
-  if (lane.waiting == Waiting::kBackoff) json.set("next_try", when(lane.until));
+  json.set("backlog", (lane.backlog_is_lower_bound ? "at least " : "") + std::to_string(lane.backlog_records));
+  json.set_if(lane.oldest != kNever, "oldest_age_ms", (now - lane.oldest).count());
+  if (lane.batch_records > 0) {
+    json.set("batch", std::to_string(lane.batch_records) + " records, " + model::sequence_number(lane.batch_first) +
+                          " to " + model::sequence_number(lane.batch_last));
+    json.set("invocations_of_batch", lane.tries.invocations)
+        .set("failed_attempts", lane.tries.failures)
+        .set("refused", lane.tries.refusals);
+    if (lane.blocked_since != kNever) json.set("blocked_since", when(lane.blocked_since));
+    const bool waits = lane.waiting == Waiting::kBackoff || lane.waiting == Waiting::kConcurrency;
+    if (waits) json.set("next_try", when(lane.until));
+  }
+  if (lane.last_error_at != kNever)
+    json.set("last_error", lane.last_error).set("last_error_at", when(lane.last_error_at));
   return json;
 }
 
@@ -86,6 +96,12 @@ std::pair<std::uint64_t, Time> backlog_of(const Status& status) {
     oldest = std::min(oldest, shard.oldest);
   }
   return {records, oldest};
+}
+
+Json cost_json(std::uint64_t invocations, double gb_seconds, const Prices& prices) {
+  char money[64];
+  std::snprintf(money, sizeof money, "%.6f ", prices.of(invocations, gb_seconds));
+  return Json::object({{"invocations", invocations}, {"gb_seconds", gb_seconds}, {"money", money + prices.currency}});
 }
 
 Json options_json(const triggers::Mapping& mapping) {
@@ -112,6 +128,56 @@ std::string function_of(std::string_view arn) {
   return std::string(at == std::string_view::npos ? arn : arn.substr(at + kMark.size()));
 }
 
+std::string table_of(const std::string& stream_arn) {
+  constexpr std::string_view kMark = ":table/";
+  const auto at = stream_arn.find(kMark);
+  if (at == std::string::npos) return stream_arn;
+  const auto name = stream_arn.substr(at + kMark.size());
+  return name.substr(0, name.find('/'));
+}
+
+std::string shortened(const std::string& text, std::size_t bytes) {
+  if (text.size() <= bytes) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
+
+std::string_view waiting_word(Waiting waiting) {
+  switch (waiting) {
+    case Waiting::kRecords:
+      return "records";
+    case Waiting::kReading:
+      return "reading";
+    case Waiting::kWindow:
+      return "window";
+    case Waiting::kInvocation:
+      return "invocation";
+    case Waiting::kBackoff:
+      return "backoff";
+    case Waiting::kConcurrency:
+      return "concurrency";
+    case Waiting::kParent:
+      return "parent";
+    case Waiting::kPaused:
+      return "paused";
+    case Waiting::kShardEnd:
+      return "shard_end";
+  }
+  return "";
+}
+
+Json history_json(const triggers::HistoryEntry& entry) {
+  const auto number = [](triggers::SequenceNumber sequence) { return model::sequence_number(sequence); };
+  Json json = Json::object({{"number", entry.number}, {"time", when(entry.time)}, {"what", entry.what}});
+  json.set("result", entry.result).set_if(!entry.shard.empty(), "shard", entry.shard).set("lane", entry.lane);
+  if (entry.first != 0) json.set("first", number(entry.first));
+  if (entry.last != 0) json.set("last", number(entry.last));
+  json.set("records", entry.records).set("done", entry.done).set("attempt", entry.attempt);
+  json.set("duration_ms", entry.duration.count()).set_if(!entry.function.empty(), "function", entry.function);
+  json.set_if(!entry.request_id.empty(), "request_id", entry.request_id);
+  return json.set_if(!entry.text.empty(), "message", entry.text);
+}
+
 std::string waiting_text(const Status& status) {
   if (!status.mapping.enabled) return "resume (it is disabled)";
   const LaneStatus* lane = most_urgent(status);
@@ -123,11 +189,7 @@ Json mapping_summary(const Status& status, Time now) {
   Json json = Json::object({{"uuid", status.mapping.uuid},
                             {"function", function_of(status.mapping.function_arn)},
                             {"source", status.mapping.stream_arn}});
-  const auto table = status.mapping.stream_arn.find(":table/");
-  if (table != std::string::npos) {
-    const auto name = status.mapping.stream_arn.substr(table + 7);
-    json.set("source", name.substr(0, name.find('/')));
-  }
+  json.set("source", table_of(status.mapping.stream_arn));
   json.set("state", status.is_blocked        ? "BLOCKED"
                     : status.mapping.enabled ? "Enabled"
                                              : "Disabled")
@@ -136,7 +198,7 @@ Json mapping_summary(const Status& status, Time now) {
   return json.set("waits_for", waiting_text(status)).set("last_result", status.last_result);
 }
 
-Json mapping_details(const Status& status, Time now) {
+Json mapping_details(const Status& status, const Prices& prices, Time now) {
   const auto& totals = status.totals;
   Json json = mapping_summary(status, now);
   json.set("source", status.mapping.stream_arn);
@@ -153,6 +215,8 @@ Json mapping_details(const Status& status, Time now) {
   json.set("batch_records_max", totals.batch_records_max)
       .set("duration_ms", totals.duration.count())
       .set("gb_seconds", totals.gb_seconds);
+  json.set("cost", cost_json(totals.invocations, totals.gb_seconds, prices));
+  json.set("retry_cost", cost_json(totals.retries, totals.retry_gb_seconds, prices));
   if (status.latency.samples > 0)
     json.set("latency_ms", Json::object({{"p50", status.latency.p50_ms},
                                          {"p99", status.latency.p99_ms},
@@ -163,8 +227,7 @@ Json mapping_details(const Status& status, Time now) {
     for (std::size_t lane = 0; lane < shard.lanes.size(); ++lane) {
       Json entry = Json::object({{"shard", shard.id}});
       if (shard.lanes.size() > 1) entry.set("lane", lane);
-      entry.set("backlog", (shard.backlog_is_lower_bound ? "at least " : "") + std::to_string(shard.backlog_records));
-      const Json fields = lane_json(shard.lanes[lane]);
+      const Json fields = lane_json(shard.lanes[lane], now);
       for (const auto& [name, value] : fields.as_object()) entry.set(name, value);
       shards.push(std::move(entry));
     }

@@ -1,4 +1,4 @@
-// functions, mappings.
+// functions.
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -12,8 +12,6 @@ namespace millrace::cli {
 namespace {
 
 using codec::Json;
-
-constexpr std::size_t kResultWidth = 60;
 
 // "-": standard input; "@file": the file; else the text itself.
 Result<std::string> payload_of(const std::string& argument) {
@@ -94,60 +92,8 @@ void add_functions(CLI::App& app, Session& session) {
   logs->add_flag("-f,--follow", *follow, "go on until Ctrl-C");
 }
 
-void add_mappings(CLI::App& app, Session& session) {
-  CLI::App* mappings = add_noun(app, "mappings", "event source mappings: what is delivered, and why not");
-  add_command(*mappings, session, "ls", "all mappings", "  millrace mappings ls\n",
-              [](Api& api, Output& output) -> Result<int> {
-                MR_ASSIGN_OR_RETURN(const Json found, api.get("mappings"));
-                output.table(found, "mappings",
-                             {{"MAPPING", "uuid"},
-                              {"SOURCE", "source"},
-                              {"FUNCTION", "function"},
-                              {"STATE", "state", false, Form::kState},
-                              {"BACKLOG", "backlog", true},
-                              {"OLDEST", "oldest_age_ms", true, Form::kDuration},
-                              {"WAITS FOR", "waits_for"},
-                              {"LAST RESULT", "last_result", false, Form::kText, kResultWidth}},
-                             "No mappings.");
-                for (const auto& mapping : found.find("mappings")->as_array())
-                  if (mapping.bool_or("blocked", false))
-                    output.line(output.warning("warning: " + std::string(mapping.string_or("function", "")) +
-                                               " gets nothing more of " + std::string(mapping.string_or("source", "")) +
-                                               " until its batch succeeds; `millrace mappings show " +
-                                               std::string(mapping.string_or("uuid", "").substr(0, 8)) + "` says why"));
-                return kDone;
-              });
-  auto id = std::make_shared<std::string>();
-  CLI::App* show = add_command(
-      *mappings, session, "show", "one mapping: position, backlog, what it waits for, last error, next retry",
-      "  millrace mappings show 63290901-c1d8-47d3-9a63-df61b41346fc\n  millrace mappings show my-function\n",
-      [id](Api& api, Output& output) -> Result<int> {
-        MR_ASSIGN_OR_RETURN(const Json mapping, api.get("mappings/" + encode(*id)));
-        output.details(mapping);
-        return kDone;
-      });
-  show->add_option("mapping", *id, "its UUID, the beginning of it, or the name of its function")->required();
-  for (const auto action : {"pause", "resume"}) {
-    CLI::App* command =
-        add_command(*mappings, session, action,
-                    std::string(action) +
-                        (action[0] == 'p' ? " a mapping; it keeps its position" : " a paused mapping where it stopped"),
-                    std::string("  millrace mappings ") + action + " 63290901\n",
-                    [id, action](Api& api, Output& output) -> Result<int> {
-                      MR_ASSIGN_OR_RETURN(const Json mapping,
-                                          api.post("mappings/" + encode(*id), Json::object({{"action", action}})));
-                      output.details(mapping);
-                      return kDone;
-                    });
-    command->add_option("mapping", *id, "its UUID, the beginning of it, or the name of its function")->required();
-  }
-}
-
 }  // namespace
 
-void add_compute_commands(CLI::App& app, Session& session) {
-  add_functions(app, session);
-  add_mappings(app, session);
-}
+void add_compute_commands(CLI::App& app, Session& session) { add_functions(app, session); }
 
 }  // namespace millrace::cli

@@ -64,6 +64,7 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   Result<void> load();
+  Result<void> load_totals();
   void start_all();
   void apply(const std::string& uuid);
   void write(const Mapping& mapping);
@@ -87,6 +88,7 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
   std::map<std::string, std::uint64_t, std::less<>> runner_of;
   std::map<std::uint64_t, std::unique_ptr<Runner>> runners;
   std::map<std::string, std::map<std::uint64_t, SavedShard>> loaded;  // until start_all
+  std::map<std::string, internal::SavedTotals> loaded_totals;         // the same
 };
 
 Result<void> Engine::Impl::load() {
@@ -106,6 +108,17 @@ Result<void> Engine::Impl::load() {
     MR_ASSIGN_OR_RETURN(SavedShard saved, internal::decode_shard(it->value()));
     loaded[std::string(key.substr(prefix.size(), slash - prefix.size()))][shard] = std::move(saved);
   }
+  MR_RETURN_IF_ERROR(it->status());
+  return load_totals();
+}
+
+Result<void> Engine::Impl::load_totals() {
+  const std::string prefix(internal::kTotalsPrefix);
+  const auto it = store.iterate(storage::Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
+  for (it->seek(prefix); it->valid(); it->next()) {
+    MR_ASSIGN_OR_RETURN(auto saved, internal::decode_totals(it->value()));
+    loaded_totals[std::string(it->key().substr(prefix.size()))] = std::move(saved);
+  }
   return it->status();
 }
 
@@ -114,6 +127,7 @@ void Engine::Impl::start_all() {
     if (runner_of.count(uuid) == 0) apply(uuid);
   }
   loaded.clear();
+  loaded_totals.clear();
 }
 
 // Brings the runner in line with the catalogue.
@@ -124,8 +138,10 @@ void Engine::Impl::apply(const std::string& uuid) {
   if (running != runner_of.end()) return runners.at(running->second)->configure(mapping->second);
   const std::uint64_t id = ++last_runner;
   runner_of[uuid] = id;
-  auto& runner = runners[id] = std::make_unique<Runner>(host, id, mapping->second, std::move(loaded[uuid]));
+  auto& runner = runners[id] =
+      std::make_unique<Runner>(host, id, mapping->second, std::move(loaded[uuid]), std::move(loaded_totals[uuid]));
   loaded.erase(uuid);
+  loaded_totals.erase(uuid);
   runner->start();
 }
 
@@ -169,6 +185,9 @@ void Engine::Impl::erase(const std::string& uuid) {
   batch.erase(storage::Family::kCatalogue, mapping_key(uuid));
   const std::string positions = mapping_key(uuid) + "/";
   batch.erase_range(storage::Family::kCatalogue, positions, storage::prefix_end(positions));
+  batch.erase(storage::Family::kCatalogue, internal::totals_key(uuid));
+  const std::string history = history_range(uuid);
+  batch.erase_range(storage::Family::kText, history, storage::prefix_end(history));
   last_commit = commits.submit(std::move(batch));
   mappings.erase(uuid);
 }
@@ -289,6 +308,13 @@ std::optional<Status> Engine::status(std::string_view uuid) const {
     shard.backlog_is_lower_bound = backlog.is_lower_bound;
     shard.oldest = backlog.oldest;
   }
+  impl_->gate->leave();
+  return out;
+}
+
+Result<std::vector<HistoryEntry>> Engine::history(std::string_view uuid, std::size_t limit) const {
+  if (!impl_->gate->enter()) return Error(kUnavailable, "the server is stopping");
+  auto out = read_history(impl_->store, uuid, limit);
   impl_->gate->leave();
   return out;
 }

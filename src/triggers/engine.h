@@ -24,6 +24,7 @@
 #include "storage/store.h"
 #include "telemetry/metrics.h"
 #include "triggers/errors.h"
+#include "triggers/history.h"
 #include "triggers/mapping.h"
 #include "triggers/ports.h"
 #include "triggers/status.h"
@@ -83,6 +84,8 @@ class Engine {
 
   std::optional<Status> status(std::string_view uuid) const;
   std::vector<Status> statuses() const;  // of all scopes
+  // The last invocations, newest first. Reads the disk. Error: of the store.
+  Result<std::vector<HistoryEntry>> history(std::string_view uuid, std::size_t limit) const;
 
  private:
   class Impl;

@@ -773,5 +773,71 @@ TEST_P(EngineHistoriesOf, LoseNothingAndKeepTheOrderPerKey) {
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, EngineHistoriesOf, ::testing::Range(1, 151));
 
+TEST_F(EngineTest, HistoryAndTotalsSurviveARestart) {
+  functions.functions[kFunction] = [](const Ids& ids) {
+    auto out = ids[0] == 1 ? throwing("the index is down") : InvokeResult{.payload = "null"};
+    out.duration = Milliseconds(500);
+    out.memory_mb = 1024;
+    return out;
+  };
+  Mapping mapping = options();
+  mapping.batch_size = 1;
+  mapping.retries_max = 1;
+  mapping.destination = kQueue;
+  const std::string uuid = create(mapping);
+  write_many(2);
+  scheduler.advance(Seconds(10));
+  restart();
+  const Status status = *engine->status(uuid);
+  EXPECT_EQ(status.totals.invocations, 3u);
+  EXPECT_EQ(status.totals.retries, 1u) << "the first record was sent twice";
+  EXPECT_DOUBLE_EQ(status.totals.gb_seconds, 1.5);
+  EXPECT_DOUBLE_EQ(status.totals.retry_gb_seconds, 0.5);
+  EXPECT_EQ(status.totals.sent_to_destination, 1u);
+  EXPECT_EQ(status.last_error, "Error: the index is down");
+  const auto history = *engine->history(uuid, 10);
+  std::vector<std::string> lines;
+  for (const HistoryEntry& entry : history)
+    lines.push_back(std::to_string(entry.number) + " " + entry.what + " " + entry.result + " " + entry.text);
+  EXPECT_THAT(lines, ElementsAre("4 invoke ok ", "3 discard sent ", "2 invoke failed Error: the index is down",
+                                 "1 invoke failed Error: the index is down"));
+  EXPECT_EQ(history[1].first, sequence_of[1]);
+  EXPECT_EQ(history[2].attempt, 2);
+  EXPECT_EQ(history[2].duration, Milliseconds(500));
+  EXPECT_EQ(history[2].shard, "shardId-00000000000000000001");
+}
+
+TEST_F(EngineTest, HistoryIsARingAndGoesWithItsMapping) {
+  Mapping mapping = options();
+  mapping.batch_size = 1;
+  const std::string uuid = create(mapping);
+  write_many(static_cast<int>(kHistoryMax) + 5);
+  scheduler.run_ready();
+  const auto history = *engine->history(uuid, 2 * kHistoryMax);
+  ASSERT_EQ(history.size(), kHistoryMax);
+  EXPECT_EQ(history.front().number, kHistoryMax + 5);
+  EXPECT_EQ(history.back().number, 6u);
+  ASSERT_TRUE(engine->remove({}, uuid).ok());
+  scheduler.run_ready();
+  EXPECT_THAT(*engine->history(uuid, 10), IsEmpty());
+}
+
+TEST_F(EngineTest, ThrottledAttemptsAreInTheHistoryAndWaitForConcurrency) {
+  functions.functions[kFunction] = [](const Ids&) {
+    return InvokeResult{.outcome = Outcome::kThrottled, .message = "Rate Exceeded."};
+  };
+  const std::string uuid = create(options());
+  write();
+  scheduler.run_ready();
+  const Status status = *engine->status(uuid);
+  EXPECT_EQ(status.shards[0].lanes[0].waiting, Waiting::kConcurrency);
+  EXPECT_EQ(status.shards[0].lanes[0].last_error, "Rate Exceeded.");
+  restart();
+  const auto history = *engine->history(uuid, 10);
+  ASSERT_FALSE(history.empty());
+  EXPECT_EQ(history.back().result, "throttled");
+  EXPECT_EQ(history.back().text, "Rate Exceeded.");
+}
+
 }  // namespace
 }  // namespace millrace::triggers

@@ -25,6 +25,26 @@ std::vector<std::string> strings_of(const Json& document, std::string_view name)
   return out;
 }
 
+Json skipped_json(const std::vector<SkippedRecord>& skipped) {
+  Json out = Json::array();
+  for (const SkippedRecord& record : skipped) out.push(Json::array({record.shard, record.sequence}));
+  return out;
+}
+
+std::vector<SkippedRecord> skipped_of(const Json& document) {
+  std::vector<SkippedRecord> out;
+  const Json* list = document.find("skipped");
+  if (list == nullptr || !list->is_array()) return out;
+  for (const Json& pair : list->as_array()) {
+    if (!pair.is_array() || pair.as_array().size() != 2) continue;
+    const auto number = [&](std::size_t i) {
+      return pair.as_array()[i].is_int() ? static_cast<std::uint64_t>(pair.as_array()[i].as_int()) : 0;
+    };
+    out.push_back({number(0), number(1)});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string arn_of(const Mapping& mapping) {
@@ -33,27 +53,29 @@ std::string arn_of(const Mapping& mapping) {
 }
 
 std::string encode(const Mapping& mapping) {
-  return Json::object({{"v", 1},
-                       {"uuid", mapping.uuid},
-                       {"account", mapping.scope.account},
-                       {"region", mapping.scope.region},
-                       {"stream", mapping.stream_arn},
-                       {"function", mapping.function_arn},
-                       {"startingPosition", mapping.starting_position},
-                       {"startAfter", mapping.start_after},
-                       {"enabled", mapping.enabled},
-                       {"batchSize", mapping.batch_size},
-                       {"windowSeconds", mapping.window_s},
-                       {"parallelizationFactor", mapping.parallelization_factor},
-                       {"recordAgeSeconds", mapping.record_age_max_s},
-                       {"retries", mapping.retries_max},
-                       {"bisect", mapping.bisect},
-                       {"reportFailures", mapping.report_failures},
-                       {"destination", mapping.destination},
-                       {"filters", strings(mapping.filters)},
-                       {"metrics", strings(mapping.metrics)},
-                       {"lastModified", to_unix_ms(mapping.last_modified)}})
-      .dump();
+  Json out = Json::object({{"v", 1},
+                           {"uuid", mapping.uuid},
+                           {"account", mapping.scope.account},
+                           {"region", mapping.scope.region},
+                           {"stream", mapping.stream_arn},
+                           {"function", mapping.function_arn},
+                           {"startingPosition", mapping.starting_position},
+                           {"startAfter", mapping.start_after},
+                           {"enabled", mapping.enabled},
+                           {"batchSize", mapping.batch_size},
+                           {"windowSeconds", mapping.window_s},
+                           {"parallelizationFactor", mapping.parallelization_factor},
+                           {"recordAgeSeconds", mapping.record_age_max_s},
+                           {"retries", mapping.retries_max},
+                           {"bisect", mapping.bisect},
+                           {"reportFailures", mapping.report_failures},
+                           {"destination", mapping.destination},
+                           {"filters", strings(mapping.filters)},
+                           {"metrics", strings(mapping.metrics)},
+                           {"lastModified", to_unix_ms(mapping.last_modified)}});
+  out.set_if(mapping.payload_in_failures, "payloadInFailures", true);
+  out.set_if(!mapping.skipped.empty(), "skipped", skipped_json(mapping.skipped));
+  return out.dump();
 }
 
 Result<Mapping> decode_mapping(std::string_view text) {
@@ -80,6 +102,8 @@ Result<Mapping> decode_mapping(std::string_view text) {
   out.destination = json.string_or("destination", "");
   out.filters = strings_of(json, "filters");
   out.metrics = strings_of(json, "metrics");
+  out.payload_in_failures = json.bool_or("payloadInFailures", false);
+  out.skipped = skipped_of(json);
   out.last_modified = from_unix_ms(json.int_or("lastModified", 0));
   return out;
 }

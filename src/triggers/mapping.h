@@ -16,6 +16,13 @@ namespace millrace::triggers {
 
 inline constexpr std::string_view kMappingPrefix = "mappings/";
 
+// A record that a person has let go: it is never delivered.
+struct SkippedRecord {
+  std::uint64_t shard = 0;
+  SequenceNumber sequence = 0;
+  friend auto operator<=>(const SkippedRecord&, const SkippedRecord&) = default;
+};
+
 struct Mapping {
   std::string uuid;
   Scope scope;
@@ -33,7 +40,9 @@ struct Mapping {
   bool report_failures = false;  // FunctionResponseTypes: ReportBatchItemFailures
   std::string destination;       // DestinationConfig.OnFailure.Destination
   std::vector<std::string> filters;
-  std::vector<std::string> metrics;  // MetricsConfig.Metrics
+  std::vector<std::string> metrics;    // MetricsConfig.Metrics
+  bool payload_in_failures = false;    // ours: documents on SQS and SNS hold the event, as those on S3 do
+  std::vector<SkippedRecord> skipped;  // ours, in order; those that are passed go with the next intervention
   Time last_modified{};
 
   friend bool operator==(const Mapping&, const Mapping&) = default;

@@ -13,14 +13,15 @@
 namespace millrace::triggers {
 
 enum class Waiting {
-  kRecords,     // idle: everything is delivered
-  kReading,     // a read is running
-  kWindow,      // for the batching window, until `until`
-  kInvocation,  // one is running, since `since`
-  kBackoff,     // before the next attempt, until `until`
-  kParent,      // for the parent shard
-  kPaused,      // the mapping is disabled
-  kShardEnd,    // nothing any more: the shard has ended and is settled
+  kRecords,      // idle: everything is delivered
+  kReading,      // a read is running
+  kWindow,       // for the batching window, until `until`
+  kInvocation,   // one is running, since `since`
+  kBackoff,      // before the next attempt, until `until`
+  kConcurrency,  // the same, since the function had no concurrency left
+  kParent,       // for the parent shard
+  kPaused,       // the mapping is disabled
+  kShardEnd,     // nothing any more: the shard has ended and is settled
 };
 
 struct LaneStatus {
@@ -33,6 +34,12 @@ struct LaneStatus {
   SequenceNumber batch_last = 0;
   Tries tries;                  // of that batch
   Time blocked_since = kNever;  // its first failure or refusal; kNever: not blocked
+  bool is_blocked = false;      // that batch is being tried for the third time or more
+  std::string last_error;       // of this lane since the start, with the function's own message
+  Time last_error_at = kNever;
+  std::uint64_t backlog_records = 0;  // behind `position`; filled in by app, as are the next two
+  bool backlog_is_lower_bound = false;
+  Time oldest = kNever;
 };
 
 struct ShardStatus {
@@ -44,7 +51,7 @@ struct ShardStatus {
   Time oldest = kNever;  // of them
 };
 
-// Since the server started.
+// Since the mapping was created; saved with every settled batch.
 struct Totals {
   std::uint64_t polled = 0;  // records, as are the following
   std::uint64_t filtered = 0;
@@ -61,6 +68,10 @@ struct Totals {
   std::uint64_t batch_records_max = 0;
   Milliseconds duration{0};  // of all invocations
   double gb_seconds = 0;
+  std::uint64_t skipped = 0;    // records that a person has let go
+  std::uint64_t retries = 0;    // of the invocations: those whose first record had been sent before
+  double retry_gb_seconds = 0;  // of gb_seconds
+  friend bool operator==(const Totals&, const Totals&) = default;
 };
 
 // From a commit to the call of the function, for mappings without a window.

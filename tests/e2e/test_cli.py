@@ -13,7 +13,8 @@ from world import BINARY, Server, wait_until, zip_of
 
 COMMANDS = ["serve", "run", "env", "doctor", "status", "settle", "reset", "faults ls", "faults add", "faults clear", "clock show", "clock advance", "clock set",
             "tables ls", "tables show", "streams ls", "streams show", "streams tail", "queues ls", "queues peek", "objects ls",
-            "functions ls", "functions show", "functions invoke", "functions logs", "mappings ls", "mappings show", "mappings pause", "mappings resume"]
+            "functions ls", "functions show", "functions invoke", "functions logs", "mappings ls", "mappings show", "mappings pause", "mappings resume",
+            "mappings history"]
 NOUNS = ["faults", "clock", "tables", "streams", "queues", "objects", "functions", "mappings"]
 HANDLER = "import json\ndef handler(event, context):\n    print('got', json.dumps(event)[:40])\n    if event.get('fail') or 'Records' in event:\n" \
           "        raise RuntimeError('no thanks')\n    return {'echo': event}\n"

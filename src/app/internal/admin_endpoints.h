@@ -27,8 +27,12 @@ void admin_objects(Parts&, const AdminRequest&, AdminReply);
 // admin_compute.cc
 void admin_functions(Parts&, const AdminRequest&, AdminReply);
 void admin_invocations(Parts&, const AdminRequest&, AdminReply);
-void admin_mappings(Parts&, const AdminRequest&, AdminReply);
 void admin_doctor(Parts&, const AdminRequest&, AdminReply);
+
+// admin_mappings.cc
+void admin_mappings(Parts&, const AdminRequest&, AdminReply);
+// GET /metrics: Prometheus text; answers from the control thread.
+void admin_metrics(Parts&, std::function<void(std::string)> done);
 
 // admin_archive.cc: GET functions/ACCOUNT/REGION/NAME/code.zip
 bool is_archive(const AdminRequest&);

@@ -30,6 +30,9 @@ bool ReadJob::take(Page& page) {
     if (is_settled_before(previous, each.key_hash, sequence)) {
       --polled;
       ++arrived.passed;
+    } else if (std::binary_search(skipped.begin(), skipped.end(), sequence)) {
+      ++left_out;
+      ++arrived.passed;
     } else if (!filters->pass_text(each.record.event)) {
       ++filtered;
       ++arrived.passed;
@@ -52,7 +55,7 @@ void ReadJob::run() {
   if (!gate->enter()) return;
   arrived.read_to = request.after;
   const std::size_t wanted = request.records_max;
-  const bool selects = !filters->empty() || !previous.empty();
+  const bool selects = !filters->empty() || !previous.empty() || !skipped.empty();
   for (std::size_t scanned = 0; scanned < kScannedRecordsMax;) {
     ReadRequest next = request;
     next.after = arrived.read_to;

@@ -39,10 +39,12 @@ struct ReadJob {
   ReadRequest request;
   std::shared_ptr<const Filters> filters;
   std::vector<LanePositions> previous;
+  std::vector<SequenceNumber> skipped;  // in order: left out, whatever the filters say
 
   Arrived arrived;
   std::uint64_t polled = 0;
   std::uint64_t filtered = 0;
+  std::uint64_t left_out = 0;  // of those in `skipped`
   std::uint64_t lost = 0;
   std::optional<Error> error;  // set: nothing of this read counts
 

@@ -91,13 +91,15 @@ struct Runner::Meters {
   telemetry::Histogram &latency, &batch_records;
 };
 
-Runner::Runner(Host& host, std::uint64_t id, Mapping mapping, std::map<std::uint64_t, SavedShard> saved)
+Runner::Runner(Host& host, std::uint64_t id, Mapping mapping, std::map<std::uint64_t, SavedShard> saved,
+               SavedTotals totals)
     : host_(host),
       id_(id),
       mapping_(std::move(mapping)),
       filters_(compiled(mapping_)),
       saved_(std::move(saved)),
       wake_(std::make_shared<WakeBox>()),
+      ledger_(mapping_.uuid, std::move(totals)),
       meters_(std::make_shared<Meters>(host.registry, mapping_.uuid)) {
   for (const auto& [number, shard] : saved_) {
     if (!shard.last_result.empty()) last_result_ = shard.last_result;
@@ -372,8 +374,7 @@ void Runner::read_failed(const Error& error) {
     return host_.scheduler.post(host_.guarded(id_, [](Runner& self) { self.refresh(); }));
   }
   last_result_ = "PROBLEM: " + error.message();
-  last_error_ = error.message();
-  last_error_at_ = host_.scheduler.now();
+  ledger_.set_error(error.message(), host_.scheduler.now());
   telemetry::log_warning("triggers", "mapping " + mapping_.uuid + " cannot read its stream: " + error.message());
   read_again_ = host_.scheduler.at(host_.scheduler.now() + kReadAgain, host_.guarded(id_, [](Runner& self) {
     for (auto& [number, shard] : self.shards_) self.feed_all(shard, Grew{});
@@ -392,6 +393,11 @@ void Runner::invoke(ShardRun& shard, LaneRun& lane) {
     lane.notified_at.reset();
   }
   meters_->batch_records.record(static_cast<double>(batch.records.size()));
+  lane.is_retry = batch.tries.invocations > 0;
+  if (!batch.records.empty()) {
+    lane.is_retry = lane.is_retry || batch.records.front().sequence <= lane.invoked_to;
+    lane.invoked_to = std::max(lane.invoked_to, batch.records.back().sequence);
+  }
   lane.working_since = host_.scheduler.now();
   lane.busy = platform::Busy(host_.scheduler.busy());
   auto result = std::make_shared<InvokeResult>();
@@ -414,7 +420,9 @@ void Runner::returned(ShardRun& shard, LaneRun& lane, InvokeResult result) {
   if (result.outcome != Outcome::kAnswered) {
     ++totals_.refusals;
     last_result_ = "PROBLEM: " + result.message;
+    lane.was_throttled = result.outcome == Outcome::kThrottled;
     note_failure(lane, shard, result.message);
+    note_attempt(shard, lane, result, 0);
     feed(shard, lane, Returned{result.outcome, 0});
     return meters_->blocked.set(is_blocked() ? 1 : 0);
   }
@@ -426,10 +434,12 @@ void Runner::returned(ShardRun& shard, LaneRun& lane, InvokeResult result) {
   }
   if (!result.request_id.empty()) lane.request_id = result.request_id;
   lane.response = ResponseContext{200, result.executed_version, result.function_error};
+  lane.was_throttled = false;
   count_answer(lane, result, done);
   if (done < batch.records.size()) {
     note_failure(lane, shard, result.function_error.empty() ? "reported batch item failures" : error_text(result));
   }
+  note_attempt(shard, lane, result, done);
   if (done > 0) lane.blocked_since = kNever;
   feed(shard, lane, Returned{Outcome::kAnswered, done});
   meters_->blocked.set(is_blocked() ? 1 : 0);
@@ -447,7 +457,12 @@ void Runner::count_answer(LaneRun& lane, const InvokeResult& result, std::size_t
   totals_.failed += undone;
   meters_->failed.add(undone);
   if (undone > 0) ++totals_.failures;
-  totals_.gb_seconds += static_cast<double>(result.duration.count()) / 1000 * result.memory_mb / 1024;
+  const double gb_seconds = static_cast<double>(result.duration.count()) / 1000 * result.memory_mb / 1024;
+  totals_.gb_seconds += gb_seconds;
+  if (lane.is_retry) {
+    ++totals_.retries;
+    totals_.retry_gb_seconds += gb_seconds;
+  }
   const Milliseconds age = host_.scheduler.now() - batch.records.back().created;
   meters_->iterator_age.set(static_cast<double>(age.count()));
   last_result_ = undone == 0 ? "OK" : "PROBLEM: Function call failed";
@@ -456,13 +471,54 @@ void Runner::count_answer(LaneRun& lane, const InvokeResult& result, std::size_t
 void Runner::note_failure(LaneRun& lane, const ShardRun& shard, std::string text) {
   const Batch& batch = lane.lane.stack.back();
   const Time now = host_.scheduler.now();
-  last_error_ = std::move(text);
-  last_error_at_ = now;
+  lane.last_error = text;
+  lane.last_error_at = now;
+  ledger_.set_error(std::move(text), now);
   if (lane.blocked_since == kNever) lane.blocked_since = now;
   if (batch.tries.failures + batch.tries.refusals + 1 == kBlockedTries) {
     telemetry::log_warning("triggers", "mapping " + mapping_.uuid + " is blocked in shard " + shard.info.id + ": " +
-                                           range_text(batch) + " fail again and again: " + last_error_);
+                                           range_text(batch) + " fail again and again: " + lane.last_error);
   }
+}
+
+HistoryEntry Runner::entry_of(const ShardRun& shard, const LaneRun& lane) const {
+  const Batch& batch = lane.lane.stack.back();
+  HistoryEntry entry;
+  entry.time = host_.scheduler.now();
+  entry.shard = shard.info.id;
+  entry.lane = lane.index;
+  if (!batch.records.empty()) {
+    entry.first = batch.records.front().sequence;
+    entry.last = batch.records.back().sequence;
+  }
+  entry.records = batch.records.size();
+  entry.attempt = batch.tries.invocations + batch.tries.refusals;
+  entry.request_id = lane.request_id;
+  return entry;
+}
+
+// Into the history. What settled nothing is written at once: no other write would come before the next attempt.
+void Runner::note_attempt(const ShardRun& shard, const LaneRun& lane, const InvokeResult& result, std::size_t done) {
+  const bool was_invoked = result.outcome == Outcome::kAnswered;
+  HistoryEntry entry = entry_of(shard, lane);
+  ++entry.attempt;
+  entry.done = done;
+  const bool failed = !was_invoked || !result.function_error.empty() || done < entry.records;
+  entry.result = result.outcome == Outcome::kThrottled ? "throttled"
+                 : !was_invoked                        ? "refused"
+                 : !failed                             ? "ok"
+                 : done > 0                            ? "partial"
+                                                       : "failed";
+  entry.duration = result.duration;
+  if (failed) entry.text = lane.last_error;
+  ledger_.note(std::move(entry));
+  if (!was_invoked) save_ledger();
+}
+
+void Runner::save_ledger() {
+  storage::WriteBatch alone;
+  ledger_.stage(alone);
+  (void)host_.settlement.settle(std::move(alone), {});
 }
 
 FailureDocument Runner::document_of(const ShardRun& shard, const LaneRun& lane, Reason reason) const {
@@ -489,24 +545,34 @@ FailureDocument Runner::document_of(const ShardRun& shard, const LaneRun& lane, 
 Effects Runner::discard(ShardRun& shard, LaneRun& lane, Reason reason) {
   const std::size_t count = lane.lane.stack.back().records.size();
   const std::string range = range_text(lane.lane.stack.back());
+  HistoryEntry entry = entry_of(shard, lane);
+  entry.what = "discard";
   Letter letter{.destination = mapping_.destination, .message = {}};
   if (!letter.destination.empty()) letter.message.body = render(document_of(shard, lane, reason));
   lane.blocked_since = kNever;
   lane.request_id.clear();
   Effects effects = step(settings_of(shard), lane.lane, Discarded{}, host_.scheduler.now());
+  // Counted before it is known, so that the sums are part of the same commit.
+  (letter.destination.empty() ? totals_.dropped : totals_.sent_to_destination) += count;
+  entry.result = letter.destination.empty() ? "dropped" : "sent";
+  ledger_.note(entry);
   const auto sent = save(shard, letter);
   if (sent.ok() && !letter.destination.empty()) {
-    totals_.sent_to_destination += count;
     meters_->delivered.add(count);
     return effects;
   }
-  totals_.dropped += count;
   meters_->dropped.add(count);
   std::string why = "there is no on-failure destination";
   if (!sent.ok()) {
+    totals_.sent_to_destination -= count;
+    totals_.dropped += count;
     ++totals_.destination_failures;
     meters_->destination_failures.add();
     why = "the on-failure destination refused: " + sent.error().message();
+    entry.result = "dropped";
+    entry.text = why;
+    ledger_.note(std::move(entry));
+    save_ledger();
   }
   telemetry::log_warning("triggers", "mapping " + mapping_.uuid + " dropped " + range + ": " + why);
   return effects;
@@ -517,6 +583,7 @@ Result<void> Runner::save(const ShardRun& shard, const Letter& letter) {
   drop_passed(form);
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, shard_key(mapping_.uuid, shard.info.number), encode(form));
+  ledger_.stage(batch);
   return host_.settlement.settle(std::move(batch), letter);
 }
 
@@ -541,7 +608,10 @@ LaneStatus Runner::status_of(const ShardRun& shard, const LaneRun& run) const {
     out.batch_first = batch.records.front().sequence;
     out.batch_last = batch.records.back().sequence;
     out.tries = batch.tries;
+    out.is_blocked = batch.tries.failures + batch.tries.refusals >= kBlockedTries;
   }
+  out.last_error = run.last_error;
+  out.last_error_at = run.last_error_at;
   out.since = run.working_since;
   out.until = run.timer_at;
   if (lane.busy) {
@@ -549,7 +619,7 @@ LaneStatus Runner::status_of(const ShardRun& shard, const LaneRun& run) const {
   } else if (!mapping_.enabled || shard.rearranging) {
     out.waiting = Waiting::kPaused;
   } else if (!lane.stack.empty()) {
-    out.waiting = Waiting::kBackoff;
+    out.waiting = run.was_throttled ? Waiting::kConcurrency : Waiting::kBackoff;
   } else if (!lane.unbatched.empty()) {
     out.waiting = Waiting::kWindow;
   } else {
@@ -562,8 +632,8 @@ Status Runner::status() const {
   Status out;
   out.mapping = mapping_;
   out.last_result = last_result_;
-  out.last_error = last_error_;
-  out.last_error_at = last_error_at_;
+  out.last_error = ledger_.saved().last_error;
+  out.last_error_at = ledger_.saved().last_error_at;
   out.is_blocked = is_blocked();
   out.totals = totals_;
   out.latency = {meters_->latency.count(), meters_->latency.quantile(0.5), meters_->latency.quantile(0.99)};

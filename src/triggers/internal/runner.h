@@ -14,6 +14,7 @@
 #include "platform/random.h"
 #include "telemetry/metrics.h"
 #include "triggers/documents.h"
+#include "triggers/internal/ledger.h"
 #include "triggers/internal/read_job.h"
 #include "triggers/internal/shard.h"
 #include "triggers/lane.h"
@@ -42,7 +43,7 @@ struct Host {
 
 class Runner {
  public:
-  Runner(Host& host, std::uint64_t id, Mapping mapping, std::map<std::uint64_t, SavedShard> saved);
+  Runner(Host& host, std::uint64_t id, Mapping mapping, std::map<std::uint64_t, SavedShard> saved, SavedTotals totals);
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
@@ -67,6 +68,11 @@ class Runner {
     std::optional<Deadline> notified_at;
     SequenceNumber counted_to = 0;  // by the counters of what was polled
     SequenceNumber lost_after = 0;  // where records were found to be missing
+    SequenceNumber invoked_to = 0;  // what starts here or before has been sent before: a retry
+    bool is_retry = false;          // of the invocation that runs
+    bool was_throttled = false;     // the last attempt
+    std::string last_error;
+    Time last_error_at = kNever;
   };
   struct ShardRun {
     ShardInfo info;
@@ -100,6 +106,9 @@ class Runner {
   void invoke(ShardRun& shard, LaneRun& lane);
   void returned(ShardRun& shard, LaneRun& lane, InvokeResult result);
   void count_answer(LaneRun& lane, const InvokeResult& result, std::size_t done);
+  HistoryEntry entry_of(const ShardRun& shard, const LaneRun& lane) const;
+  void note_attempt(const ShardRun& shard, const LaneRun& lane, const InvokeResult& result, std::size_t done);
+  void save_ledger();
   void note_failure(LaneRun& lane, const ShardRun& shard, std::string text);
   Effects discard(ShardRun& shard, LaneRun& lane, Reason reason);
   FailureDocument document_of(const ShardRun& shard, const LaneRun& lane, Reason reason) const;
@@ -121,9 +130,8 @@ class Runner {
   Subscription subscription_;
   platform::Timer read_again_;
   std::string last_result_ = "No records processed";
-  std::string last_error_;
-  Time last_error_at_ = kNever;
-  Totals totals_;
+  Ledger ledger_;
+  Totals& totals_ = ledger_.totals();
   std::shared_ptr<Meters> meters_;
 };
 
