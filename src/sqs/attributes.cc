@@ -32,9 +32,9 @@ constexpr std::string_view kReadOnly[] = {"All",
                                           "QueueArn"};
 constexpr std::string_view kDocuments[] = {"Policy", "RedrivePolicy", "RedriveAllowPolicy", "SqsManagedSseEnabled"};
 // AWS has them; a standard queue without KMS does not show them.
-constexpr std::string_view kNotServed[] = {"FifoQueue",          "ContentBasedDeduplication",
-                                           "DeduplicationScope", "FifoThroughputLimit",
-                                           "KmsMasterKeyId",     "KmsDataKeyReusePeriodSeconds"};
+constexpr std::string_view kNotServed[] = {"KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds"};
+constexpr std::string_view kFifo[] = {"FifoQueue", "ContentBasedDeduplication", "DeduplicationScope",
+                                      "FifoThroughputLimit"};
 
 template <typename Range>
 bool contains(const Range& range, std::string_view name) {
@@ -154,12 +154,29 @@ Result<void> apply_document(QueueSettings& settings, const std::string& name, co
 
 Result<void> refuse_not_served(const std::string& name, const std::string& value) {
   if (name == "KmsMasterKeyId" && value.empty()) return {};  // "no key": what this server has anyway
-  if (name == "FifoQueue" && value != "true") {
-    // AWS: FifoQueue=false is refused as well.
-    return Error(kInvalidAttributeName, "Unknown Attribute FifoQueue.");
+  return Error(kUnsupportedOperation,
+               "The queue attribute " + name + " is not supported by this server: it serves no KMS keys.");
+}
+
+Result<void> apply_fifo(QueueSettings& settings, const std::string& name, const std::string& value) {
+  // AWS: a standard queue does not know these names; FifoQueue=false is refused as well.
+  if (!settings.fifo) return Error(kInvalidAttributeName, "Unknown Attribute " + name + ".");
+  if (name == "FifoQueue") {
+    if (value == "true") return {};
+    return Error(kInvalidAttributeValue,
+                 "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.");
   }
-  return Error(kUnsupportedOperation, "The queue attribute " + name + " is not supported by this server: it serves " +
-                                          (name.starts_with("Kms") ? "no KMS keys." : "standard queues only."));
+  if (name == "ContentBasedDeduplication") {
+    if (value != "true" && value != "false") return invalid_value(name);
+    settings.content_deduplication = value == "true";
+  } else if (name == "DeduplicationScope") {
+    if (value != "queue" && value != "messageGroup") return invalid_value(name);
+    settings.deduplication_scope = value;
+  } else {
+    if (value != "perQueue" && value != "perMessageGroupId") return invalid_value(name);
+    settings.throughput_limit = value;
+  }
+  return {};
 }
 
 Result<void> apply_one(QueueSettings& settings, const std::string& name, const std::string& value) {
@@ -171,6 +188,7 @@ Result<void> apply_one(QueueSettings& settings, const std::string& name, const s
     return {};
   }
   if (contains(kDocuments, name)) return apply_document(settings, name, value);
+  if (contains(kFifo, name)) return apply_fifo(settings, name, value);
   if (contains(kNotServed, name)) return refuse_not_served(name, value);
   return Error(kInvalidAttributeName, "Unknown Attribute " + name + ".");
 }
@@ -182,9 +200,21 @@ bool RedriveAllowPolicy::allows(std::string_view source_arn) const {
   return permission == Permission::kAllowAll;
 }
 
-Result<void> QueueSettings::apply(const Attributes& attributes) {
+Result<void> QueueSettings::apply(const Attributes& attributes, Change change) {
   QueueSettings changed = *this;
+  if (const auto it = attributes.find("FifoQueue");
+      change == Change::kCreate && it != attributes.end() && it->second == "true") {
+    changed.fifo = true;
+    changed.deduplication_scope = "queue";
+    changed.throughput_limit = "perQueue";
+  }
   for (const auto& [name, value] : attributes) MR_RETURN_IF_ERROR(apply_one(changed, name, value));
+  // AWS: a limit per group needs deduplication per group.
+  if (changed.throughput_limit == "perMessageGroupId" && changed.deduplication_scope != "messageGroup") {
+    return Error(kInvalidAttributeValue,
+                 "Invalid value for the parameter FifoThroughputLimit. Reason: perMessageGroupId is allowed only when "
+                 "the value for DeduplicationScope is messageGroup.");
+  }
   *this = std::move(changed);
   return {};
 }
@@ -193,6 +223,12 @@ Attributes QueueSettings::to_map() const {
   Attributes map;
   for (const auto& integer : kIntegers) map[std::string(integer.name)] = std::to_string(this->*integer.member);
   map["SqsManagedSseEnabled"] = managed_sse ? "true" : "false";
+  if (fifo) {
+    map["FifoQueue"] = "true";
+    map["ContentBasedDeduplication"] = content_deduplication ? "true" : "false";
+    map["DeduplicationScope"] = deduplication_scope;
+    map["FifoThroughputLimit"] = throughput_limit;
+  }
   if (!policy.empty()) map["Policy"] = policy;
   if (!redrive_text.empty()) map["RedrivePolicy"] = redrive_text;
   if (!allow_text.empty()) map["RedriveAllowPolicy"] = allow_text;
@@ -201,22 +237,23 @@ Attributes QueueSettings::to_map() const {
 
 bool is_known_attribute(std::string_view name) {
   return contains(kReadOnly, name) || contains(kDocuments, name) || contains(kNotServed, name) ||
+         contains(kFifo, name) ||
          std::ranges::any_of(kIntegers, [&](const IntegerAttribute& integer) { return integer.name == name; });
 }
 
-Result<void> check_queue_name(std::string_view name) {
-  if (name.ends_with(".fifo")) {
-    return Error(kUnsupportedOperation, "FIFO queues are not supported by this server: QueueName '" +
-                                            std::string(name) + "' ends with .fifo.");
-  }
+Result<void> check_queue_name(std::string_view name, const QueueSettings& settings) {
+  constexpr std::string_view kSuffix = ".fifo";
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
   };
-  if (name.empty() || name.size() > 80 || !std::ranges::all_of(name, allowed)) {
-    return Error(kInvalidParameterValue,
-                 "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length");
-  }
-  return {};
+  std::string_view stem = name;
+  if (settings.fifo && name.ends_with(kSuffix)) stem.remove_suffix(kSuffix.size());
+  const bool is_valid = !stem.empty() && name.size() <= 80 && std::ranges::all_of(stem, allowed);
+  if (is_valid && (!settings.fifo || stem.size() < name.size())) return {};
+  return Error(kInvalidParameterValue,
+               settings.fifo ? "The name of a FIFO queue can only include alphanumeric characters, hyphens, or "
+                               "underscores, must end with .fifo suffix and be 1 to 80 in length"
+                             : "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length");
 }
 
 std::string queue_arn(const QueueName& queue) {

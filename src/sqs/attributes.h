@@ -32,25 +32,30 @@ struct QueueSettings {
   int message_bytes_max = 1'048'576;
   int retention_seconds = 345'600;
   int wait_seconds = 0;
-  bool managed_sse = true;   // recorded
-  std::string policy;        // recorded, JSON; "" = none
-  std::string redrive_text;  // as given; "" = none
-  std::string allow_text;    // as given; "" = none
+  bool fifo = false;                   // FifoQueue: settled when the queue is created
+  bool content_deduplication = false;  // ContentBasedDeduplication
+  std::string deduplication_scope;     // "queue" or "messageGroup"; "" for standard queues
+  std::string throughput_limit;        // FifoThroughputLimit: "perQueue" or "perMessageGroupId"; "" as above
+  bool managed_sse = true;             // recorded
+  std::string policy;                  // recorded, JSON; "" = none
+  std::string redrive_text;            // as given; "" = none
+  std::string allow_text;              // as given; "" = none
   std::optional<RedrivePolicy> redrive;
   RedriveAllowPolicy allow;
 
+  enum class Change { kCreate, kSet };
   // Applies CreateQueue's or SetQueueAttributes' map, all or nothing. Errors: kInvalidAttributeName for names that
-  // cannot be set, kInvalidAttributeValue, kInvalidParameterValue for RedrivePolicy, kUnsupportedOperation for FIFO and
-  // KMS attributes, which this server does not serve.
-  Result<void> apply(const Attributes& attributes);
+  // cannot be set (those of FIFO queues on a standard queue among them), kInvalidAttributeValue, kInvalidParameterValue
+  // for RedrivePolicy, kUnsupportedOperation for KMS attributes, which this server does not serve.
+  Result<void> apply(const Attributes& attributes, Change change = Change::kSet);
   // As GetQueueAttributes shows them; also what is stored.
   Attributes to_map() const;
 };
 
 bool is_known_attribute(std::string_view name);  // for GetQueueAttributes, "All" included
 
-// kInvalidParameterValue, or kUnsupportedOperation for FIFO names.
-Result<void> check_queue_name(std::string_view name);
+// kInvalidParameterValue. AWS: a FIFO queue's name ends with .fifo, no other does.
+Result<void> check_queue_name(std::string_view name, const QueueSettings& settings);
 
 struct QueueName {
   Scope scope;

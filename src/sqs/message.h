@@ -26,6 +26,9 @@ struct Message {
   std::string trace_header;            // AWSTraceHeader, "" when absent
   std::string sender;                  // SenderId
   std::string dead_letter_source_arn;  // the queue it was moved here from, else ""
+  std::string group_id;                // MessageGroupId, "" when absent
+  std::string deduplication_id;        // MessageDeduplicationId of a FIFO queue's message
+  std::string sequence_number;         // of a FIFO queue's message; not stored, it follows from the message's number
   Time sent{};
 };
 

@@ -54,7 +54,7 @@ Error damaged(std::string_view what, std::string_view key) {
 }
 
 void erase_messages(std::uint64_t number, WriteBatch& batch) {
-  for (const auto prefix : {internal::kMessagePrefix, internal::kCountPrefix}) {
+  for (const auto prefix : {internal::kMessagePrefix, internal::kCountPrefix, internal::kRecentPrefix}) {
     const std::string from = internal::numbered_key(prefix, number);
     batch.erase_range(Family::kQueue, from, storage::prefix_end(from));
   }
@@ -75,6 +75,7 @@ Result<void> Service::load() {
   MR_RETURN_IF_ERROR(load_queues());
   MR_RETURN_IF_ERROR(load_messages());
   MR_RETURN_IF_ERROR(load_counts());
+  MR_RETURN_IF_ERROR(load_recent());
   for (auto& [name, queue] : queues_) arm(*queue);
   return {};
 }
@@ -92,7 +93,8 @@ Result<void> Service::load_queues() {
     queue->created = from_unix_ms(json->int_or("created", 0));
     queue->modified = from_unix_ms(json->int_or("modified", 0));
     queue->tags = map_of(json->find("tags"));
-    MR_RETURN_IF_ERROR(queue->settings.apply(map_of(json->find("attributes"))));
+    MR_RETURN_IF_ERROR(queue->settings.apply(map_of(json->find("attributes")), QueueSettings::Change::kCreate));
+    queue->messages = internal::MessageIndex(queue->settings.fifo);
     next_number_ = std::max(next_number_, queue->number + 1);
     by_number_[queue->number] = queue.get();
     queues_[*name] = std::move(queue);
@@ -123,6 +125,11 @@ Result<void> Service::load_messages() {
     internal::Entry entry;
     entry.sent = times->sent;
     entry.visible_from = times->visible_from;
+    if (found->second->settings.fifo) {
+      auto message = internal::decode_message(it->value());
+      if (!message) return damaged("message", it->key());
+      entry.group = std::move(message->group_id);
+    }
     if (cached_bytes_ + it->value().size() <= kMessageCacheBytesMax) {
       entry.encoded = it->value();
       cached_bytes_ += entry.encoded.size();
@@ -133,6 +140,7 @@ Result<void> Service::load_messages() {
 }
 
 Result<void> Service::load_counts() {
+  const Time now = scheduler_.now();
   const std::string prefix(internal::kCountPrefix);
   auto it = store_.iterate(Family::kQueue, {prefix, storage::prefix_end(prefix)});
   for (it->seek(prefix); it->valid(); it->next()) {
@@ -144,7 +152,32 @@ Result<void> Service::load_counts() {
     if (entry == nullptr) continue;
     entry->received = counts->received;
     entry->first_received = counts->first_received;
+    entry->last_received = counts->last_received;
+    entry->nonce = counts->nonce;
+    if (counts->visible_from > now) {
+      queue->messages.set_visibility(numbers->message, internal::MessageState::kInFlight, counts->visible_from, now);
+    }
   }
+  return it->status();
+}
+
+Result<void> Service::load_recent() {
+  const std::string prefix(internal::kRecentPrefix);
+  WriteBatch old;
+  auto it = store_.iterate(Family::kQueue, {prefix, storage::prefix_end(prefix)});
+  for (it->seek(prefix); it->valid(); it->next()) {
+    const auto numbers = internal::parse_numbered_key(internal::kRecentPrefix, it->key());
+    const auto record = internal::decode_recent(it->value());
+    if (!numbers || !record) return damaged("deduplication record", it->key());
+    next_number_ = std::max(next_number_, numbers->message + 1);
+    Queue* queue = find_number(numbers->queue);
+    if (queue == nullptr || record->sent + kDeduplicationInterval <= scheduler_.now()) {
+      old.erase(Family::kQueue, it->key());
+      continue;
+    }
+    queue->recent.add(record->key, {record->sent, numbers->message, record->message_id});
+  }
+  if (!old.empty()) submit(std::move(old));
   return it->status();
 }
 
@@ -199,6 +232,10 @@ Result<void> Service::check_redrive(const QueueName& name, const QueueSettings& 
   }
   const auto it = queues_.find(*target);
   if (it == queues_.end()) return invalid("Dead letter target does not exist.");
+  // AWS: with both full stops.
+  if (it->second->settings.fifo != settings.fifo) {
+    return invalid("Dead-letter queue must be same type of queue as the source..");
+  }
   if (!it->second->settings.allow.allows(queue_arn(name))) {
     return invalid("Queue " + queue_arn(name) + " is not allowed to use " + settings.redrive->target_arn +
                    " as a dead letter queue by its RedriveAllowPolicy.");
@@ -207,10 +244,10 @@ Result<void> Service::check_redrive(const QueueName& name, const QueueSettings& 
 }
 
 Result<void> Service::create_queue(const QueueName& name, const Attributes& attributes, const Tags& tags) {
-  MR_RETURN_IF_ERROR(check_queue_name(name.name));
   if (tags.size() > kTagsMax) return Error(kInvalidParameterValue, "Too many tags added for queue " + name.name + ".");
   QueueSettings settings;
-  MR_RETURN_IF_ERROR(settings.apply(attributes));
+  MR_RETURN_IF_ERROR(settings.apply(attributes, QueueSettings::Change::kCreate));
+  MR_RETURN_IF_ERROR(check_queue_name(name.name, settings));
   const std::scoped_lock lock(mutex_);
   if (const auto it = queues_.find(name); it != queues_.end()) {
     const Attributes wanted = settings.to_map();
@@ -232,6 +269,7 @@ Result<void> Service::create_queue(const QueueName& name, const Attributes& attr
   queue->name = name;
   queue->created = queue->modified = scheduler_.now();
   queue->settings = std::move(settings);
+  queue->messages = internal::MessageIndex(queue->settings.fifo);
   queue->tags = tags;
   WriteBatch batch;
   save(*queue, batch);
@@ -371,10 +409,12 @@ Result<void> Service::set_attributes(const QueueName& name, const Attributes& at
   QueueSettings settings = queue->settings;
   MR_RETURN_IF_ERROR(settings.apply(attributes));
   if (attributes.contains("RedrivePolicy")) MR_RETURN_IF_ERROR(check_redrive(name, settings));
+  const bool moves_delays = settings.fifo && settings.delay_seconds != queue->settings.delay_seconds;
   queue->settings = std::move(settings);
   queue->modified = scheduler_.now();
   WriteBatch batch;
   save(*queue, batch);
+  if (moves_delays) move_delays(*queue, batch);
   submit(std::move(batch));
   settle(*queue, scheduler_.now());
   arm(*queue);

@@ -1,9 +1,12 @@
-// Standard queues, durable.
+// Queues, durable: standard ones and FIFO queues.
 //
 // Bodies and delays live in Family::kQueue, queues in Family::kCatalogue (sqs/internal/records.h has the keys); which
-// messages are ready, delayed or in flight is in memory and rebuilt by load(). After a restart messages that were in
-// flight are ready again (standard queues deliver at least once); receive counts of queues with a redrive policy
-// survive, written behind without anybody waiting for them.
+// messages are ready, delayed or in flight is in memory and rebuilt by load(). Of FIFO queues and queues with a redrive
+// policy it is also stored who was given what until when, and how often, written behind without anybody waiting for it;
+// of other queues messages that were in flight are ready again after a restart (they deliver at least once).
+//
+// FIFO: messages of a group come in order, none of it while one is in flight; within five minutes a message that was
+// sent before is accepted without being added, also after a restart.
 //
 // Thread-safe: one mutex; no call waits for a disk but to read a body that is not in memory. Batches are submitted
 // under the mutex, so state order is commit order; an answer that shows a change must be held until last_commit() is
@@ -44,15 +47,18 @@ struct Outgoing {
   std::string body;
   std::vector<MessageAttribute> attributes;
   std::string trace_header;
-  std::optional<int> delay_seconds;  // the queue's when absent
-  std::string sender;                // account or role id, shown as SenderId
+  std::optional<int> delay_seconds;             // the queue's when absent
+  std::string sender;                           // account or role id, shown as SenderId
+  std::optional<std::string> group_id;          // MessageGroupId
+  std::optional<std::string> deduplication_id;  // MessageDeduplicationId, FIFO queues only
 };
 
 struct Sent {
   std::string message_id;
   std::string body_md5;
-  std::string attributes_md5;  // "" without attributes
-  std::string trace_md5;       // MD5OfMessageSystemAttributes, "" without
+  std::string attributes_md5;   // "" without attributes
+  std::string trace_md5;        // MD5OfMessageSystemAttributes, "" without
+  std::string sequence_number;  // of FIFO queues, else ""
 };
 
 // One entry's outcome in a batch.
@@ -78,6 +84,7 @@ struct ReceiveRequest {
   int messages_max = 1;
   std::optional<int> visibility_seconds;  // the queue's when absent
   std::optional<int> wait_seconds;        // the queue's when absent
+  std::optional<std::string> attempt_id;  // ReceiveRequestAttemptId, FIFO queues only
 };
 
 struct Received {
@@ -85,6 +92,7 @@ struct Received {
   std::string receipt_handle;
   std::uint32_t receive_count = 0;
   Time first_received{};
+  Time visible_from{};  // when it becomes receivable again
 };
 using ReceiveDone = std::function<void(Result<std::vector<Received>>)>;
 
@@ -150,21 +158,45 @@ class Service {
   // The first `max` messages in order of sending.
   Result<std::vector<Peeked>> peek(const QueueName& name, std::size_t max);
 
+  // For event source mappings: up to `count` messages (no limit of 10) of together about `bytes_max` bytes, now.
+  Result<std::vector<Received>> take_batch(const QueueName& name, std::size_t count, std::size_t bytes_max);
+  // Calls `ready`, from any thread, not under the mutex, whenever messages may have become receivable, until the last
+  // owner of what is returned lets go. It may come once more after that. kQueueDoesNotExist.
+  Result<std::shared_ptr<void>> watch(const QueueName& name, std::function<void()> ready);
+  // Deletes what the receipts name; stale ones are passed over.
+  void delete_received(const QueueName& name, const std::vector<std::string>& receipt_handles);
+  // Makes messages receivable again whose receipts are still good.
+  void release_received(const QueueName& name, const std::vector<std::string>& receipt_handles);
+  struct Facts {
+    bool is_fifo = false;
+    int visibility_seconds = 30;
+    std::size_t ready = 0, delayed = 0, in_flight = 0;
+    Time oldest = kNever;  // when the oldest message was sent
+  };
+  Result<Facts> facts(const QueueName& name);
+
   // For delivery::Target. stage() adds the message to `batch`; the function returned puts it into the queue and must
   // be called once the batch is durable.
-  Result<void> check_target(const QueueName& name);
   Result<std::function<void()>> stage(const QueueName& name, Outgoing message, storage::WriteBatch& batch);
 
  private:
   struct Queue;
   struct Waiter;
+  struct Watcher;
   // What to call after the mutex is released.
   using Calls = std::vector<std::function<void()>>;
   struct Prepared;
+  struct Wanted {
+    std::size_t count = 1;
+    std::size_t bytes_max = std::size_t{1} << 40;  // of bodies, about
+    Milliseconds visibility{30'000};
+  };
+  class Next;
 
   Result<void> load_queues();
   Result<void> load_messages();
   Result<void> load_counts();
+  Result<void> load_recent();
   Result<Queue*> find(const QueueName& name);
   Queue* find_number(std::uint64_t number);
   Result<void> check_redrive(const QueueName& name, const QueueSettings& settings);
@@ -174,14 +206,22 @@ class Service {
   void remove_queue(const QueueName& name, storage::WriteBatch& batch, Calls& calls);
 
   Result<Prepared> prepare(const Queue& queue, Outgoing message);
+  std::optional<Sent> find_duplicate(const Queue& queue, const Prepared& prepared) const;
   Sent put(Queue& queue, Prepared prepared, storage::WriteBatch& batch);
+  void remember(Queue& queue, const Prepared& prepared, std::uint64_t number, storage::WriteBatch& batch);
+  void forget_recent(Queue& queue, Time now, storage::WriteBatch& batch);
+  void move_delays(Queue& queue, storage::WriteBatch& batch);
   void insert(Queue& queue, std::uint64_t number, internal::Entry entry);
   void submit_sent(storage::WriteBatch batch, std::uint64_t queue, std::vector<std::uint64_t> numbers);
   void drop_body(Queue& queue, std::uint64_t number);
   void forget(Queue& queue, std::uint64_t number);  // from memory
 
   void settle(Queue& queue, Time now);
+  Result<std::vector<Received>> take(Queue& queue, const Wanted& wanted);
   Result<std::vector<Received>> take(Queue& queue, const ReceiveRequest& request);
+  std::optional<std::vector<Received>> repeat_attempt(Queue& queue, const ReceiveRequest& request);
+  void remember_attempt(Queue& queue, const std::string& id, const std::vector<Received>& taken);
+  std::string counts_of(const internal::Entry& entry) const;
   Result<Message> read_message(Queue& queue, std::uint64_t number);
   bool move_to_dead_letters(Queue& queue, std::uint64_t number, storage::WriteBatch& batch);
   void serve(Queue& queue, Calls& calls);
@@ -203,6 +243,7 @@ class Service {
   std::map<std::uint64_t, Queue*> by_number_;
   std::uint64_t next_number_ = 1;
   WaitId next_wait_ = 1;
+  std::uint64_t next_watcher_ = 1;
   std::size_t cached_bytes_ = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include "crypto/digest.h"
 #include "sqs/errors.h"
+#include "sqs/fifo.h"
 #include "sqs/internal/queue.h"
 #include "sqs/internal/records.h"
 #include "sqs/limits.h"
@@ -44,6 +45,13 @@ Result<void> check_receive(const ReceiveRequest& request) {
     return invalid_parameter("WaitTimeSeconds", *request.wait_seconds, "Must be >= 0 and <= 20, if provided.");
   }
   return check_visibility(request.visibility_seconds);
+}
+
+// AWS: only FIFO queues know attempts.
+Result<void> check_attempt(const QueueSettings& settings, const ReceiveRequest& request) {
+  if (!request.attempt_id || settings.fifo) return {};
+  return invalid_parameter("ReceiveRequestAttemptId", *request.attempt_id,
+                           "The request includes a parameter that is not valid for this queue type.");
 }
 
 bool is_batch_id(std::string_view id) {
@@ -90,11 +98,22 @@ Result<Service::Prepared> Service::prepare(const Queue& queue, Outgoing outgoing
     return Error(kInvalidParameterValue, "One or more parameters are invalid. Reason: Message must be shorter than " +
                                              std::to_string(queue.settings.message_bytes_max) + " bytes.");
   }
+  const FifoParameters parameters{outgoing.group_id, outgoing.deduplication_id, outgoing.delay_seconds};
+  Prepared prepared;
+  if (queue.settings.fifo) {
+    MR_ASSIGN_OR_RETURN(prepared.message.deduplication_id,
+                        deduplication_id_of(queue.settings, parameters, outgoing.body));
+    prepared.deduplication_key =
+        deduplication_key(queue.settings, *outgoing.group_id, prepared.message.deduplication_id);
+    outgoing.delay_seconds.reset();
+  } else {
+    MR_RETURN_IF_ERROR(check_standard(parameters));
+  }
+  prepared.message.group_id = std::move(outgoing.group_id).value_or("");
   const int delay = outgoing.delay_seconds.value_or(queue.settings.delay_seconds);
   if (delay < 0 || delay > kDelaySecondsMax) {
     return invalid_parameter("DelaySeconds", delay, "DelaySeconds must be >= 0 and <= 900.");
   }
-  Prepared prepared;
   prepared.message.id = random_.uuid();
   prepared.message.sent = scheduler_.now();
   prepared.visible_from = prepared.message.sent + Seconds(delay);
@@ -147,10 +166,13 @@ void Service::submit_sent(WriteBatch batch, std::uint64_t queue, std::vector<std
 
 Sent Service::put(Queue& queue, Prepared prepared, WriteBatch& batch) {
   const std::uint64_t number = next_number_++;
+  remember(queue, prepared, number, batch);
+  if (queue.settings.fifo) prepared.sent.sequence_number = sequence_number_of(number);
   Entry entry;
   entry.sent = prepared.message.sent;
   entry.visible_from = prepared.visible_from;
   entry.encoded = internal::encode_message(prepared.message, prepared.visible_from);
+  if (queue.settings.fifo) entry.group = std::move(prepared.message.group_id);
   batch.put(Family::kQueue, numbered_key(kMessagePrefix, queue.number, number), entry.encoded);
   insert(queue, number, std::move(entry));
   return std::move(prepared.sent);
@@ -163,7 +185,9 @@ Result<Sent> Service::send(const QueueName& name, Outgoing message) {
     const std::scoped_lock lock(mutex_);
     MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
     MR_ASSIGN_OR_RETURN(Prepared prepared, prepare(*queue, std::move(message)));
+    if (auto duplicate = find_duplicate(*queue, prepared)) return *std::move(duplicate);
     WriteBatch batch;
+    forget_recent(*queue, scheduler_.now(), batch);
     const std::uint64_t number = next_number_;
     sent = put(*queue, std::move(prepared), batch);
     submit_sent(std::move(batch), queue->number, {number});
@@ -188,11 +212,16 @@ Result<BatchResult<Sent>> Service::send_batch(const QueueName& name, std::vector
     const std::scoped_lock lock(mutex_);
     MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
     WriteBatch batch;
+    forget_recent(*queue, scheduler_.now(), batch);
     std::vector<std::uint64_t> numbers;
     for (auto& entry : entries) {
       auto prepared = prepare(*queue, std::move(entry.message));
       if (!prepared.ok()) {
         results.push_back({std::move(entry.id), std::move(prepared).error()});
+        continue;
+      }
+      if (auto duplicate = find_duplicate(*queue, *prepared)) {
+        results.push_back({std::move(entry.id), *std::move(duplicate)});
         continue;
       }
       numbers.push_back(next_number_);
@@ -206,17 +235,18 @@ Result<BatchResult<Sent>> Service::send_batch(const QueueName& name, std::vector
   return results;
 }
 
-Result<void> Service::check_target(const QueueName& name) { return check_exists(name); }
-
 Result<std::function<void()>> Service::stage(const QueueName& name, Outgoing message, WriteBatch& batch) {
   const std::scoped_lock lock(mutex_);
   MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
   MR_ASSIGN_OR_RETURN(Prepared prepared, prepare(*queue, std::move(message)));
+  if (find_duplicate(*queue, prepared)) return std::function<void()>([] {});
   const std::uint64_t number = next_number_++;
+  remember(*queue, prepared, number, batch);
   auto entry = std::make_shared<Entry>();
   entry->sent = prepared.message.sent;
   entry->visible_from = prepared.visible_from;
   entry->encoded = internal::encode_message(prepared.message, prepared.visible_from);
+  if (queue->settings.fifo) entry->group = prepared.message.group_id;
   batch.put(Family::kQueue, numbered_key(kMessagePrefix, queue->number, number), entry->encoded);
   // Called on the committer's thread, which must not wait for our mutex.
   return std::function<void()>([this, queue_number = queue->number, number, entry] {
@@ -265,6 +295,7 @@ Result<Message> Service::read_message(Queue& queue, std::uint64_t number) {
     return Error(storage::kStorageFailed, "message " + std::to_string(number) + " of queue " + queue.name.name +
                                               " is damaged or missing in the store");
   }
+  if (queue.settings.fifo) message->sequence_number = sequence_number_of(number);
   return *std::move(message);
 }
 
@@ -279,8 +310,11 @@ bool Service::move_to_dead_letters(Queue& queue, std::uint64_t number, WriteBatc
   Queue& target = *it->second;
   const std::uint64_t moved = next_number_++;
   Entry entry;
-  entry.sent = message->sent;  // AWS: retention counts from the first queue
+  // AWS: retention counts from the first queue, but anew in a FIFO queue.
+  if (target.settings.fifo) message->sent = scheduler_.now();
+  entry.sent = message->sent;
   entry.visible_from = scheduler_.now();
+  if (target.settings.fifo) entry.group = message->group_id;
   entry.encoded = internal::encode_message(*message, entry.visible_from);
   batch.put(Family::kQueue, numbered_key(kMessagePrefix, target.number, moved), entry.encoded);
   erase_message(queue.number, number, batch);
@@ -291,25 +325,57 @@ bool Service::move_to_dead_letters(Queue& queue, std::uint64_t number, WriteBatc
   return true;
 }
 
-Result<std::vector<Received>> Service::take(Queue& queue, const ReceiveRequest& request) {
+// Ready messages in the order in which they are given out.
+class Service::Next {
+ public:
+  explicit Next(const Queue& queue) : queue_(queue) {}
+  // `taken`: what was given out before; else it is no longer ready.
+  std::optional<std::uint64_t> operator()() {
+    if (!queue_.settings.fifo) return last_ = queue_.messages.next_ready(last_.value_or(0));
+    // AWS: as many of one group as possible.
+    if (last_) last_ = queue_.messages.next_in_group(*last_);
+    if (last_) return last_;
+    last_ = queue_.messages.next_head(last_head_);
+    last_head_ = last_.value_or(last_head_);
+    return last_;
+  }
+  // The last one was moved away: whoever was behind it is next.
+  void moved(std::optional<std::uint64_t> taken_before) {
+    if (queue_.settings.fifo) last_ = taken_before;
+  }
+
+ private:
+  const Queue& queue_;
+  std::optional<std::uint64_t> last_;
+  std::uint64_t last_head_ = 0;  // heads come in rising order; with a visibility of 0 one would come again
+};
+
+std::string Service::counts_of(const Entry& entry) const {
+  return internal::encode_counts(
+      {entry.received, entry.first_received, entry.last_received, entry.visible_from, entry.nonce});
+}
+
+Result<std::vector<Received>> Service::take(Queue& queue, const Wanted& wanted) {
   const Time now = scheduler_.now();
   settle(queue, now);
-  const auto visibility = Seconds(request.visibility_seconds.value_or(queue.settings.visibility_seconds));
   std::vector<Received> taken;
   WriteBatch moves;
   WriteBatch counts;
   std::optional<Error> failure;
-  std::optional<std::uint64_t> number;
-  while (static_cast<int>(taken.size()) < request.messages_max) {
-    number = queue.messages.next_ready(number.value_or(0));
+  Next next(queue);
+  std::optional<std::uint64_t> taken_before;  // in the group of the message looked at
+  for (std::size_t bytes = 0; taken.size() < wanted.count && bytes < wanted.bytes_max;) {
+    const auto number = next();
     if (!number) break;
     Entry& entry = *queue.messages.find(*number);
     if (queue.settings.redrive && entry.received >= static_cast<unsigned>(queue.settings.redrive->receives_max) &&
         move_to_dead_letters(queue, *number, moves)) {
+      next.moved(taken_before);
       continue;
     }
     if (queue.messages.in_flight_count() >= kInFlightMax) {
-      failure = Error(kOverLimit, "The maximum number of in flight messages is reached.");
+      // AWS: a FIFO queue answers with fewer messages, without an error.
+      if (!queue.settings.fifo) failure = Error(kOverLimit, "The maximum number of in flight messages is reached.");
       break;
     }
     auto message = read_message(queue, *number);
@@ -320,18 +386,30 @@ Result<std::vector<Received>> Service::take(Queue& queue, const ReceiveRequest& 
     if (entry.received++ == 0) entry.first_received = now;
     entry.last_received = now;
     entry.nonce = random_.next() | 1;
-    if (queue.settings.redrive) {
-      counts.put(Family::kQueue, numbered_key(kCountPrefix, queue.number, *number),
-                 internal::encode_counts({entry.received, entry.first_received}));
-    }
+    bytes += message->body.size();
     taken.push_back({std::move(message).value(), internal::encode_receipt({queue.number, *number, entry.nonce}),
-                     entry.received, entry.first_received});
-    queue.messages.set_visibility(*number, MessageState::kInFlight, now + visibility, now);
+                     entry.received, entry.first_received, now + wanted.visibility});
+    queue.messages.set_visibility(*number, MessageState::kInFlight, now + wanted.visibility, now);
+    if (queue.stores_counts()) {
+      counts.put(Family::kQueue, numbered_key(kCountPrefix, queue.number, *number), counts_of(entry));
+    }
+    taken_before = number;
   }
   if (!moves.empty()) submit(std::move(moves));
   // Written behind: nobody waits, a crash may lose the last counts (a message is then tried once more).
   if (!counts.empty()) commits_.submit(std::move(counts));
   if (taken.empty() && failure) return *std::move(failure);
+  return taken;
+}
+
+Result<std::vector<Received>> Service::take(Queue& queue, const ReceiveRequest& request) {
+  if (request.attempt_id) {
+    if (auto again = repeat_attempt(queue, request)) return *std::move(again);
+  }
+  const Seconds visibility(request.visibility_seconds.value_or(queue.settings.visibility_seconds));
+  MR_ASSIGN_OR_RETURN(auto taken, take(queue, Wanted{.count = static_cast<std::size_t>(request.messages_max),
+                                                     .visibility = visibility}));
+  if (request.attempt_id && !taken.empty()) remember_attempt(queue, *request.attempt_id, taken);
   return taken;
 }
 
@@ -346,6 +424,8 @@ Service::WaitId Service::receive(const QueueName& name, const ReceiveRequest& re
     auto found = find(name);
     if (!found.ok()) {
       answer = std::move(found).error();
+    } else if (auto checked = check_attempt((*found)->settings, request); !checked.ok()) {
+      answer = std::move(checked).error();
     } else {
       Queue& queue = **found;
       auto taken = take(queue, request);
@@ -375,7 +455,7 @@ void Service::serve(Queue& queue, Calls& calls) {
   const Time now = scheduler_.now();
   queue.messages.advance(now);
   for (auto it = queue.waiters.begin(); it != queue.waiters.end();) {
-    auto taken = queue.messages.ready_count() > 0 ? take(queue, it->request) : std::vector<Received>();
+    auto taken = queue.messages.has_available() ? take(queue, it->request) : std::vector<Received>();
     if (taken.ok() && taken->empty() && it->until > now) {
       ++it;
       continue;
@@ -384,6 +464,8 @@ void Service::serve(Queue& queue, Calls& calls) {
                                                      std::move(taken))] { done(std::move(*result)); });
     it = queue.waiters.erase(it);
   }
+  if (!queue.messages.has_available()) return;
+  for (const auto& watcher : queue.watchers) calls.push_back([ready = watcher.ready] { (*ready)(); });
 }
 
 // One timer per queue, for the first of: a message expires, a poller's wait ends, a message becomes ready for a poller.
@@ -392,7 +474,7 @@ void Service::arm(Queue& queue) {
   if (queue.messages.count() > 0) {
     next = queue.messages.oldest_sent() + Seconds(queue.settings.retention_seconds);
   }
-  if (!queue.waiters.empty()) {
+  if (!queue.waiters.empty() || !queue.watchers.empty()) {
     next = std::min(next, queue.messages.next_due());
     for (const auto& waiter : queue.waiters) next = std::min(next, waiter.until);
   }
@@ -433,7 +515,12 @@ Result<bool> Service::remove_by_receipt(Queue& queue, std::string_view handle, W
   std::uint64_t nonce = 0;
   MR_ASSIGN_OR_RETURN(const std::uint64_t number, message_of(queue, handle, nonce));
   const Entry* entry = queue.messages.find(number);
-  // After a restart we no longer know who holds the message: then any receipt of it counts.
+  // AWS: a FIFO queue refuses the receipt of a message that may be in other hands.
+  if (queue.settings.fifo && entry != nullptr && entry->nonce != 0 &&
+      (entry->nonce != nonce || entry->state != MessageState::kInFlight)) {
+    return invalid_parameter("ReceiptHandle", handle, "The receipt handle has expired.");
+  }
+  // After a restart we may no longer know who holds the message: then any receipt of it counts.
   if (entry == nullptr || (entry->nonce != 0 && entry->nonce != nonce)) return false;
   erase_message(queue.number, number, batch);
   forget(queue, number);
@@ -441,24 +528,36 @@ Result<bool> Service::remove_by_receipt(Queue& queue, std::string_view handle, W
 }
 
 Result<void> Service::delete_message(const QueueName& name, std::string_view receipt_handle) {
-  const std::scoped_lock lock(mutex_);
-  MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
-  WriteBatch batch;
-  MR_ASSIGN_OR_RETURN(const bool removed, remove_by_receipt(*queue, receipt_handle, batch));
-  if (removed) submit(std::move(batch));
+  Calls calls;
+  {
+    const std::scoped_lock lock(mutex_);
+    MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
+    queue->messages.advance(scheduler_.now());
+    WriteBatch batch;
+    MR_ASSIGN_OR_RETURN(const bool removed, remove_by_receipt(*queue, receipt_handle, batch));
+    if (removed) submit(std::move(batch));
+    if (queue->settings.fifo) serve(*queue, calls);  // its group goes on
+  }
+  for (auto& call : calls) call();
   return {};
 }
 
 Result<BatchResult<bool>> Service::delete_batch(const QueueName& name, const std::vector<ReceiptEntry>& entries) {
   MR_RETURN_IF_ERROR(check_batch(entries, "DeleteMessageBatchRequestEntry"));
-  const std::scoped_lock lock(mutex_);
-  MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
-  WriteBatch batch;
+  Calls calls;
   BatchResult<bool> results;
-  for (const auto& entry : entries) {
-    results.push_back({entry.id, remove_by_receipt(*queue, entry.receipt_handle, batch)});
+  {
+    const std::scoped_lock lock(mutex_);
+    MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
+    queue->messages.advance(scheduler_.now());
+    WriteBatch batch;
+    for (const auto& entry : entries) {
+      results.push_back({entry.id, remove_by_receipt(*queue, entry.receipt_handle, batch)});
+    }
+    if (!batch.empty()) submit(std::move(batch));
+    if (queue->settings.fifo) serve(*queue, calls);
   }
-  if (!batch.empty()) submit(std::move(batch));
+  for (auto& call : calls) call();
   return results;
 }
 
@@ -480,6 +579,11 @@ Result<bool> Service::change_by_receipt(Queue& queue, std::string_view handle, s
                              "Total VisibilityTimeout for the message is beyond the limit [43200 seconds].");
   }
   queue.messages.set_visibility(number, MessageState::kInFlight, now + Seconds(*seconds), now);
+  if (queue.stores_counts()) {
+    WriteBatch counts;
+    counts.put(Family::kQueue, numbered_key(kCountPrefix, queue.number, number), counts_of(*entry));
+    submit(std::move(counts));
+  }
   return true;
 }
 

@@ -319,8 +319,7 @@ TEST_F(SqsTest, AttributesAreValidatedAllOrNothing) {
   EXPECT_EQ(set({{"MaximumMessageSize", "1023"}}), "InvalidAttributeValue");
   EXPECT_EQ(set({{"QueueArn", "x"}}), "InvalidAttributeName");
   EXPECT_EQ(set({{"KmsMasterKeyId", "alias/aws/sqs"}}), "UnsupportedOperation");
-  EXPECT_EQ(error_of(sqs().create_queue(queue("x.fifo"), {{"FifoQueue", "true"}}, {})), "UnsupportedOperation");
-  EXPECT_EQ(error_of(sqs().create_queue(queue("x"), {{"FifoQueue", "true"}}, {})), "UnsupportedOperation");
+  EXPECT_EQ(error_of(sqs().create_queue(queue("x.fifo"), {}, {})), "InvalidParameterValue");
   EXPECT_EQ(error_of(sqs().create_queue(queue("a b"), {}, {})), "InvalidParameterValue");
   EXPECT_EQ(error_of(sqs().create_queue(queue(""), {}, {})), "InvalidParameterValue");
   EXPECT_EQ(error_of(sqs().get_attributes(q, {"Nonsense"})), "InvalidAttributeName");

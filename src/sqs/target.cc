@@ -20,8 +20,11 @@ Error as_target_error(Error error, std::string_view arn) {
 
 Result<void> QueueTarget::check(std::string_view arn) {
   MR_ASSIGN_OR_RETURN(const QueueName name, queue_of(arn));
-  auto found = service_.check_target(name);
-  if (!found.ok()) return as_target_error(std::move(found).error(), arn);
+  const auto facts = service_.facts(name);
+  if (!facts.ok()) return as_target_error(facts.error(), arn);
+  if (facts->is_fifo) {
+    return Error(delivery::kUnsupportedTarget, "A FIFO queue cannot be a destination: " + std::string(arn));
+  }
   return {};
 }
 

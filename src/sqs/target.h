@@ -10,7 +10,8 @@ namespace millrace::sqs {
 class QueueTarget final : public delivery::Target {
  public:
   explicit QueueTarget(Service& service) : service_(service) {}
-  // Errors: delivery::kNoSuchTarget when the queue does not exist, kUnsupportedTarget for what is no queue's ARN.
+  // Errors: delivery::kNoSuchTarget when the queue does not exist, kUnsupportedTarget for what is no queue's ARN
+  // and for FIFO queues (AWS: standard queues only).
   Result<void> check(std::string_view arn) override;
   // Also: kInvalidParameterValue and the like when the queue does not take this message (too large).
   Result<delivery::AfterCommit> stage(std::string_view arn, const delivery::Message& message,

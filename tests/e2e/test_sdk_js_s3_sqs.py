@@ -21,7 +21,7 @@ def scripts(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("script", ["s3_v3.mjs", "s3_v2.js", "sqs_v3.mjs", "sqs_v2.js"])
+@pytest.mark.parametrize("script", ["s3_v3.mjs", "s3_v2.js", "sqs_v3.mjs", "sqs_v2.js", "sqs_fifo_v3.mjs"])
 def test_script(server, node, scripts, unique, script):
     result = subprocess.run([node, str(scripts / script), server.endpoint, unique], capture_output=True, text=True, timeout=120, check=False,
                             env={**os.environ, "AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE": "1"})

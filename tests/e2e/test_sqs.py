@@ -81,7 +81,7 @@ def test_attributes_and_their_bounds(sqs, queue, unique):
         assert refused(sqs.set_queue_attributes, QueueUrl=queue, Attributes={name: value}) in ("InvalidAttributeValue", "InvalidParameterValue"), name
     assert refused(sqs.set_queue_attributes, QueueUrl=queue, Attributes={"Colour": "red"}) == "InvalidAttributeName"
     assert refused(sqs.create_queue, QueueName="bad name") == "InvalidParameterValue"
-    assert refused(sqs.create_queue, QueueName="x.fifo", Attributes={"FifoQueue": "true"}) == "AWS.SimpleQueueService.UnsupportedOperation"
+    assert refused(sqs.create_queue, QueueName="x.fifo") == "InvalidParameterValue"
     assert refused(sqs.start_message_move_task, SourceArn=found["QueueArn"]) in ("InvalidAction", "UnknownOperationException", "UnknownOperation")
 
 

@@ -105,7 +105,8 @@ TEST_F(ApiSqsTest, BatchesReportEachEntry) {
   EXPECT_EQ(sent.find("Successful")->as_array().size(), 1u);
   EXPECT_EQ(sent.find("Failed")->as_array().at(0).string_or("Code", ""), "MissingParameter");
   EXPECT_TRUE(sent.find("Failed")->as_array().at(0).bool_or("SenderFault", false));
-  const auto mixed = ok("SendMessageBatch", with_url(R"("Entries":[{"Id":"a","MessageBody":"x","MessageGroupId":"g"},
+  const auto mixed =
+      ok("SendMessageBatch", with_url(R"("Entries":[{"Id":"a","MessageBody":"x","MessageDeduplicationId":"g"},
       {"Id":"b","MessageBody":"y"}])"));
   EXPECT_EQ(mixed.find("Successful")->as_array().at(0).string_or("Id", ""), "b");
   EXPECT_EQ(mixed.find("Failed")->as_array().at(0).string_or("Code", ""), "InvalidParameterValue");
@@ -118,12 +119,21 @@ TEST_F(ApiSqsTest, BatchesReportEachEntry) {
 
 TEST_F(ApiSqsTest, WhatIsForFifoQueuesIsRefusedByName) {
   ok("CreateQueue", R"({"QueueName":"orders"})");
-  EXPECT_EQ(error("SendMessage", with_url(R"("MessageBody":"x","MessageGroupId":"g")")), "InvalidParameterValue");
+  EXPECT_EQ(error("SendMessage", with_url(R"("MessageBody":"x","MessageGroupId":"a b")")), "InvalidParameterValue");
   EXPECT_EQ(error("SendMessage", with_url(R"("MessageBody":"x","MessageDeduplicationId":"g")")),
             "InvalidParameterValue");
   EXPECT_EQ(error("ReceiveMessage", with_url(R"("ReceiveRequestAttemptId":"g")")), "InvalidParameterValue");
-  EXPECT_EQ(error("CreateQueue", R"({"QueueName":"x.fifo","Attributes":{"FifoQueue":"true"}})"),
-            "UnsupportedOperation");
+  EXPECT_EQ(error("CreateQueue", R"({"QueueName":"x","Attributes":{"ContentBasedDeduplication":"true"}})"),
+            "InvalidAttributeName");
+}
+
+TEST_F(ApiSqsTest, AMessageOfAStandardQueueMayHaveAGroup) {
+  ok("CreateQueue", R"({"QueueName":"orders"})");
+  ok("SendMessage", with_url(R"("MessageBody":"x","MessageGroupId":"g")"));
+  const auto answer = ok("ReceiveMessage", with_url(R"("MessageSystemAttributeNames":["MessageGroupId"])"));
+  const auto* attributes = answer.find("Messages")->as_array().at(0).find("Attributes");
+  ASSERT_NE(attributes, nullptr);
+  EXPECT_EQ(attributes->string_or("MessageGroupId", ""), "g");
 }
 
 TEST_F(ApiSqsTest, MessageAttributesOfTheWrongKindAreRefused) {

@@ -1,10 +1,12 @@
 // The messages of one queue in memory: which are ready, which wait for a time, which are the oldest.
 //
 // Every operation is O(log n). Pure: time is an argument. Message numbers order messages as they were sent; the ready
-// one with the lowest number is next (best-effort order, as a standard queue promises). Not thread-safe.
+// one with the lowest number is next (best-effort order, as a standard queue promises). An ordered index (of a FIFO
+// queue) gives out the messages of a group in order, and none while one of the group is in flight. Not thread-safe.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -27,10 +29,12 @@ struct Entry {
   Time first_received{};
   Time last_received{};
   std::string encoded;  // as in the store; "": read it there
+  std::string group;    // of an ordered index
 };
 
 class MessageIndex {
  public:
+  explicit MessageIndex(bool is_ordered = false) : is_ordered_(is_ordered) {}
   // Adds a message that becomes ready at entry.visible_from (kReady if that has passed).
   Entry& add(std::uint64_t number, Entry entry, Time now);
   Entry* find(std::uint64_t number);
@@ -41,6 +45,12 @@ class MessageIndex {
   void advance(Time now);
   // The next ready message after `after`.
   std::optional<std::uint64_t> next_ready(std::uint64_t after = 0) const;
+  // Ordered: the lowest message after `after` that heads its group and may be given out now.
+  std::optional<std::uint64_t> next_head(std::uint64_t after = 0) const;
+  // Ordered: the message behind `number` in its group if that is ready, whatever is in flight before it.
+  std::optional<std::uint64_t> next_in_group(std::uint64_t number) const;
+  // Whether something could be given out now.
+  bool has_available() const { return is_ordered_ ? !heads_.empty() : !ready_.empty(); }
   // REQUIRES: the message exists. `until` <= now makes it ready.
   void set_visibility(std::uint64_t number, MessageState waiting, Time until, Time now);
 
@@ -55,12 +65,24 @@ class MessageIndex {
   const std::unordered_map<std::uint64_t, Entry>& entries() const { return entries_; }
 
  private:
+  struct Group {
+    std::set<std::uint64_t> members;
+    std::size_t in_flight = 0;
+    std::uint64_t head = 0;  // as it stands in heads_; 0: not there
+  };
+  void link(std::uint64_t number, Entry& entry, MessageState state);
   void unlink(std::uint64_t number, const Entry& entry);
+  void count_in_flight(const Entry& entry, int change);
+  void settle_group(const std::string& name);
+
+  bool is_ordered_;
   std::unordered_map<std::uint64_t, Entry> entries_;
   std::set<std::uint64_t> ready_;
   std::set<std::pair<Time, std::uint64_t>> waiting_;  // delayed and in flight, by visible_from
   std::set<std::pair<Time, std::uint64_t>> by_age_;
   std::size_t in_flight_ = 0;
+  std::map<std::string, Group, std::less<>> groups_;  // of an ordered index
+  std::set<std::uint64_t> heads_;                     // the first message of every group that is not blocked
 };
 
 }  // namespace millrace::sqs::internal

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <list>
+#include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "sqs/internal/message_index.h"
+#include "sqs/internal/recent.h"
 #include "sqs/service.h"
 
 namespace millrace::sqs {
@@ -18,6 +21,11 @@ struct Service::Waiter {
   ReceiveDone done;
 };
 
+struct Service::Watcher {
+  std::uint64_t id = 0;
+  std::shared_ptr<const std::function<void()>> ready;
+};
+
 struct Service::Queue {
   std::uint64_t number = 0;
   QueueName name;
@@ -27,6 +35,11 @@ struct Service::Queue {
   Tags tags;
   internal::MessageIndex messages;
   std::list<Waiter> waiters;  // first come, first served
+  std::list<Watcher> watchers;
+  internal::RecentMessages recent;                    // of a FIFO queue
+  std::map<std::string, internal::Attempt> attempts;  // of a FIFO queue, by ReceiveRequestAttemptId
+  // Whether its counts and what is in flight are stored: others only need memory.
+  bool stores_counts() const { return settings.fifo || settings.redrive.has_value(); }
   platform::Timer timer;
   Time armed_for = kNever;
 };
@@ -36,6 +49,7 @@ struct Service::Prepared {
   Message message;
   Time visible_from{};
   Sent sent;
+  std::string deduplication_key;  // of a FIFO queue's message
 };
 
 }  // namespace millrace::sqs

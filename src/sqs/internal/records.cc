@@ -6,6 +6,7 @@ namespace millrace::sqs::internal {
 namespace {
 
 constexpr char kVersion = 1;
+constexpr char kGroupVersion = 2;  // a message with a group
 
 void append_be(std::string& out, std::uint64_t value, int bytes) {
   for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
@@ -47,6 +48,10 @@ class Reader {
 Time read_time(Reader& reader) { return from_unix_ms(static_cast<std::int64_t>(reader.be(8))); }
 void append_time(std::string& out, Time time) { append_be(out, static_cast<std::uint64_t>(to_unix_ms(time)), 8); }
 
+bool is_message_version(std::uint64_t version) {
+  return version == static_cast<std::uint64_t>(kVersion) || version == static_cast<std::uint64_t>(kGroupVersion);
+}
+
 }  // namespace
 
 std::string numbered_key(std::string_view prefix, std::uint64_t queue) {
@@ -71,13 +76,18 @@ std::optional<Numbers> parse_numbered_key(std::string_view prefix, std::string_v
 }
 
 std::string encode_message(const Message& message, Time visible_from) {
-  std::string out(1, kVersion);
+  const bool has_group = !message.group_id.empty();
+  std::string out(1, has_group ? kGroupVersion : kVersion);
   append_time(out, message.sent);
   append_time(out, visible_from);
   append_text(out, message.id);
   append_text(out, message.sender);
   append_text(out, message.trace_header);
   append_text(out, message.dead_letter_source_arn);
+  if (has_group) {
+    append_text(out, message.group_id);
+    append_text(out, message.deduplication_id);
+  }
   append_be(out, message.attributes.size(), 4);
   for (const auto& attribute : message.attributes) {
     append_text(out, attribute.name);
@@ -90,7 +100,7 @@ std::string encode_message(const Message& message, Time visible_from) {
 
 std::optional<StoredTimes> decode_times(std::string_view encoded) {
   Reader reader(encoded);
-  if (reader.be(1) != static_cast<std::uint64_t>(kVersion)) return std::nullopt;
+  if (!is_message_version(reader.be(1))) return std::nullopt;
   StoredTimes times;
   times.sent = read_time(reader);
   times.visible_from = read_time(reader);
@@ -99,7 +109,8 @@ std::optional<StoredTimes> decode_times(std::string_view encoded) {
 
 std::optional<Message> decode_message(std::string_view encoded) {
   Reader reader(encoded);
-  if (reader.be(1) != static_cast<std::uint64_t>(kVersion)) return std::nullopt;
+  const std::uint64_t version = reader.be(1);
+  if (!is_message_version(version)) return std::nullopt;
   Message message;
   message.sent = read_time(reader);
   read_time(reader);
@@ -107,6 +118,10 @@ std::optional<Message> decode_message(std::string_view encoded) {
   message.sender = reader.text();
   message.trace_header = reader.text();
   message.dead_letter_source_arn = reader.text();
+  if (version == static_cast<std::uint64_t>(kGroupVersion)) {
+    message.group_id = reader.text();
+    message.deduplication_id = reader.text();
+  }
   const std::uint64_t count = reader.be(4);
   for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
     MessageAttribute attribute;
@@ -123,6 +138,9 @@ std::string encode_counts(const Counts& counts) {
   std::string out;
   append_be(out, counts.received, 4);
   append_time(out, counts.first_received);
+  append_time(out, counts.last_received);
+  append_time(out, counts.visible_from);
+  append_be(out, counts.nonce, 8);
   return out;
 }
 
@@ -131,7 +149,28 @@ std::optional<Counts> decode_counts(std::string_view encoded) {
   Counts counts;
   counts.received = static_cast<std::uint32_t>(reader.be(4));
   counts.first_received = read_time(reader);
+  if (reader.ok() && reader.at_end()) return counts;  // written by an older version
+  counts.last_received = read_time(reader);
+  counts.visible_from = read_time(reader);
+  counts.nonce = reader.be(8);
   return reader.ok() && reader.at_end() ? std::optional(counts) : std::nullopt;
+}
+
+std::string encode_recent(const RecentRecord& record) {
+  std::string out;
+  append_time(out, record.sent);
+  append_text(out, record.key);
+  append_text(out, record.message_id);
+  return out;
+}
+
+std::optional<RecentRecord> decode_recent(std::string_view encoded) {
+  Reader reader(encoded);
+  RecentRecord record;
+  record.sent = read_time(reader);
+  record.key = reader.text();
+  record.message_id = reader.text();
+  return reader.ok() && reader.at_end() ? std::optional(std::move(record)) : std::nullopt;
 }
 
 std::string encode_receipt(const Receipt& receipt) {

@@ -12,12 +12,6 @@
 namespace millrace::api_sqs {
 namespace {
 
-Error not_for_standard_queues(std::string_view parameter, std::string_view value) {
-  return Error(sqs::kInvalidParameterValue,
-               "Value " + std::string(value) + " for parameter " + std::string(parameter) +
-                   " is invalid. Reason: The request includes a parameter that is not valid for this queue type.");
-}
-
 template <typename Value>
 Result<sqs::MessageAttribute> to_attribute(std::string_view name, const Value& value) {
   if (value.string_list_values().present() || value.binary_list_values().present()) {
@@ -56,9 +50,9 @@ Result<std::string> trace_header_of(wire::MapView<wire::sqs::MessageSystemAttrib
 // A SendMessage request or an entry of a SendMessageBatch: their views have the same members.
 template <typename View>
 Result<sqs::Outgoing> to_outgoing(const View& view, const RequestContext& context) {
-  if (auto id = view.message_deduplication_id()) return not_for_standard_queues("MessageDeduplicationId", *id);
-  if (auto id = view.message_group_id()) return not_for_standard_queues("MessageGroupId", *id);
   sqs::Outgoing outgoing;
+  if (auto id = view.message_deduplication_id()) outgoing.deduplication_id = *id;
+  if (auto id = view.message_group_id()) outgoing.group_id = *id;
   outgoing.body = view.message_body();
   if (view.delay_seconds()) outgoing.delay_seconds = static_cast<int>(*view.delay_seconds());
   for (auto [name, value] : view.message_attributes()) {
@@ -75,7 +69,8 @@ Document sent_document(const sqs::Sent& sent) {
   document.set("MessageId", sent.message_id)
       .set("MD5OfMessageBody", sent.body_md5)
       .set_if(!sent.attributes_md5.empty(), "MD5OfMessageAttributes", sent.attributes_md5)
-      .set_if(!sent.trace_md5.empty(), "MD5OfMessageSystemAttributes", sent.trace_md5);
+      .set_if(!sent.trace_md5.empty(), "MD5OfMessageSystemAttributes", sent.trace_md5)
+      .set_if(!sent.sequence_number.empty(), "SequenceNumber", sent.sequence_number);
   return document;
 }
 
@@ -123,6 +118,9 @@ Document system_attributes(const sqs::Received& received, const Selection& selec
   add("ApproximateFirstReceiveTimestamp", std::to_string(to_unix_ms(received.first_received)));
   add("ApproximateReceiveCount", std::to_string(received.receive_count));
   add("SentTimestamp", std::to_string(to_unix_ms(received.message.sent)));
+  add("SequenceNumber", received.message.sequence_number);
+  add("MessageDeduplicationId", received.message.deduplication_id);
+  add("MessageGroupId", received.message.group_id);
   add("AWSTraceHeader", received.message.trace_header);
   add("DeadLetterQueueSourceArn", received.message.dead_letter_source_arn);
   return attributes;
@@ -204,10 +202,8 @@ void receive_message(sqs::Service& queues, const RequestContext& context, const 
   if (!name.ok()) return conversation.done(name.error());
   auto selection = selection_of(request);
   if (!selection.ok()) return conversation.done(std::move(selection).error());
-  if (auto id = request.receive_request_attempt_id()) {
-    return conversation.done(not_for_standard_queues("ReceiveRequestAttemptId", *id));
-  }
   sqs::ReceiveRequest receive;
+  if (auto id = request.receive_request_attempt_id()) receive.attempt_id = *id;
   receive.messages_max = static_cast<int>(request.max_number_of_messages().value_or(1));
   if (request.visibility_timeout()) receive.visibility_seconds = static_cast<int>(*request.visibility_timeout());
   if (request.wait_time_seconds()) receive.wait_seconds = static_cast<int>(*request.wait_time_seconds());
