@@ -7,6 +7,8 @@
 #include "platform/control_loop.h"
 #include "s3/object_store.h"
 #include "sqs/service.h"
+#include "storage/group_committer.h"
+#include "streams/reshape.h"
 #include "streams/streams.h"
 #include "tables/tables.h"
 
@@ -35,6 +37,7 @@ Json shards_json(const streams::Stream& stream) {
     Json json = Json::object({{"shard", shard.id},
                               {"state", shard_state(shard)},
                               {"parent", shard.parent_id.empty() ? "-" : shard.parent_id}});
+    json.set_if(!shard.second_parent_id.empty(), "second_parent", shard.second_parent_id);
     json.set("starts_at", model::sequence_number(shard.start))
         .set_if(shard.end.has_value(), "ends_at", model::sequence_number(shard.end.value_or(0)));
     shards.push(json.set("opened", format_iso_ms(shard.created)));
@@ -190,7 +193,48 @@ void admin_tables(Parts& parts, const AdminRequest& request, AdminReply reply) {
   reply(table_details(*table));
 }
 
+namespace {
+
+// POST streams/TABLE {"action": "split" | "merge" | "roll", "shard"?}. Answers with the stream once that is durable.
+void reshape_stream(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  const std::string table = request.path[1];
+  const auto action = request.body.string_or("action", "");
+  const auto shard = std::string(request.body.string_or("shard", ""));
+  streams::Reshape::Kind kind;
+  if (action == "roll") {
+    kind = streams::Reshape::Kind::kRoll;
+  } else if (action == "split") {
+    kind = streams::Reshape::Kind::kSplit;
+  } else if (action == "merge") {
+    kind = streams::Reshape::Kind::kMerge;
+  } else {
+    return reply(Error(kBadRequest, "action must be split, merge or roll"));
+  }
+  streams::StreamId changed;
+  const auto commit = parts.tables->reshape(request.scope, table, [&](const streams::Stream& stream) {
+    changed = stream.id;
+    return streams::choose_reshape(stream, kind, shard);
+  });
+  if (!commit.ok()) {
+    if (commit.error().is(streams::kResourceNotFound))
+      return reply(Error(kNoSuchEndpoint, "there is no table " + table + " with an enabled stream"));
+    return reply(Error(kBadRequest, commit.error().message()));
+  }
+  parts.committer->when_durable(*commit, [&parts, changed, reply](const Error* failed) {
+    if (failed != nullptr) return reply(*failed);
+    const auto stream = parts.streams->find(changed);
+    if (!stream) return reply(Error(kNoSuchEndpoint, "the stream is gone"));
+    reply(stream_json(*stream).set("shards", shards_json(*stream)));
+  });
+}
+
+}  // namespace
+
 void admin_streams(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  if (request.method == "POST") {
+    if (request.path.size() != 2) return reply(Error(kNoSuchEndpoint, "POST streams/TABLE"));
+    return reshape_stream(parts, request, std::move(reply));
+  }
   const auto found = parts.streams->list(request.scope, request.path.size() > 1 ? request.path[1] : std::string());
   Json list = Json::array();
   if (request.path.size() == 1) {

@@ -41,10 +41,13 @@ Result<triggers::StreamInfo> StreamSource::describe(const std::string& stream_ar
   triggers::StreamInfo info;
   info.retention = streams_.retention();
   for (const auto& shard : stream->shards) {
-    const bool parent_is_listed =
-        shard.parent && std::any_of(stream->shards.begin(), stream->shards.end(),
-                                    [&](const streams::Shard& other) { return other.number == *shard.parent; });
-    info.shards.push_back({shard.id, shard.number.value(), parent_is_listed ? shard.parent->value() : 0});
+    const auto listed = [&](const std::optional<streams::ShardNumber>& parent) -> std::uint64_t {
+      const bool is_listed =
+          parent && std::any_of(stream->shards.begin(), stream->shards.end(),
+                                [&](const streams::Shard& other) { return other.number == *parent; });
+      return is_listed ? parent->value() : 0;
+    };
+    info.shards.push_back({shard.id, shard.number.value(), listed(shard.parent), listed(shard.second_parent)});
   }
   return info;
 }

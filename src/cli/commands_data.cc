@@ -70,6 +70,28 @@ Result<int> tail(Api& api, Output& output, const std::string& table, bool from_s
   }
 }
 
+// split, merge, roll.
+void add_reshape(CLI::App& streams, Session& session, const std::string& action, const std::string& description,
+                 const std::string& what_shard) {
+  struct Asked {
+    std::string table, shard;
+  };
+  auto asked = std::make_shared<Asked>();
+  CLI::App* command =
+      add_command(streams, session, action, description, "  millrace streams " + action + " posts\n",
+                  [asked, action](Api& api, Output& output) -> Result<int> {
+                    Json body = Json::object({{"action", action}});
+                    body.set_if(!asked->shard.empty(), "shard", asked->shard);
+                    MR_ASSIGN_OR_RETURN(const Json stream, api.post("streams/" + encode(asked->table), body));
+                    output.table(stream, "shards",
+                                 {{"SHARD", "shard"}, {"STATE", "state"}, {"PARENT", "parent"}, {"OPENED", "opened"}},
+                                 "No shards.");
+                    return kDone;
+                  });
+  command->add_option("table", asked->table)->required();
+  command->add_option("--shard", asked->shard, what_shard);
+}
+
 void add_streams(CLI::App& app, Session& session) {
   CLI::App* streams = add_noun(app, "streams", "change streams of tables");
   add_command(*streams, session, "ls", "all streams, disabled ones too while they can be read",
@@ -92,6 +114,12 @@ void add_streams(CLI::App& app, Session& session) {
                                  return kDone;
                                });
   show->add_option("table", *table)->required();
+  add_reshape(*streams, session, "split", "close a shard and open two children, each for half of its keys",
+              "the shard's id (default: the one with the widest range of keys)");
+  add_reshape(*streams, session, "merge", "close two neighbouring shards and open one child for both",
+              "one of the two (default: those with the narrowest ranges)");
+  add_reshape(*streams, session, "roll",
+              "close every open shard and open a child of the same keys, as after four hours", "only this shard");
   auto from_start = std::make_shared<bool>(false);
   auto once = std::make_shared<bool>(false);
   CLI::App* tailing =

@@ -162,7 +162,7 @@ Result<std::string> get_shard_iterator(const Streams& streams, const IteratorReq
   return encode_iterator(iterator);
 }
 
-Result<RecordsPage> get_records(const Streams& streams, const Scope& scope, std::string_view text, std::size_t limit,
+Result<RecordsPage> get_records(Streams& streams, const Scope& scope, std::string_view text, std::size_t limit,
                                 Time now) {
   auto iterator = decode_iterator(text);
   if (!iterator) return invalid("ShardIterator");
@@ -174,8 +174,12 @@ Result<RecordsPage> get_records(const Streams& streams, const Scope& scope, std:
   MR_ASSIGN_OR_RETURN(Page page,
                       streams.read(iterator->shard, iterator->after, {.records = limit, .bytes = kPageBytes}));
   if (page.trimmed) return trimmed();
+  if (streams.waits_for_parent(iterator->shard, iterator->after)) page = {.records = {}, .read_to = iterator->after};
   out.records = std::move(page.records);
-  if (page.end_of_shard) return out;
+  if (page.end_of_shard) {
+    streams.note_read_to_end(iterator->shard);
+    return out;
+  }
   iterator->after = page.read_to;
   iterator->issued = now;
   out.next_iterator = encode_iterator(*iterator);

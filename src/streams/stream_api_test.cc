@@ -64,7 +64,7 @@ TEST_F(StreamApiTest, FiltersChildShards) {
   const Opened opened = open();
   const Shard parent = shard(opened.id);
   storage::WriteBatch batch;
-  ASSERT_TRUE(streams->split(opened.id, parent.number, batch).ok());
+  ASSERT_TRUE(streams->reshape(opened.id, {Reshape::Kind::kSplit, {parent.number}}, batch).ok());
   commits->submit(std::move(batch));
   EXPECT_EQ(describe_stream(*streams, {{}, opened.arn, "", parent.id, 100}).value().stream.shards.size(), 2U);
   EXPECT_TRUE(

@@ -19,9 +19,8 @@ Streams::~Streams() = default;
 
 Opened Streams::open(const OpenRequest& request, storage::WriteBatch& batch) { return engine_->open(request, batch); }
 void Streams::close(StreamId stream, storage::WriteBatch& batch) { engine_->close(stream, batch); }
-Result<void> Streams::roll(StreamId stream, storage::WriteBatch& batch) { return engine_->roll(stream, batch); }
-Result<void> Streams::split(StreamId stream, ShardNumber shard, storage::WriteBatch& batch) {
-  return engine_->split(stream, shard, batch);
+Result<void> Streams::reshape(StreamId stream, const Reshape& change, storage::WriteBatch& batch) {
+  return engine_->reshape(stream, change, batch);
 }
 std::optional<std::uint64_t> Streams::shard_for(StreamId stream, std::uint64_t key_hash) const {
   return engine_->shard_for(stream, key_hash);
@@ -38,6 +37,8 @@ Result<Page> Streams::read(ShardNumber shard, Stamp after, ReadLimits limits) co
 Result<std::size_t> Streams::backlog(ShardNumber shard, Stamp after, std::size_t max) const {
   return engine_->backlog(shard, after, max);
 }
+bool Streams::waits_for_parent(ShardNumber shard, Stamp after) const { return engine_->waits_for_parent(shard, after); }
+void Streams::note_read_to_end(ShardNumber shard) { engine_->note_read_to_end(shard); }
 Stamp Streams::head() const { return engine_->head(); }
 Milliseconds Streams::retention() const { return engine_->retention(); }
 Time Streams::now() const { return engine_->now(); }

@@ -45,6 +45,9 @@ inline constexpr int kShardsMax = 256;             // of a new stream
 inline constexpr std::size_t kPageRecords = 1000;  // AWS: of one GetRecords
 inline constexpr std::size_t kPageBytes = std::size_t{1} << 20;
 
+// Longer than a reader goes between two reads of a shard: its iterator would expire.
+inline constexpr Milliseconds kMergeHold = std::chrono::minutes(15);
+
 struct StreamsOptions {
   Milliseconds retention = kRetentionDefault;
 };
@@ -106,12 +109,9 @@ class Streams {
   Opened open(const OpenRequest& request, storage::WriteBatch& batch);
   // Closes all shards; the stream is disabled and stays readable for its retention. Nothing if it is not enabled.
   void close(StreamId stream, storage::WriteBatch& batch);
-  // Closes every open shard, and opens one child for each with the same hash range. Errors: kResourceNotFound when
-  // there is no such enabled stream.
-  Result<void> roll(StreamId stream, storage::WriteBatch& batch);
-  // Closes one shard and opens two children with a half of its hash range each. Errors: kResourceNotFound when there is
-  // no such open shard in an enabled stream; kValidation when its range cannot be halved.
-  Result<void> split(StreamId stream, ShardNumber shard, storage::WriteBatch& batch);
+  // Rolls, splits or merges shards, all or nothing. Errors: kResourceNotFound when the stream is not enabled or a shard
+  // is not open in it; kValidation when a range cannot be halved or two shards are not neighbours.
+  Result<void> reshape(StreamId stream, const Reshape& change, storage::WriteBatch& batch);
   // The shard for WriteBatch::log; nullopt when the stream is not enabled.
   std::optional<std::uint64_t> shard_for(StreamId stream, std::uint64_t key_hash) const;
 
@@ -132,6 +132,11 @@ class Streams {
   Result<Page> read(ShardNumber shard, Stamp after, ReadLimits limits = {}) const;
   // Number of records after `after`, counted up to `max`. Cost as read().
   Result<std::size_t> backlog(ShardNumber shard, Stamp after, std::size_t max) const;
+  // For readers of AWS's API, which names one parent of a shard that was merged from two: whether they get nothing yet
+  // from the start of this shard, because the other parent has not been read to its end by anybody since the server
+  // started. No longer than kMergeHold after the merge.
+  bool waits_for_parent(ShardNumber shard, Stamp after) const;
+  void note_read_to_end(ShardNumber shard);
   // Everything committed so far has a stamp <= head(): the position LATEST.
   Stamp head() const;
   Milliseconds retention() const;

@@ -144,7 +144,7 @@ TEST_F(StreamsTest, KeepsStreamsShardsAndLineageAcrossARestart) {
   const Opened opened = open(2);
   write(opened.id, "old", 0);
   storage::WriteBatch batch;
-  ASSERT_TRUE(streams->split(opened.id, shard(opened.id, 0).number, batch).ok());
+  ASSERT_TRUE(streams->reshape(opened.id, {Reshape::Kind::kSplit, {shard(opened.id, 0).number}}, batch).ok());
   commits->submit(std::move(batch));
   write(opened.id, "new", 0);
   const Opened closed = open(1, "Closed");
@@ -178,11 +178,11 @@ TEST_F(StreamsTest, SplitsAndRollsKeepingEveryKeysOrderThroughTheLineage) {
   const Opened opened = open();
   write(opened.id, "a", 5);
   storage::WriteBatch batch;
-  ASSERT_TRUE(streams->split(opened.id, shard(opened.id).number, batch).ok());
+  ASSERT_TRUE(streams->reshape(opened.id, {Reshape::Kind::kSplit, {shard(opened.id).number}}, batch).ok());
   commits->submit(std::move(batch));
   write(opened.id, "b", 5);
   storage::WriteBatch roll;
-  ASSERT_TRUE(streams->roll(opened.id, roll).ok());
+  ASSERT_TRUE(streams->reshape(opened.id, {}, roll).ok());
   commits->submit(std::move(roll));
   write(opened.id, "c", 5);
   const Stream stream = *streams->find(opened.id);
@@ -203,8 +203,10 @@ TEST_F(StreamsTest, SplitsAndRollsKeepingEveryKeysOrderThroughTheLineage) {
   }
   EXPECT_THAT(seen, ElementsAre("a", "b", "c"));
   storage::WriteBatch refused;
-  EXPECT_TRUE(streams->split(opened.id, stream.shards[0].number, refused).error().is(kResourceNotFound));
-  EXPECT_TRUE(streams->roll(StreamId(999), refused).error().is(kResourceNotFound));
+  EXPECT_TRUE(streams->reshape(opened.id, {Reshape::Kind::kSplit, {stream.shards[0].number}}, refused)
+                  .error()
+                  .is(kResourceNotFound));
+  EXPECT_TRUE(streams->reshape(StreamId(999), {}, refused).error().is(kResourceNotFound));
   EXPECT_TRUE(refused.empty());
 }
 
@@ -390,7 +392,7 @@ TEST(StreamsConcurrency, EveryRecordIsReadExactlyOnceInOrder) {
     for (int i = 0; i < 5; ++i) {
       storage::WriteBatch one;
       const std::lock_guard lock(table);
-      ASSERT_TRUE(streams->roll(opened.id, one).ok());
+      ASSERT_TRUE(streams->reshape(opened.id, {}, one).ok());
       committer->submit(std::move(one));
       std::this_thread::yield();
     }
@@ -416,6 +418,63 @@ TEST(StreamsConcurrency, EveryRecordIsReadExactlyOnceInOrder) {
   for (auto& thread : threads) thread.join();
   committer->stop();
   EXPECT_THAT(next, ::testing::Each(kRecords));
+}
+
+TEST_F(StreamsTest, MergesTwoNeighboursIntoAChildOfBoth) {
+  const Opened opened = open(3);
+  const Shard low = shard(opened.id, 0);
+  const Shard middle = shard(opened.id, 1);
+  storage::WriteBatch batch;
+  ASSERT_TRUE(streams->reshape(opened.id, {Reshape::Kind::kMerge, {middle.number, low.number}}, batch).ok());
+  commits->submit(std::move(batch));
+  for (const bool again : {false, true}) {
+    if (again) restart();
+    const Shard child = streams->find(opened.id)->shards.back();
+    EXPECT_EQ(child.hash_from, low.hash_from);
+    EXPECT_EQ(child.hash_to, middle.hash_to);
+    EXPECT_EQ(child.parent_id, std::max(low.id, middle.id));
+    EXPECT_EQ(child.second_parent_id, std::min(low.id, middle.id));
+    ASSERT_TRUE(child.second_parent.has_value());
+    EXPECT_NE(*child.parent, *child.second_parent);
+    EXPECT_EQ(streams->shard_for(opened.id, 0), child.number.value());
+    EXPECT_EQ(streams->shard_for(opened.id, middle.hash_to), child.number.value());
+    EXPECT_NE(streams->shard_for(opened.id, kHashMax), child.number.value());
+  }
+}
+
+TEST_F(StreamsTest, RefusesToMergeWhatAreNotTwoOpenNeighbours) {
+  const Opened opened = open(3);
+  const auto merge = [&](std::vector<ShardNumber> shards) {
+    storage::WriteBatch batch;
+    const auto done = streams->reshape(opened.id, {Reshape::Kind::kMerge, std::move(shards)}, batch);
+    EXPECT_TRUE(batch.empty());
+    return done.error().message();
+  };
+  const ShardNumber low = shard(opened.id, 0).number;
+  EXPECT_EQ(merge({low, shard(opened.id, 2).number}), "The shards are not neighbours");
+  EXPECT_EQ(merge({low, low}), "The shards are not neighbours");
+  EXPECT_EQ(merge({low}), "A merge takes two shards");
+  EXPECT_EQ(merge({low, ShardNumber(999)}), "There is no such open shard");
+}
+
+TEST_F(StreamsTest, AMergedShardWaitsForTheParentThatReadersAreNotTold) {
+  const Opened opened = open(2);
+  write(opened.id, "low", 0);
+  const std::vector<Shard> parents = streams->find(opened.id)->shards;
+  storage::WriteBatch batch;
+  ASSERT_TRUE(streams->reshape(opened.id, {Reshape::Kind::kMerge, {parents[0].number, parents[1].number}}, batch).ok());
+  commits->submit(std::move(batch));
+  const Shard child = streams->find(opened.id)->shards.back();
+  EXPECT_TRUE(streams->waits_for_parent(child.number, 0));
+  EXPECT_FALSE(streams->waits_for_parent(child.number, child.start)) << "who has begun goes on";
+  streams->note_read_to_end(*child.parent);
+  EXPECT_TRUE(streams->waits_for_parent(child.number, 0));
+  streams->note_read_to_end(*child.second_parent);
+  EXPECT_FALSE(streams->waits_for_parent(child.number, 0));
+  restart();
+  EXPECT_TRUE(streams->waits_for_parent(child.number, 0));
+  scheduler.advance(kMergeHold);
+  EXPECT_FALSE(streams->waits_for_parent(child.number, 0)) << "not for ever";
 }
 
 }  // namespace

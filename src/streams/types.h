@@ -29,7 +29,10 @@ struct Shard {
   std::string id;                     // "shardId-" + 20 digits of creation milliseconds + "-" + 8 hex (spec 4.3)
   std::optional<ShardNumber> parent;  // may have been trimmed already
   std::string parent_id;              // "" when there is none
-  std::uint64_t hash_from = 0;        // key hashes [hash_from, hash_to] belong here
+  // After a merge: the other parent. AWS's API has room for one only, the one above, which sorts later by id.
+  std::optional<ShardNumber> second_parent;
+  std::string second_parent_id;
+  std::uint64_t hash_from = 0;  // key hashes [hash_from, hash_to] belong here
   std::uint64_t hash_to = kHashMax;
   Stamp start = 0;           // every record has a stamp >= start
   std::optional<Stamp> end;  // closed for good: every record has a stamp <= end. Known once the closing is durable
@@ -51,6 +54,16 @@ struct Stream {
   Time closed = kNever;
   std::vector<Shard> shards;  // by number, hence parents before children; closed ones until their data has aged out
   bool is_enabled() const { return closed == kNever; }
+};
+
+// A change of the shards of an enabled stream. The shards it names are closed, their children are opened; records of a
+// key are in the parents before they are in a child.
+struct Reshape {
+  enum class Kind { kRoll, kSplit, kMerge };
+  Kind kind = Kind::kRoll;
+  // kRoll: each gets one child of its own range; none named: all open ones. kSplit: each gets two children of half its
+  // range. kMerge: two neighbours get one child of their joint range.
+  std::vector<ShardNumber> shards;
 };
 
 // AWS: error names of DynamoDB Streams.

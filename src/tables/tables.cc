@@ -56,6 +56,9 @@ Result<storage::CommitNumber> Tables::set_ttl(const Scope& scope, std::string_vi
                                               bool enabled) {
   return engine_->set_ttl(scope, table, attribute, enabled);
 }
+Result<storage::CommitNumber> Tables::reshape(const Scope& scope, std::string_view table, const ChooseReshape& choose) {
+  return engine_->reshape(scope, table, choose);
+}
 Result<std::shared_ptr<const TableInfo>> Tables::info(const Scope& scope, std::string_view table) const {
   return engine_->info(scope, table);
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -152,6 +153,10 @@ class Tables {
   Result<storage::CommitNumber> untag(const Scope& scope, std::string_view table, const std::vector<std::string>& keys);
   Result<storage::CommitNumber> set_ttl(const Scope& scope, std::string_view table, std::string_view attribute,
                                         bool enabled);
+  // Changes the shards of the table's enabled stream as `choose` says, while no write is between choosing its shard and
+  // its commit. Errors: kResourceNotFound also when it has no such stream, those of `choose` and of Streams::reshape.
+  using ChooseReshape = std::function<Result<streams::Reshape>(const streams::Stream&)>;
+  Result<storage::CommitNumber> reshape(const Scope& scope, std::string_view table, const ChooseReshape& choose);
   // The table as it is; a snapshot that never changes.
   Result<std::shared_ptr<const TableInfo>> info(const Scope& scope, std::string_view table) const;
 

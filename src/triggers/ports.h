@@ -22,9 +22,10 @@ namespace millrace::triggers {
 constexpr unsigned lane_of(std::uint64_t key_hash, unsigned lanes) { return static_cast<unsigned>(key_hash % lanes); }
 
 struct ShardInfo {
-  std::string id;            // "shardId-00000001789651619772-2a9e5aad"
-  std::uint64_t number = 0;  // as in WriteBatch::log; not 0
-  std::uint64_t parent = 0;  // 0: none, or no longer listed
+  std::string id;                   // "shardId-00000001789651619772-2a9e5aad"
+  std::uint64_t number = 0;         // as in WriteBatch::log; not 0
+  std::uint64_t parent = 0;         // 0: none, or no longer listed
+  std::uint64_t second_parent = 0;  // of a shard that two were merged into
 };
 
 struct StreamInfo {

@@ -81,6 +81,10 @@ std::optional<std::pair<StreamId, Shard>> parse_shard(ShardNumber number, const 
     shard.parent = ShardNumber(static_cast<std::uint64_t>(parent->as_int()));
     shard.parent_id = json.string_or("parentId", "");
   }
+  if (const Json* other = json.find("secondParent"); other != nullptr && other->is_int()) {
+    shard.second_parent = ShardNumber(static_cast<std::uint64_t>(other->as_int()));
+    shard.second_parent_id = json.string_or("secondParentId", "");
+  }
   shard.hash_from = *from;
   shard.hash_to = *to;
   shard.created = from_unix_ms(json.int_or("created", 0));
@@ -176,6 +180,9 @@ void put_shard(StreamId stream, const Shard& shard, WriteBatch& batch) {
                             {"hashTo", hex(shard.hash_to)},
                             {"created", to_unix_ms(shard.created)}});
   if (shard.parent) json.set("parent", shard.parent->value()).set("parentId", shard.parent_id);
+  if (shard.second_parent) {
+    json.set("secondParent", shard.second_parent->value()).set("secondParentId", shard.second_parent_id);
+  }
   batch.put(Family::kCatalogue, key(kShard, shard.number.value()), json.dump());
   batch.put_stamped(Family::kCatalogue, key(kStart, shard.number.value()), "");
 }

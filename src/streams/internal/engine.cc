@@ -41,7 +41,7 @@ Streams::Engine::Engine(storage::Store& store, storage::Commits& commits, platfo
     for (const Shard& shard : stream.shards) {
       // Which shards have recent records is not stored: assume all, reading will tell.
       const Stamp last = shard.end.value_or(seen_);
-      places_[shard.number] = {id, shard.start, shard.end, last, 0, shard.closed};
+      places_[shard.number] = place_of(id, shard, last);
       bounds_[shard.number] = {last};
     }
     rebuild_routes(stream);
@@ -66,14 +66,10 @@ void Streams::Engine::start() {
   maintain_soon();
 }
 
-Shard Streams::Engine::make_shard(std::uint64_t from, std::uint64_t to, const Shard* parent, Time now) {
+Shard Streams::Engine::make_shard(std::uint64_t from, std::uint64_t to, Time now) {
   Shard shard;
   shard.number = ShardNumber(next_id_++);
   shard.id = shard_id(now, random_);
-  if (parent != nullptr) {
-    shard.parent = parent->number;
-    shard.parent_id = parent->id;
-  }
   shard.hash_from = from;
   shard.hash_to = to;
   shard.start = commits_.next_stamp();  // a lower bound until the commit tells
@@ -81,9 +77,21 @@ Shard Streams::Engine::make_shard(std::uint64_t from, std::uint64_t to, const Sh
   return shard;
 }
 
+Streams::Engine::Place Streams::Engine::place_of(StreamId stream, const Shard& shard, Stamp last) {
+  Place place;
+  place.stream = stream;
+  place.start = shard.start;
+  place.end = shard.end;
+  place.last = last;
+  place.closed = shard.closed;
+  place.created = shard.created;
+  place.second_parent = shard.second_parent;
+  return place;
+}
+
 void Streams::Engine::adopt(Stream& stream, Shard shard, WriteBatch& batch) {
   put_shard(stream.id, shard, batch);
-  places_[shard.number] = {stream.id, shard.start, std::nullopt, 0, 0, kNever};
+  places_[shard.number] = place_of(stream.id, shard, 0);
   stream.shards.push_back(std::move(shard));
 }
 
@@ -138,7 +146,7 @@ Opened Streams::Engine::open(const OpenRequest& request, WriteBatch& batch) {
     const std::uint64_t width = kHashMax / count;
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::uint64_t to = i + 1 == count ? kHashMax : width * (i + 1) - 1;
-      adopt(stream, make_shard(width * i, to, nullptr, now), batch);
+      adopt(stream, make_shard(width * i, to, now), batch);
       opened.push_back(stream.shards.back().number);
     }
     put_next_id(next_id_, batch);
@@ -167,57 +175,6 @@ void Streams::Engine::close(StreamId id, WriteBatch& batch) {
     }
   }
   tell_when_committed(id, {}, std::move(closed), batch);
-}
-
-void Streams::Engine::replace(Stream& stream, ShardNumber parent, int children, WriteBatch& batch) {
-  const Time now = scheduler_.now();
-  Shard* shard = find_shard(stream, parent);
-  retire(stream, *shard, now, batch);
-  const Shard old = *shard;  // adopt() moves the vector
-  const std::uint64_t middle = old.hash_from + (old.hash_to - old.hash_from) / 2;
-  if (children == 1) {
-    adopt(stream, make_shard(old.hash_from, old.hash_to, &old, now), batch);
-  } else {
-    adopt(stream, make_shard(old.hash_from, middle, &old, now), batch);
-    adopt(stream, make_shard(middle + 1, old.hash_to, &old, now), batch);
-  }
-  put_next_id(next_id_, batch);
-  rebuild_routes(stream);
-}
-
-Result<void> Streams::Engine::roll(StreamId id, WriteBatch& batch) {
-  std::vector<ShardNumber> closed;
-  std::vector<ShardNumber> opened;
-  {
-    const std::unique_lock lock(mutex_);
-    const auto it = streams_.find(id);
-    if (it == streams_.end() || !it->second.is_enabled()) return Error(kResourceNotFound, "The stream is not enabled");
-    for (const Shard& shard : it->second.shards) {
-      if (shard.is_open()) closed.push_back(shard.number);
-    }
-    for (const ShardNumber number : closed) {
-      replace(it->second, number, 1, batch);
-      opened.push_back(it->second.shards.back().number);
-    }
-  }
-  tell_when_committed(id, std::move(opened), std::move(closed), batch);
-  return {};
-}
-
-Result<void> Streams::Engine::split(StreamId id, ShardNumber number, WriteBatch& batch) {
-  std::vector<ShardNumber> opened;
-  {
-    const std::unique_lock lock(mutex_);
-    const auto it = streams_.find(id);
-    Shard* shard = it == streams_.end() || !it->second.is_enabled() ? nullptr : find_shard(it->second, number);
-    if (shard == nullptr || !shard->is_open()) return Error(kResourceNotFound, "There is no such open shard");
-    if (shard->hash_from == shard->hash_to) return Error(kValidation, "The shard's hash range cannot be split");
-    replace(it->second, number, 2, batch);
-    const auto& shards = it->second.shards;
-    opened = {shards[shards.size() - 2].number, shards.back().number};
-  }
-  tell_when_committed(id, std::move(opened), {number}, batch);
-  return {};
 }
 
 std::optional<std::uint64_t> Streams::Engine::shard_for(StreamId stream, std::uint64_t key_hash) const {

@@ -1,5 +1,5 @@
-// What Streams is made of. Reshaping, looking and waking live in engine.cc, reading in reading.cc, trimming in
-// trimming.cc. Held by a shared_ptr; callbacks given away hold it weakly.
+// What Streams is made of. Looking and waking live in engine.cc, reshaping in reshaping.cc, reading in reading.cc,
+// trimming in trimming.cc. Held by a shared_ptr; callbacks given away hold it weakly.
 #pragma once
 
 #include <functional>
@@ -25,8 +25,7 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
 
   Opened open(const OpenRequest& request, storage::WriteBatch& batch);
   void close(StreamId stream, storage::WriteBatch& batch);
-  Result<void> roll(StreamId stream, storage::WriteBatch& batch);
-  Result<void> split(StreamId stream, ShardNumber shard, storage::WriteBatch& batch);
+  Result<void> reshape(StreamId stream, const Reshape& change, storage::WriteBatch& batch);
   std::optional<std::uint64_t> shard_for(StreamId stream, std::uint64_t key_hash) const;
   std::optional<Stream> find(StreamId stream) const;
   std::optional<Stream> find(std::string_view arn) const;
@@ -34,6 +33,8 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   storage::CommitNumber barrier() { return commits_.submit({}); }
   Result<Page> read(ShardNumber shard, Stamp after, ReadLimits limits) const;
   Result<std::size_t> backlog(ShardNumber shard, Stamp after, std::size_t max) const;
+  bool waits_for_parent(ShardNumber shard, Stamp after) const;
+  void note_read_to_end(ShardNumber shard);
   Stamp head() const { return commits_.next_stamp() - 1; }
   Milliseconds retention() const { return options_.retention; }
   Time now() const { return scheduler_.now(); }
@@ -48,6 +49,9 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
     Stamp last = 0;     // no record has a higher stamp, as far as seen_ goes
     Stamp lost_to = 0;  // dropped buckets may have held records up to here, and none above
     Time closed = kNever;
+    Time created{};
+    std::optional<ShardNumber> second_parent;
+    bool was_read_to_end = false;  // by a reader of AWS's API
   };
   // A Place at one moment, with what was known of the log then.
   struct View : Place {
@@ -62,10 +66,13 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   struct Scan;
 
   // REQUIRES of all of these: mutex_ held.
-  Shard make_shard(std::uint64_t from, std::uint64_t to, const Shard* parent, Time now);
+  Shard make_shard(std::uint64_t from, std::uint64_t to, Time now);
+  static Place place_of(StreamId stream, const Shard& shard, Stamp last);
   void adopt(Stream& stream, Shard shard, storage::WriteBatch& batch);
   void retire(Stream& stream, Shard& shard, Time now, storage::WriteBatch& batch);
-  void replace(Stream& stream, ShardNumber parent, int children, storage::WriteBatch& batch);
+  // Opens a child of `parents` (one or two) with the range [from, to].
+  void adopt_child(Stream& stream, const std::vector<Shard>& parents, std::uint64_t from, std::uint64_t to,
+                   storage::WriteBatch& batch);
   void rebuild_routes(const Stream& stream);
   Shard* find_shard(Stream& stream, ShardNumber number);
   bool is_gone(Time closed, Time now) const { return closed != kNever && closed + options_.retention <= now; }

@@ -193,13 +193,16 @@ void Runner::refresh() {
   begin_children();
 }
 
-// AWS: a child is not started before its parent is settled to the end; a parent that is no longer listed counts as
+// AWS: a child is not started before its parents are settled to the end; a parent that is no longer listed counts as
 // such.
 void Runner::begin_children() {
   for (auto& [number, shard] : shards_) {
     if (!shard.lanes.empty() || shard.finished) continue;
-    const auto parent = shards_.find(shard.info.parent);
-    if (parent == shards_.end() || parent->second.finished) begin(shard);
+    const auto is_over = [&](std::uint64_t parent) {
+      const auto found = shards_.find(parent);
+      return found == shards_.end() || found->second.finished;
+    };
+    if (is_over(shard.info.parent) && is_over(shard.info.second_parent)) begin(shard);
   }
 }
 

@@ -1,0 +1,23 @@
+// Changes of the shards of a table's stream. The exclusive lock of the table is what makes them safe: a write has
+// either submitted its record to a parent before, or finds the child.
+
+#include "tables/errors.h"
+#include "tables/internal/engine.h"
+
+namespace millrace::tables {
+
+Result<storage::CommitNumber> Tables::Engine::reshape(const Scope& scope, std::string_view name,
+                                                      const ChooseReshape& choose) {
+  MR_ASSIGN_OR_RETURN(const internal::TablePtr table, find_in_catalogue(scope, name));
+  const std::unique_lock lock(table->lock);
+  const auto& known = table->info->stream;
+  const auto stream =
+      table->deleted || !known || !known->enabled ? std::nullopt : streams_.find(streams::StreamId(known->id));
+  if (!stream) return Error(kResourceNotFound, "Table " + std::string(name) + " has no enabled stream");
+  MR_ASSIGN_OR_RETURN(const streams::Reshape change, choose(*stream));
+  storage::WriteBatch batch;
+  MR_RETURN_IF_ERROR(streams_.reshape(stream->id, change, batch));
+  return submit_catalogue(std::move(batch));
+}
+
+}  // namespace millrace::tables
