@@ -38,7 +38,9 @@ bool is_archive(const AdminRequest& request) {
 
 http::Response archive_response(Parts& parts, const AdminRequest& request) {
   if (request.method != "GET") return refusal(400, "an archive can be read only: GET");
-  const auto archive = parts.functions->archive_of({{request.path[1], request.path[2]}, request.path[3]});
+  const auto function = functions::parse_reference({request.path[1], request.path[2]}, request.path[3]);
+  if (!function) return refusal(404, "not the name of a function: " + request.path[3]);
+  const auto archive = parts.functions->archive_of(*function);
   if (!archive.ok()) return refusal(404, archive.error().message());
   std::error_code missing;
   const auto bytes = std::filesystem::file_size(*archive, missing);

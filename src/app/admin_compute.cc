@@ -23,7 +23,7 @@ Json function_waits(Parts& parts) {
     const std::string why = lane.failed > 0      ? "next try of failed asynchronous events"
                             : lane.throttled > 0 ? "throttled asynchronous events"
                                                  : "asynchronous events";
-    waits.push(Json::object({{"what", "function " + lane.function.name},
+    waits.push(Json::object({{"what", "function " + lane.function.resource()},
                              {"why", std::to_string(lane.waiting) + " waiting: " + why},
                              {"until", until_text(lane.next_try)}}));
   }
@@ -41,7 +41,7 @@ Json function_json(Parts& parts, const functions::Function& function) {
                             {"timeout_s", settings.timeout_seconds}});
   std::size_t queued = 0;
   for (const auto& lane : parts.functions->async_status())
-    if (lane.function == function.name) queued = lane.waiting;
+    if (lane.function.function == function.name) queued += lane.waiting;
   return json.set("running", parts.functions->running(function.name)).set("queued", queued);
 }
 
@@ -61,8 +61,25 @@ Json function_details(Parts& parts, const functions::Function& function) {
                : function.settings.dead_letter_arn + " (asynchronous events only, never stream batches)");
   Json mapped = Json::array();
   for (const auto& status : parts.engine->statuses())
-    if (status.mapping.function_arn.starts_with(function.name.arn())) mapped.push(status.mapping.uuid);
-  return json.set("mappings", mapped);
+    if (const auto mapped_to = functions::parse_reference({}, status.mapping.function_arn);
+        mapped_to && mapped_to->function == function.name)
+      mapped.push(status.mapping.uuid);
+  json.set("mappings", mapped);
+  Json versions = Json::array();
+  for (const auto& version : parts.functions->versions(function.name))
+    versions.push(Json::object({{"version", version.version},
+                                {"published", format_iso_ms(version.last_modified)},
+                                {"sha256", version.code.sha256},
+                                {"description", version.settings.description}}));
+  Json aliases = Json::array();
+  if (const auto all = parts.functions->aliases(function.name); all.ok())
+    for (const auto& alias : *all) {
+      Json shown = Json::object({{"alias", alias.name}, {"version", alias.version}});
+      if (!alias.second_version.empty())
+        shown.set("second_version", alias.second_version).set("second_weight", alias.second_weight);
+      aliases.push(std::move(shown));
+    }
+  return json.set("versions", versions).set("aliases", aliases);
 }
 
 // What the function printed after `token`, oldest first; without a token: the last hour.
@@ -146,7 +163,7 @@ void admin_functions(Parts& parts, const AdminRequest& request, AdminReply reply
     for (const auto& function : parts.functions->list(request.scope)) list.push(function_json(parts, function));
     return reply(Json::object({{"functions", list}}));
   }
-  const auto function = parts.functions->get({request.scope, request.path[1]});
+  const auto function = parts.functions->get(functions::FunctionName{request.scope, request.path[1]});
   if (!function.ok()) return reply(Error(kNoSuchEndpoint, "there is no function " + request.path[1]));
   if (request.path.size() > 2 && request.path[2] == "logs") {
     const auto wait = std::min(Milliseconds(request.number("wait_ms", 0)), Milliseconds(std::chrono::seconds(30)));
@@ -158,7 +175,7 @@ void admin_functions(Parts& parts, const AdminRequest& request, AdminReply reply
 }
 
 void admin_invocations(Parts& parts, const AdminRequest& request, AdminReply reply) {
-  const auto function = parts.functions->get({request.scope, request.query("function")});
+  const auto function = parts.functions->get(functions::FunctionName{request.scope, request.query("function")});
   if (!function.ok()) return reply(Error(kNoSuchEndpoint, "name a function: ?function=NAME"));
   auto past = parts.functions->history(function->name);
   std::reverse(past.begin(), past.end());
@@ -167,6 +184,7 @@ void admin_invocations(Parts& parts, const AdminRequest& request, AdminReply rep
     list.push(Json::object({{"request_id", one.request_id},
                             {"time", format_iso_ms(one.time)},
                             {"source", one.source},
+                            {"version", one.version},
                             {"start_ms", to_unix_ms(one.machine_start)},
                             {"end_ms", to_unix_ms(one.machine_end)},
                             {"duration_ms", one.duration.count()},

@@ -61,7 +61,7 @@ void add_functions(CLI::App& app, Session& session) {
               });
   auto name = std::make_shared<std::string>();
   CLI::App* show =
-      add_command(*functions, session, "show", "one function: interpreter, isolation, concurrency, backlog",
+      add_command(*functions, session, "show", "one function: interpreter, isolation, concurrency, versions, aliases",
                   "  millrace functions show indexer\n", [name](Api& api, Output& output) -> Result<int> {
                     MR_ASSIGN_OR_RETURN(const Json function, api.get("functions/" + encode(*name)));
                     output.details(function);

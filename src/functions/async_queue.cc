@@ -43,12 +43,13 @@ struct AsyncQueue::Lane {
 // An event that has left its lane: what remains is to erase it and to tell its destinations, without the mutex (a
 // destination may be a function of this very queue).
 struct AsyncQueue::Settlement {
-  FunctionName function;
+  FunctionReference function;
   std::uint64_t number;
   EventPolicy policy;
   std::string_view condition;  // "" = nobody is told
   int invocations = 0;
   std::optional<std::string> response;
+  std::string executed_version;  // of the response
 };
 
 AsyncQueue::AsyncQueue(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler,
@@ -71,7 +72,7 @@ Result<void> AsyncQueue::load() {
   for (iterator->seek(prefix); iterator->valid();) {
     const auto first = internal::parse_event_key(iterator->key());
     if (!first) return Error(storage::kStorageFailed, "damaged asynchronous event in the data directory");
-    const FunctionName function = first->first;
+    const FunctionReference function = first->first;
     auto& lane = lanes_[function];
     lane = std::make_unique<Lane>();
     const std::string end = storage::prefix_end(internal::lane_key(kEventPrefix, function));
@@ -119,7 +120,7 @@ delivery::AfterCommit AsyncQueue::stage(const Event& event, WriteBatch& batch) {
   };
 }
 
-void AsyncQueue::accepted(const FunctionName& function, std::uint64_t number, Time received) {
+void AsyncQueue::accepted(const FunctionReference& function, std::uint64_t number, Time received) {
   {
     const std::lock_guard lock(mutex_);
     const auto it = lanes_.find(function);
@@ -138,14 +139,19 @@ void AsyncQueue::accepted(const FunctionName& function, std::uint64_t number, Ti
 void AsyncQueue::drop(const FunctionName& function, WriteBatch& batch) {
   const std::lock_guard lock(mutex_);
   for (const auto prefix : {kEventPrefix, kStatePrefix}) {
-    const std::string from = internal::lane_key(prefix, function);
+    const std::string from = internal::lanes_key(prefix, function);
     batch.erase_range(Family::kQueue, from, storage::prefix_end(from));
   }
-  lanes_.erase(function);
+  for (auto it = lanes_.lower_bound({function, ""}); it != lanes_.end() && it->first.function == function;) {
+    it = lanes_.erase(it);
+  }
 }
 
 void AsyncQueue::wake(const FunctionName& function) {
-  scheduler_.post([this, function] { pump(function); });
+  const std::lock_guard lock(mutex_);
+  for (auto it = lanes_.lower_bound({function, ""}); it != lanes_.end() && it->first.function == function; ++it) {
+    scheduler_.post([this, lane = it->first] { pump(lane); });
+  }
 }
 
 std::vector<AsyncQueue::LaneStatus> AsyncQueue::status() const {
@@ -167,7 +173,7 @@ std::vector<AsyncQueue::LaneStatus> AsyncQueue::status() const {
   return all;
 }
 
-Result<void> AsyncQueue::load_more(const FunctionName& function, Lane& lane) {
+Result<void> AsyncQueue::load_more(const FunctionReference& function, Lane& lane) {
   if (!lane.more() || lane.window.size() > kAsyncWindow / 2) return {};
   const std::string from = internal::event_key(kEventPrefix, function, lane.loaded_up_to + 1);
   const auto iterator =
@@ -197,7 +203,7 @@ Result<void> AsyncQueue::load_more(const FunctionName& function, Lane& lane) {
   return iterator->status();
 }
 
-void AsyncQueue::pump(const FunctionName& function) {
+void AsyncQueue::pump(const FunctionReference& function) {
   const auto policy = runner_.policy_of(function);
   Work work;
   {
@@ -217,7 +223,7 @@ void AsyncQueue::pump(const FunctionName& function) {
 }
 
 // Takes what is due: to be run, or settled without a run.
-void AsyncQueue::collect(const FunctionName& function, Lane& lane, const EventPolicy& policy, Work& work) {
+void AsyncQueue::collect(const FunctionReference& function, Lane& lane, const EventPolicy& policy, Work& work) {
   const Time now = scheduler_.now();
   while (!lane.due.empty() && lane.due.begin()->first <= now) {
     const std::uint64_t number = lane.due.begin()->second;
@@ -237,19 +243,19 @@ void AsyncQueue::collect(const FunctionName& function, Lane& lane, const EventPo
   }
 }
 
-void AsyncQueue::arm(const FunctionName& function, Lane& lane, const EventPolicy& policy) {
+void AsyncQueue::arm(const FunctionReference& function, Lane& lane, const EventPolicy& policy) {
   lane.timer.cancel();
   if (lane.due.empty() || (lane.running >= policy.in_flight_max && policy.in_flight_max > 0)) return;
   lane.timer = scheduler_.at(lane.due.begin()->first, [this, function] { pump(function); });
 }
 
-std::optional<Event> AsyncQueue::read(const FunctionName& function, std::uint64_t number) const {
+std::optional<Event> AsyncQueue::read(const FunctionReference& function, std::uint64_t number) const {
   const auto stored = store_.get(Family::kQueue, internal::event_key(kEventPrefix, function, number));
   if (!stored.ok() || !stored->has_value()) return std::nullopt;
   return internal::decode_event(function, **stored);
 }
 
-void AsyncQueue::begin(const FunctionName& function, std::uint64_t number) {
+void AsyncQueue::begin(const FunctionReference& function, std::uint64_t number) {
   const auto event = read(function, number);
   const auto done = [this, function, number](EventAnswer answer) {
     scheduler_.post([this, function, number, answer = std::move(answer)]() mutable {
@@ -258,13 +264,13 @@ void AsyncQueue::begin(const FunctionName& function, std::uint64_t number) {
   };
   if (!event) return done({.kind = EventAnswer::Kind::kGone});
   runner_.measure({.metric = Metric::kAsyncEventAge,
-                   .function = function,
-                   .resource = function.name,
+                   .function = function.function,
+                   .resource = function.resource(),
                    .value = static_cast<double>((scheduler_.now() - event->received).count())});
   runner_.run(*event, done);
 }
 
-void AsyncQueue::finished(const FunctionName& function, std::uint64_t number, EventAnswer answer) {
+void AsyncQueue::finished(const FunctionReference& function, std::uint64_t number, EventAnswer answer) {
   const auto policy = runner_.policy_of(function).value_or(EventPolicy{});
   std::optional<Settlement> settlement;
   {
@@ -277,14 +283,16 @@ void AsyncQueue::finished(const FunctionName& function, std::uint64_t number, Ev
   pump(function);
 }
 
-std::optional<AsyncQueue::Settlement> AsyncQueue::learn(const FunctionName& function, Lane& lane, std::uint64_t number,
-                                                        const EventPolicy& policy, EventAnswer answer) {
+std::optional<AsyncQueue::Settlement> AsyncQueue::learn(const FunctionReference& function, Lane& lane,
+                                                        std::uint64_t number, const EventPolicy& policy,
+                                                        EventAnswer answer) {
   Entry& entry = lane.window.at(number);
   entry.running = false;
   --lane.running;
   const auto settled = [&](std::string_view condition) {
     auto settlement = remove(function, lane, number, policy, condition);
     settlement.response = std::move(answer.payload);
+    settlement.executed_version = std::move(answer.executed_version);
     return settlement;
   };
   if (answer.kind == EventAnswer::Kind::kGone) return settled("");
@@ -306,21 +314,22 @@ std::optional<AsyncQueue::Settlement> AsyncQueue::learn(const FunctionName& func
   lane.due.emplace(entry.next_try, number);
   WriteBatch batch;
   batch.put(Family::kQueue, internal::event_key(kStatePrefix, function, number),
-            internal::encode_state({entry.invocations, entry.next_try, std::move(answer.payload)}));
+            internal::encode_state(
+                {entry.invocations, entry.next_try, std::move(answer.payload), std::move(answer.executed_version)}));
   commits_.submit(std::move(batch));
   return std::nullopt;
 }
 
-AsyncQueue::Settlement AsyncQueue::remove(const FunctionName& function, Lane& lane, std::uint64_t number,
+AsyncQueue::Settlement AsyncQueue::remove(const FunctionReference& function, Lane& lane, std::uint64_t number,
                                           const EventPolicy& policy, std::string_view condition) {
   const Entry entry = lane.window.at(number);
   lane.due.erase({entry.next_try, number});
   lane.window.erase(number);
-  return {function, number, policy, condition, entry.invocations, std::nullopt};
+  return {function, number, policy, condition, entry.invocations, std::nullopt, kLatest};
 }
 
 void AsyncQueue::settle(Settlement settlement) {
-  const auto& [function, number, policy, condition, invocations, answer] = settlement;
+  const auto& [function, number, policy, condition, invocations, answer, version] = settlement;
   const std::string state_key = internal::event_key(kStatePrefix, function, number);
   WriteBatch batch;
   batch.erase(Family::kQueue, internal::event_key(kEventPrefix, function, number));
@@ -333,7 +342,10 @@ void AsyncQueue::settle(Settlement settlement) {
       // AWS: the last response is kept when the event ends by age.
       const auto stored = store_.get(Family::kQueue, state_key);
       if (stored.ok() && stored->has_value()) {
-        if (auto state = internal::decode_state(**stored)) settlement.response = std::move(state->response);
+        if (auto state = internal::decode_state(**stored)) {
+          settlement.response = std::move(state->response);
+          settlement.executed_version = std::move(state->executed_version);
+        }
       }
     }
     if (const auto event = read(function, number)) stage_results(*event, settlement, batch, after);
@@ -365,14 +377,15 @@ void AsyncQueue::stage_results(const Event& event, const Settlement& settlement,
       .body = internal::result_document(event, {.now = scheduler_.now(),
                                                 .condition = settlement.condition,
                                                 .invocations = settlement.invocations,
-                                                .response = settlement.response ? &*settlement.response : nullptr})};
+                                                .response = settlement.response ? &*settlement.response : nullptr,
+                                                .executed_version = settlement.executed_version})};
   if (settlement.condition == "Success") return send(policy.on_success, record, Metric::kDestinationDeliveryFailures);
   send(policy.on_failure, record, Metric::kDestinationDeliveryFailures);
   send(policy.dead_letter_arn, internal::dead_letter(event, settlement.response.value_or("")),
        Metric::kDeadLetterErrors);
 }
 
-void AsyncQueue::count(Metric metric, const FunctionName& function) {
+void AsyncQueue::count(Metric metric, const FunctionReference& function) {
   const auto name = [&]() -> std::string_view {
     switch (metric) {
       case Metric::kAsyncEventsReceived:
@@ -385,8 +398,8 @@ void AsyncQueue::count(Metric metric, const FunctionName& function) {
         return "lambda_destination_delivery_failures_total";
     }
   }();
-  registry_.counter(name, {{"function", function.name}, {"region", function.scope.region}}).add();
-  runner_.measure({.metric = metric, .function = function, .resource = function.name});
+  registry_.counter(name, {{"function", function.function.name}, {"region", function.function.scope.region}}).add();
+  runner_.measure({.metric = metric, .function = function.function, .resource = function.resource()});
 }
 
 }  // namespace millrace::functions

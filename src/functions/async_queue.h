@@ -1,13 +1,15 @@
 // The queue of asynchronous invocations: durable, retried, settled into destinations.
 //
-// Keys in Family::kQueue (parts as in codec/key.h; `f` is text account, text region, text name):
+// Keys in Family::kQueue (parts as in codec/key.h; `f` is text account, text region, text name, text qualifier):
 //   "async/e/" f be64(number)   the event: one line of JSON, '\n', the payload
 //   "async/s/" f be64(number)   its state once it has failed: JSON {"v":1,"n":invocations,"next":ms,"error":..}, '\n',
 //                               the last response
 //
-// Every function has a lane of its own, so none waits for another. Of a lane only the numbers and times of the next
-// kAsyncWindow events are in memory; the rest is read when those are through. An event runs after it is durable; it is
-// erased in the same batch that stages what its destinations get. After a restart whatever was in flight runs again.
+// Every function has a lane of its own for each qualifier it was invoked with, so none waits for another, and an alias
+// has its own settings and destinations; which version it means is told anew by every attempt. Of a lane only the
+// numbers and times of the next kAsyncWindow events are in memory; the rest is read when those are through. An event
+// runs after it is durable; it is erased in the same batch that stages what its destinations get. After a restart
+// whatever was in flight runs again.
 //
 // Rules (AWS): a function error uses up an attempt, the next try is a minute later, then two; throttling and failures
 // of the server back off from 1 s to 5 min without using one; both end with the event's age. All by the movable clock.
@@ -38,7 +40,7 @@
 namespace millrace::functions {
 
 struct Event {
-  FunctionName function;
+  FunctionReference function;
   std::string request_id;
   std::string payload;
   std::string client_context;
@@ -56,6 +58,7 @@ struct EventAnswer {
   };
   Kind kind = Kind::kSucceeded;
   std::string payload;
+  std::string executed_version = kLatest;
 };
 
 struct EventPolicy {
@@ -71,8 +74,8 @@ struct EventPolicy {
 class EventRunner {
  public:
   virtual ~EventRunner() = default;
-  // nullopt: no such function.
-  virtual std::optional<EventPolicy> policy_of(const FunctionName& function) = 0;
+  // nullopt: no such function, version or alias.
+  virtual std::optional<EventPolicy> policy_of(const FunctionReference& function) = 0;
   // `done` exactly once, from any thread.
   virtual void run(const Event& event, std::function<void(EventAnswer)> done) = 0;
   // Never called with the queue's mutex held.
@@ -91,13 +94,13 @@ class AsyncQueue {
   storage::CommitNumber enqueue(const Event& event);
   // The same, into a batch of somebody else; to be called when that is durable.
   delivery::AfterCommit stage(const Event& event, storage::WriteBatch& batch);
-  // The function was deleted: its events are dropped. Events that run finish without effect.
+  // The function was deleted, with all its qualifiers: its events are dropped. Events that run finish without effect.
   void drop(const FunctionName& function, storage::WriteBatch& batch);
   // Settings of the function have changed: look again.
   void wake(const FunctionName& function);
 
   struct LaneStatus {
-    FunctionName function;
+    FunctionReference function;
     std::size_t waiting = 0;  // known ones; `more` are on disk
     bool more = false;
     int running = 0;
@@ -118,22 +121,22 @@ class AsyncQueue {
     std::vector<std::uint64_t> starts;
   };
 
-  void accepted(const FunctionName& function, std::uint64_t number, Time received);
-  void pump(const FunctionName& function);
-  void finished(const FunctionName& function, std::uint64_t number, EventAnswer answer);
-  Result<void> load_more(const FunctionName& function, Lane& lane);
-  void collect(const FunctionName& function, Lane& lane, const EventPolicy& policy, Work& work);
-  void arm(const FunctionName& function, Lane& lane, const EventPolicy& policy);
-  std::optional<Settlement> learn(const FunctionName& function, Lane& lane, std::uint64_t number,
+  void accepted(const FunctionReference& function, std::uint64_t number, Time received);
+  void pump(const FunctionReference& function);
+  void finished(const FunctionReference& function, std::uint64_t number, EventAnswer answer);
+  Result<void> load_more(const FunctionReference& function, Lane& lane);
+  void collect(const FunctionReference& function, Lane& lane, const EventPolicy& policy, Work& work);
+  void arm(const FunctionReference& function, Lane& lane, const EventPolicy& policy);
+  std::optional<Settlement> learn(const FunctionReference& function, Lane& lane, std::uint64_t number,
                                   const EventPolicy& policy, EventAnswer answer);
-  static Settlement remove(const FunctionName& function, Lane& lane, std::uint64_t number, const EventPolicy& policy,
-                           std::string_view condition);
+  static Settlement remove(const FunctionReference& function, Lane& lane, std::uint64_t number,
+                           const EventPolicy& policy, std::string_view condition);
   void settle(Settlement settlement);
   void stage_results(const Event& event, const Settlement& settlement, storage::WriteBatch& batch,
                      std::vector<delivery::AfterCommit>& after);
-  std::optional<Event> read(const FunctionName& function, std::uint64_t number) const;
-  void begin(const FunctionName& function, std::uint64_t number);
-  void count(Metric metric, const FunctionName& function);  // REQUIRES: mutex_ is not held
+  std::optional<Event> read(const FunctionReference& function, std::uint64_t number) const;
+  void begin(const FunctionReference& function, std::uint64_t number);
+  void count(Metric metric, const FunctionReference& function);  // REQUIRES: mutex_ is not held
 
   storage::Store& store_;
   storage::Commits& commits_;
@@ -143,7 +146,7 @@ class AsyncQueue {
   EventRunner& runner_;
 
   mutable std::mutex mutex_;  // guards below
-  std::map<FunctionName, std::unique_ptr<Lane>> lanes_;
+  std::map<FunctionReference, std::unique_ptr<Lane>> lanes_;
   std::uint64_t next_number_ = 1;
 };
 

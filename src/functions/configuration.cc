@@ -14,6 +14,7 @@ namespace {
 using codec::Json;
 
 constexpr std::size_t kNameLengthMax = 64;
+constexpr std::size_t kQualifierLengthMax = 128;
 constexpr std::string_view kKeyPrefix = "functions/";
 
 // AWS: variables of the runtime that a function may not set.
@@ -39,8 +40,8 @@ constexpr std::array<std::string_view, 21> kReservedVariables{"_HANDLER",
                                                               "AWS_XRAY_DAEMON_ADDRESS",
                                                               "AWS_LAMBDA_MAX_CONCURRENCY"};
 
-bool is_name(std::string_view text) {
-  return !text.empty() && text.size() <= kNameLengthMax && std::all_of(text.begin(), text.end(), [](char c) {
+bool is_name(std::string_view text, std::size_t length_max = kNameLengthMax) {
+  return !text.empty() && text.size() <= length_max && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
   });
 }
@@ -131,29 +132,16 @@ constexpr std::array<TextMember, 10> kTextMembers{{{"runtime", &Settings::runtim
                                                    {"system_log_level", &Settings::system_log_level},
                                                    {"log_group", &Settings::log_group}}};
 
-Json event_invoke_json(const EventInvokeConfig& config) {
-  return Json::object()
-      .set("modified", to_unix_ms(config.last_modified))
-      .set("on_success", config.on_success)
-      .set("on_failure", config.on_failure)
-      .set_if(config.retries_max.has_value(), "retries", config.retries_max.value_or(0))
-      .set_if(config.age_seconds_max.has_value(), "age", config.age_seconds_max.value_or(0));
-}
-
-EventInvokeConfig event_invoke_from(const Json& json) {
-  EventInvokeConfig config;
-  config.last_modified = from_unix_ms(json.int_or("modified", 0));
-  config.on_success = json.string_or("on_success", "");
-  config.on_failure = json.string_or("on_failure", "");
-  if (json.find("retries") != nullptr) config.retries_max = static_cast<int>(json.int_or("retries", 0));
-  if (json.find("age") != nullptr) config.age_seconds_max = static_cast<int>(json.int_or("age", 0));
-  return config;
-}
-
 }  // namespace
 
 std::string FunctionName::arn() const {
   return "arn:aws:lambda:" + scope.region + ":" + scope.account + ":function:" + name;
+}
+
+std::string FunctionReference::arn() const { return function.arn() + (qualifier.empty() ? "" : ":" + qualifier); }
+
+std::string FunctionReference::resource() const {
+  return qualifier.empty() ? function.name : function.name + ":" + qualifier;
 }
 
 std::optional<FunctionReference> parse_reference(const Scope& scope, std::string_view text) {
@@ -177,7 +165,7 @@ std::optional<FunctionReference> parse_reference(const Scope& scope, std::string
   reference.function.name = parts[at];
   if (parts.size() - at == 2) {
     reference.qualifier = parts[at + 1];
-    if (reference.qualifier != "$LATEST" && !is_name(reference.qualifier)) return std::nullopt;
+    if (reference.qualifier != kLatest && !is_name(reference.qualifier, kQualifierLengthMax)) return std::nullopt;
   }
   return reference;
 }
@@ -219,6 +207,7 @@ Result<Settings> apply(Settings settings, const SettingsChange& change, std::str
     MR_RETURN_IF_ERROR(check_variables(*change.variables));
     settings.variables = *change.variables;
   }
+  if (change.layers) settings.layers = *change.layers;
   if (change.logging) MR_RETURN_IF_ERROR(apply_logging(settings, *change.logging));
   return settings;
 }
@@ -236,6 +225,19 @@ std::string Function::log_group() const {
 
 std::string function_key(const FunctionName& name) {
   return std::string(kKeyPrefix) + name.scope.account + "/" + name.scope.region + "/" + name.name;
+}
+
+std::string version_prefix(const FunctionName& name) {
+  return "function-versions/" + name.scope.account + "/" + name.scope.region + "/" + name.name + "/";
+}
+
+std::string version_key(const FunctionName& name, int version) {
+  return version_prefix(name) + std::to_string(version);
+}
+
+bool is_version(std::string_view qualifier) {
+  return !qualifier.empty() &&
+         std::all_of(qualifier.begin(), qualifier.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 Json to_json(const Function& function) {
@@ -257,7 +259,12 @@ Json to_json(const Function& function) {
                                                    {"hot_folder", function.code.hot_folder}})}});
   for (const auto& [name, member] : kTextMembers) json.set(name, settings.*member);
   if (function.reserved_concurrency) json.set("reserved", *function.reserved_concurrency);
-  if (function.event_invoke) json.set("event_invoke", event_invoke_json(*function.event_invoke));
+  json.set_if(function.version != kLatest, "version", function.version);
+  if (!settings.layers.empty()) {
+    Json layers = Json::array();
+    for (const auto& arn : settings.layers) layers.push(arn);
+    json.set("layers", std::move(layers));
+  }
   return json;
 }
 
@@ -282,7 +289,10 @@ std::optional<Function> function_from_json(const Json& json) {
                    .bytes = code->int_or("bytes", 0),
                    .hot_folder = std::string(code->string_or("hot_folder", ""))};
   if (json.find("reserved") != nullptr) function.reserved_concurrency = static_cast<int>(json.int_or("reserved", 0));
-  if (const Json* config = json.find("event_invoke")) function.event_invoke = event_invoke_from(*config);
+  function.version = json.string_or("version", kLatest);
+  if (const Json* layers = json.find("layers"); layers != nullptr && layers->is_array()) {
+    for (const auto& arn : layers->as_array()) settings.layers.push_back(arn.is_string() ? arn.as_string() : "");
+  }
   return function;
 }
 

@@ -29,6 +29,10 @@ struct FunctionName {
 struct FunctionReference {
   FunctionName function;
   std::string qualifier;  // "" when there was none
+  friend auto operator<=>(const FunctionReference&, const FunctionReference&) = default;
+
+  std::string arn() const;       // with the qualifier, if there is one
+  std::string resource() const;  // "name" or "name:qualifier"
 };
 // A partial name belongs to `scope`. nullopt: not the name of a function.
 std::optional<FunctionReference> parse_reference(const Scope& scope, std::string_view text);
@@ -48,6 +52,9 @@ struct Settings {
   std::string application_log_level;  // JSON format only; "" = INFO
   std::string system_log_level;       // JSON format only; "" = INFO
   std::string log_group;              // "" = /aws/lambda/<name>
+  std::vector<std::string> layers;    // ARNs of layer versions, in the order they are laid over each other
+
+  friend bool operator==(const Settings&, const Settings&) = default;
 };
 
 // Members to change; absent ones stay.
@@ -59,6 +66,7 @@ struct SettingsChange {
     std::optional<std::string> format, application_level, system_level, group;
   };
   std::optional<Logging> logging;
+  std::optional<std::vector<std::string>> layers;  // checked by functions/layers.h
 };
 // Errors: kInvalidParameterValue with AWS's texts. `native_architecture`: "x86_64" or "arm64".
 Result<Settings> apply(Settings settings, const SettingsChange& change, std::string_view native_architecture);
@@ -72,30 +80,27 @@ struct Code {
   std::string hot_folder;  // hot reload: the user's folder, instead of an archive
 };
 
-// How asynchronous events of a function are treated.
-struct EventInvokeConfig {
-  std::optional<int> retries_max;
-  std::optional<int> age_seconds_max;
-  std::string on_success;  // ARNs, or ""
-  std::string on_failure;
-  Time last_modified{};
-};
+inline constexpr const char* kLatest = "$LATEST";
 
+// A function as it is now, or as it was when a version of it was published.
 struct Function {
   FunctionName name;
+  std::string version = kLatest;  // or a number
   Settings settings;
   Code code;
   std::string revision;
   Time last_modified{};
-  std::optional<int> reserved_concurrency;
-  StringMap tags;
-  std::optional<EventInvokeConfig> event_invoke;
+  std::optional<int> reserved_concurrency;  // of all versions together; not kept with a version
+  StringMap tags;                           // the same
 
   std::string log_group() const;
 };
 
-std::string function_key(const FunctionName& name);  // in Family::kCatalogue
-codec::Json to_json(const Function& function);       // has "v": 1
+std::string function_key(const FunctionName& name);  // in Family::kCatalogue, as the next two
+std::string version_prefix(const FunctionName& name);
+std::string version_key(const FunctionName& name, int version);
+bool is_version(std::string_view qualifier);    // a number, which no alias can be called
+codec::Json to_json(const Function& function);  // has "v": 1
 std::optional<Function> function_from_json(const codec::Json& json);
 
 }  // namespace millrace::functions

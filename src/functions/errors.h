@@ -11,6 +11,7 @@ inline constexpr ErrorType kInvalidParameterValue{"InvalidParameterValueExceptio
 inline constexpr ErrorType kInvalidRequestContent{"InvalidRequestContentException", 400, ErrorKind::kClient};
 inline constexpr ErrorType kRequestEntityTooLarge{"RequestEntityTooLargeException", 413, ErrorKind::kClient};
 inline constexpr ErrorType kPreconditionFailed{"PreconditionFailedException", 412, ErrorKind::kClient};
+inline constexpr ErrorType kPolicyLengthExceeded{"PolicyLengthExceededException", 400, ErrorKind::kClient};
 inline constexpr ErrorType kTooManyRequests{"TooManyRequestsException", 429, ErrorKind::kThrottled};
 inline constexpr ErrorType kServiceError{"ServiceException", 500, ErrorKind::kServer};
 

@@ -17,6 +17,7 @@ using storage::WriteBatch;
 namespace {
 
 constexpr std::string_view kRecords = "functions/";
+constexpr std::string_view kVersionRecords = "function-versions/";
 constexpr std::string_view kHotReload = "hot-reload";
 // Old code stays for what still runs on it.
 constexpr Seconds kCodeRetention{kTimeoutSecondsMax + 60};
@@ -25,15 +26,13 @@ Error exists_already(const FunctionName& name) {
   return Error(kResourceConflict, "Function already exist: " + name.name);
 }
 
-Error wrong_revision() {
+}  // namespace
+
+Result<void> check_revision(const std::string& present, const std::optional<std::string>& given) {
+  if (!given || *given == present) return {};
   return Error(kPreconditionFailed,
                "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to "
                "retrieve the latest Revision Id");
-}
-
-Result<void> check_revision(const Function& function, const std::optional<std::string>& revision) {
-  if (revision && *revision != function.revision) return wrong_revision();
-  return {};
 }
 
 Result<void> check_destination(delivery::Delivery& delivery, const FunctionName& function, const std::string& arn,
@@ -51,8 +50,6 @@ Result<void> check_destination(delivery::Delivery& delivery, const FunctionName&
   }
   return Error(kInvalidParameterValue, "The destination ARN " + arn + " is invalid. " + checked.error().message());
 }
-
-}  // namespace
 
 Functions::Functions(const Services& services, Options options)
     : services_(services),
@@ -78,12 +75,33 @@ Result<void> Functions::load() {
       code_ids.insert(function->code.id);
       auto entry = std::make_shared<Entry>();
       entry->function = std::move(*function);
+      if (const codec::Json* attached = json->find("attached")) entry->attached = attachments_from_json(*attached);
       functions_[entry->function.name] = std::move(entry);
     }
     MR_RETURN_IF_ERROR(iterator->status());
+    MR_RETURN_IF_ERROR(load_versions(code_ids));
   }
   code_.sweep(code_ids);
   return queue_.load();
+}
+
+Result<void> Functions::load_versions(std::set<std::string>& code_ids) {
+  const std::string prefix(kVersionRecords);
+  const auto iterator = services_.store.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
+  for (iterator->seek(prefix); iterator->valid(); iterator->next()) {
+    auto json = codec::parse_json(iterator->value());
+    auto function = json.ok() ? function_from_json(*json) : std::nullopt;
+    const auto owner = function ? functions_.find(function->name) : functions_.end();
+    if (!function || !is_version(function->version) || owner == functions_.end()) {
+      return Error(storage::kStorageFailed,
+                   "damaged record of a version in the data directory: " + std::string(iterator->key()));
+    }
+    code_ids.insert(function->code.id);
+    auto unit = std::make_shared<Unit>();
+    unit->function = std::move(*function);
+    owner->second->versions[std::stoi(unit->function.version)] = std::move(unit);
+  }
+  return iterator->status();
 }
 
 void Functions::set_endpoint(std::string url) {
@@ -140,6 +158,7 @@ void Functions::create(CreateRequest request, FunctionDone done) {
 }
 
 Result<Function> Functions::add(CreateRequest request, Settings settings, Code code) {
+  const bool publish = request.publish;
   auto entry = std::make_shared<Entry>();
   entry->function = {.name = std::move(request.name),
                      .settings = std::move(settings),
@@ -152,14 +171,21 @@ Result<Function> Functions::add(CreateRequest request, Settings settings, Code c
     return exists_already(entry->function.name);
   }
   place = entry;
-  touch(*entry);
-  return entry->function;
+  stamp(entry->function);
+  WriteBatch batch;
+  Function shown = entry->function;
+  if (publish) {
+    MR_ASSIGN_OR_RETURN(shown, publish_guarded(entry, {.name = shown.name}, batch));
+  }
+  save(*entry, std::move(batch));
+  return shown;
 }
 
 void Functions::update_code(UpdateCodeRequest request, FunctionDone done) {
   const auto present = get(request.name);
   if (!present.ok()) return done(present.error());
-  if (auto checked = check_revision(*present, request.revision); !checked.ok()) return done(std::move(checked).error());
+  if (auto checked = check_revision(present->revision, request.revision); !checked.ok())
+    return done(std::move(checked).error());
   auto settings = apply(present->settings, {.architecture = request.architecture}, options_.architecture);
   if (!settings.ok()) return done(std::move(settings).error());
   struct Job {
@@ -181,7 +207,7 @@ void Functions::update_code(UpdateCodeRequest request, FunctionDone done) {
 Result<Function> Functions::replace_code(const UpdateCodeRequest& request, Code code) {
   const std::lock_guard lock(mutex_);
   const auto found = find(request.name);
-  const auto checked = found.ok() ? check_revision((*found)->function, request.revision) : Result<void>();
+  const auto checked = found.ok() ? check_revision((*found)->function.revision, request.revision) : Result<void>();
   if (!found.ok() || !checked.ok()) {
     retire_code(request.name, code.id);
     return found.ok() ? checked.error() : found.error();
@@ -192,11 +218,23 @@ Result<Function> Functions::replace_code(const UpdateCodeRequest& request, Code 
     would_be.code = std::move(code);
     return would_be;
   }
-  retire_code(request.name, entry.function.code.id);
-  entry.function.code = std::move(code);
+  const std::string old = std::exchange(entry.function.code, std::move(code)).id;
+  if (!uses_code(entry, old)) retire_code(request.name, old);
+  if (request.architecture) entry.function.settings.architecture = *request.architecture;
   entry.runtime = nullptr;
-  touch(entry);
-  return entry.function;
+  stamp(entry.function);
+  WriteBatch batch;
+  Function shown = entry.function;
+  if (request.publish) {
+    MR_ASSIGN_OR_RETURN(shown, publish_guarded(*found, {.name = request.name}, batch));
+  }
+  save(entry, std::move(batch));
+  return shown;
+}
+
+bool Functions::uses_code(const Entry& entry, const std::string& id) const {
+  return entry.function.code.id == id || std::any_of(entry.versions.begin(), entry.versions.end(),
+                                                     [&](const auto& v) { return v.second->function.code.id == id; });
 }
 
 void Functions::retire_code(const FunctionName& name, const std::string& id) {
@@ -221,10 +259,9 @@ Result<Functions::EntryPointer> Functions::find(const FunctionName& name) const 
   return Error(kResourceNotFound, "Function not found: " + name.arn());
 }
 
-void Functions::touch(Entry& entry) {
-  entry.function.last_modified = services_.scheduler.now();
-  entry.function.revision = services_.random.uuid();
-  save(entry);
+void Functions::stamp(Function& function) const {
+  function.last_modified = services_.scheduler.now();
+  function.revision = services_.random.uuid();
 }
 
 // Commits of the registry and of the queue interleave: the latest one counts.
@@ -234,11 +271,13 @@ void Functions::remember(storage::CommitNumber number) {
   }
 }
 
-void Functions::save(Entry& entry) {
-  WriteBatch batch;
-  batch.put(Family::kCatalogue, function_key(entry.function.name), to_json(entry.function).dump());
+void Functions::save(Entry& entry, WriteBatch batch) {
+  const auto record = to_json(entry.function).set("attached", to_json(entry.attached));
+  batch.put(Family::kCatalogue, function_key(entry.function.name), record.dump());
   remember(services_.commits.submit(std::move(batch)));
 }
+
+void Functions::save(Entry& entry) { save(entry, {}); }
 
 Result<Function> Functions::update_settings(const FunctionName& name, const SettingsChange& change,
                                             const std::optional<std::string>& revision) {
@@ -247,12 +286,13 @@ Result<Function> Functions::update_settings(const FunctionName& name, const Sett
   }
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
-  MR_RETURN_IF_ERROR(check_revision(entry->function, revision));
+  MR_RETURN_IF_ERROR(check_revision(entry->function.revision, revision));
   MR_ASSIGN_OR_RETURN(auto settings, apply(entry->function.settings, change, options_.architecture));
   MR_RETURN_IF_ERROR(check_complete(settings));
   entry->function.settings = std::move(settings);
   entry->runtime = nullptr;
-  touch(*entry);
+  stamp(entry->function);
+  save(*entry);
   return entry->function;
 }
 
@@ -261,11 +301,17 @@ Result<void> Functions::remove(const FunctionName& name) {
   MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
   WriteBatch batch;
   batch.erase(Family::kCatalogue, function_key(name));
+  batch.erase_range(Family::kCatalogue, version_prefix(name), storage::prefix_end(version_prefix(name)));
   queue_.drop(name, batch);
   remember(services_.commits.submit(std::move(batch)));
   entry->runtime = nullptr;
+  std::set<std::string> code{entry->function.code.id};
+  for (const auto& [number, unit] : entry->versions) {
+    unit->runtime = nullptr;
+    code.insert(unit->function.code.id);
+  }
   functions_.erase(name);
-  retire_code(name, entry->function.code.id);
+  for (const auto& id : code) retire_code(name, id);
   return {};
 }
 
@@ -280,6 +326,14 @@ Result<Function> Functions::get(const FunctionName& name) const {
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
   return entry->function;
+}
+
+Result<Function> Functions::get(const FunctionReference& reference) const {
+  const std::lock_guard lock(mutex_);
+  const auto entry = find(reference.function);
+  const UnitPointer unit = entry.ok() ? Entry::resolve(*entry, reference.qualifier) : nullptr;
+  if (unit == nullptr) return not_found(reference);
+  return unit->function;
 }
 
 std::vector<Function> Functions::list(const Scope& scope) const {
@@ -298,117 +352,12 @@ std::vector<Function> Functions::list_all() const {
   return all;
 }
 
-Result<fs::path> Functions::archive_of(const FunctionName& name) const {
-  MR_ASSIGN_OR_RETURN(const Function function, get(name));
+Result<fs::path> Functions::archive_of(const FunctionReference& reference) const {
+  MR_ASSIGN_OR_RETURN(const Function function, get(reference));
   if (!function.code.hot_folder.empty()) {
     return Error(kResourceNotFound, "The function's code is the folder " + function.code.hot_folder);
   }
-  return code_.archive(name, function.code.id);
-}
-
-// ---- concurrency
-
-int Functions::unreserved_limit(const Scope& scope, const FunctionName* without) const {
-  int left = options_.account_concurrency;
-  for (auto it = functions_.lower_bound({scope, ""}); it != functions_.end() && it->first.scope == scope; ++it) {
-    if (without == nullptr || it->first != *without) left -= it->second->function.reserved_concurrency.value_or(0);
-  }
-  return left;
-}
-
-Result<void> Functions::put_concurrency(const FunctionName& name, int reserved) {
-  {
-    const std::lock_guard lock(mutex_);
-    MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
-    if (reserved > 0 && unreserved_limit(name.scope, &name) - reserved < kUnreservedConcurrencyMin) {
-      return Error(kInvalidParameterValue,
-                   "Specified ReservedConcurrentExecutions for function decreases account's "
-                   "UnreservedConcurrentExecution below its minimum value of [" +
-                       std::to_string(kUnreservedConcurrencyMin) + "].");
-    }
-    entry->function.reserved_concurrency = reserved;
-    save(*entry);
-  }
-  queue_.wake(name);
-  return {};
-}
-
-Result<void> Functions::delete_concurrency(const FunctionName& name) {
-  {
-    const std::lock_guard lock(mutex_);
-    MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
-    entry->function.reserved_concurrency.reset();
-    save(*entry);
-  }
-  queue_.wake(name);
-  return {};
-}
-
-// ---- asynchronous configuration
-
-Result<EventInvokeConfig> Functions::put_event_invoke(const FunctionName& name, const EventInvokeChange& change) {
-  for (const auto& arn : {change.on_success, change.on_failure}) {
-    MR_RETURN_IF_ERROR(check_destination(services_.delivery, name, arn.value_or(""), "destination"));
-  }
-  EventInvokeConfig config;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = find(name);
-    if (!found.ok()) return Error(kResourceNotFound, "The function doesn't exist.");
-    Entry& entry = **found;
-    if (!change.retries_max && !change.age_seconds_max && !change.on_success && !change.on_failure) {
-      return Error(kInvalidParameterValue, "You must specify at least one of error handling or destination setting.");
-    }
-    if (!change.replace && !entry.function.event_invoke) {
-      return Error(kResourceNotFound, "The function " + name.arn() + ":$LATEST doesn't have an EventInvokeConfig");
-    }
-    if (!change.replace) config = *entry.function.event_invoke;
-    if (change.retries_max) config.retries_max = change.retries_max;
-    if (change.age_seconds_max) config.age_seconds_max = change.age_seconds_max;
-    if (change.on_success) config.on_success = *change.on_success;
-    if (change.on_failure) config.on_failure = *change.on_failure;
-    config.last_modified = services_.scheduler.now();
-    entry.function.event_invoke = config;
-    save(entry);
-  }
-  queue_.wake(name);
-  return config;
-}
-
-Result<EventInvokeConfig> Functions::get_event_invoke(const FunctionName& name) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = find(name);
-  if (!found.ok() || !(*found)->function.event_invoke) {
-    return Error(kResourceNotFound, "The function " + name.arn() + ":$LATEST doesn't have an EventInvokeConfig");
-  }
-  return *(*found)->function.event_invoke;
-}
-
-Result<void> Functions::delete_event_invoke(const FunctionName& name) {
-  MR_RETURN_IF_ERROR(get_event_invoke(name));
-  const std::lock_guard lock(mutex_);
-  MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
-  entry->function.event_invoke.reset();
-  save(*entry);
-  return {};
-}
-
-// ---- tags
-
-Result<void> Functions::tag(const FunctionName& name, const StringMap& tags) {
-  const std::lock_guard lock(mutex_);
-  MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
-  for (const auto& [key, value] : tags) entry->function.tags[key] = value;
-  save(*entry);
-  return {};
-}
-
-Result<void> Functions::untag(const FunctionName& name, const std::vector<std::string>& keys) {
-  const std::lock_guard lock(mutex_);
-  MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
-  for (const auto& key : keys) entry->function.tags.erase(key);
-  save(*entry);
-  return {};
+  return code_.archive(reference.function, function.code.id);
 }
 
 }  // namespace millrace::functions

@@ -1,7 +1,9 @@
 // Lambda functions: registry, limits of concurrency, synchronous and asynchronous invocation.
 //
-// A function's record is in Family::kCatalogue under "functions/<account>/<region>/<name>" (JSON), its code in files
-// (functions/code_store.h). There is one version, $LATEST; code has an id of its own, so that versions can refer to it.
+// A function's record is in Family::kCatalogue under "functions/<account>/<region>/<name>" (JSON), those of its
+// published versions under "function-versions/<account>/<region>/<name>/<number>", code in files
+// (functions/code_store.h). Code has an id of its own, so that $LATEST and versions can share it; it goes with the last
+// of them.
 //
 // Thread-safe: one mutex. Changes are submitted under it; an answer that shows one must be held until last_commit() is
 // durable. What writes or unpacks code runs on the pool. Invocations count as busy while they run. Runtimes are created
@@ -18,12 +20,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
 #include "functions/async_queue.h"
+#include "functions/attachments.h"
 #include "functions/code_store.h"
 #include "functions/configuration.h"
 #include "functions/limits.h"
@@ -69,6 +73,7 @@ struct CreateRequest {
   SettingsChange settings;
   CodeSource code;
   StringMap tags;
+  bool publish = false;  // version 1 at once; it is what the answer shows
 };
 
 struct UpdateCodeRequest {
@@ -77,6 +82,22 @@ struct UpdateCodeRequest {
   std::optional<std::string> architecture;
   std::optional<std::string> revision;  // must be the present one
   bool dry_run = false;
+  bool publish = false;  // as publish(); the version is what the answer shows
+};
+
+struct PublishRequest {
+  FunctionName name;
+  std::optional<std::string> description;  // of the version; absent: the function's
+  std::optional<std::string> code_sha256;  // must be the present one, as must
+  std::optional<std::string> revision;
+};
+
+// Members to change; absent ones stay.
+struct AliasChange {
+  std::optional<std::string> version;
+  std::optional<std::string> description;
+  std::optional<std::map<std::string, double>> weights;  // of additional versions: none or one
+  std::optional<std::string> revision;                   // must be the present one
 };
 
 struct EventInvokeChange {
@@ -99,7 +120,7 @@ struct InvokeResult {
   std::string request_id;
   std::string payload;
   std::string function_error;  // "" or "Unhandled"
-  std::string executed_version = "$LATEST";
+  std::string executed_version = kLatest;
   std::string log_tail;
   Milliseconds duration{0};
 };
@@ -124,6 +145,7 @@ struct PastInvocation {
   Time machine_end{};
   std::string request_id;
   std::string source;  // "sync", "async", "mapping"
+  std::string version = kLatest;
   Milliseconds duration{0};
   Milliseconds init_duration{0};
   std::int64_t memory_mb = 0;
@@ -160,22 +182,49 @@ class Functions final : private EventRunner {
   void update_code(UpdateCodeRequest request, FunctionDone done);
   Result<Function> update_settings(const FunctionName& name, const SettingsChange& change,
                                    const std::optional<std::string>& revision);
+  // With all its versions, aliases and queued events. Mappings stay, as on AWS.
   Result<void> remove(const FunctionName& name);
   Result<Function> get(const FunctionName& name) const;
+  // The version that a qualifier means; an alias means its first one. kResourceNotFound names the qualified ARN.
+  Result<Function> get(const FunctionReference& reference) const;
   std::vector<Function> list(const Scope& scope) const;  // by name
   std::vector<Function> list_all() const;
   // The archive as it was uploaded. kResourceNotFound for a function without one (hot reload).
-  Result<std::filesystem::path> archive_of(const FunctionName& name) const;
+  Result<std::filesystem::path> archive_of(const FunctionReference& reference) const;
   // Deletes every function of an account, all regions.
   void reset(std::string_view account);
+
+  // A snapshot of $LATEST under the next number; the last version again when nothing has changed since. Errors:
+  // kPreconditionFailed, kInvalidParameterValue for another CodeSha256.
+  Result<Function> publish(const PublishRequest& request);
+  std::vector<Function> versions(const FunctionName& name) const;  // numbers only, ascending
+  // kResourceConflict while an alias refers to it.
+  Result<void> remove_version(const FunctionName& name, const std::string& version);
+
+  // Errors: kResourceConflict, kResourceNotFound, kPreconditionFailed, kInvalidParameterValue for weights AWS refuses.
+  Result<Alias> create_alias(const FunctionName& name, const std::string& alias, const AliasChange& change);
+  Result<Alias> update_alias(const FunctionName& name, const std::string& alias, const AliasChange& change);
+  Result<void> remove_alias(const FunctionName& name, const std::string& alias);  // fine when there is none
+  Result<Alias> get_alias(const FunctionName& name, const std::string& alias) const;
+  Result<std::vector<Alias>> aliases(const FunctionName& name) const;  // by name
 
   Result<void> put_concurrency(const FunctionName& name, int reserved);
   Result<void> delete_concurrency(const FunctionName& name);
   Concurrency concurrency(const Scope& scope) const;
 
-  Result<EventInvokeConfig> put_event_invoke(const FunctionName& name, const EventInvokeChange& change);
-  Result<EventInvokeConfig> get_event_invoke(const FunctionName& name) const;
-  Result<void> delete_event_invoke(const FunctionName& name);
+  // Of a function, version or alias.
+  Result<EventInvokeConfig> put_event_invoke(const FunctionReference& target, const EventInvokeChange& change);
+  Result<EventInvokeConfig> get_event_invoke(const FunctionReference& target) const;
+  Result<void> delete_event_invoke(const FunctionReference& target);
+  // By qualifier, "$LATEST" first.
+  std::map<std::string, EventInvokeConfig> event_invokes(const FunctionName& name) const;
+
+  // The resource policy of a function, version or alias: recorded, not enforced. The answer is the statement.
+  Result<codec::Json> add_permission(const FunctionReference& target, const Permission& permission,
+                                     const std::optional<std::string>& revision);
+  Result<void> remove_permission(const FunctionReference& target, const std::string& sid,
+                                 const std::optional<std::string>& revision);
+  Result<Policy> policy(const FunctionReference& target) const;
 
   Result<void> tag(const FunctionName& name, const StringMap& tags);
   Result<void> untag(const FunctionName& name, const std::vector<std::string>& keys);
@@ -198,7 +247,8 @@ class Functions final : private EventRunner {
   void drain() { draining_ = true; }
 
   // For delivery::Target (functions/target.h).
-  Result<delivery::AfterCommit> stage_event(const FunctionName& name, std::string payload, storage::WriteBatch& batch);
+  Result<delivery::AfterCommit> stage_event(const FunctionReference& target, std::string payload,
+                                            storage::WriteBatch& batch);
 
   int running(const FunctionName& name) const;  // invocations in flight
   // Whether `function_arn` (with or without qualifier) can be mapped and invoked.
@@ -209,31 +259,45 @@ class Functions final : private EventRunner {
   std::string interpreter_of(const std::string& runtime) const;
 
  private:
+  struct Unit;
   struct Entry;
+  using UnitPointer = std::shared_ptr<Unit>;
   using EntryPointer = std::shared_ptr<Entry>;
+  // What an invocation runs.
+  struct Target {
+    EntryPointer entry;
+    UnitPointer unit;
+  };
 
-  std::optional<EventPolicy> policy_of(const FunctionName& function) override;
+  std::optional<EventPolicy> policy_of(const FunctionReference& function) override;
   void run(const Event& event, std::function<void(EventAnswer)> done) override;
   void measure(Measurement measurement) override;
 
   Result<Code> obtain_code(const FunctionName& name, const CodeSource& source, const std::string& id) const;
+  Result<void> load_versions(std::set<std::string>& code_ids);  // guarded
   Result<Function> add(CreateRequest request, Settings settings, Code code);
   Result<Function> replace_code(const UpdateCodeRequest& request, Code code);
-  Result<EntryPointer> find(const FunctionName& name) const;                    // guarded
-  Result<EntryPointer> find_target(const FunctionReference& reference) const;   // guarded
-  void save(Entry& entry);                                                      // guarded
-  void touch(Entry& entry);                                                     // guarded
+  Result<EntryPointer> find(const FunctionName& name) const;                      // guarded
+  Result<EntryPointer> find_qualified(const FunctionReference& reference) const;  // guarded
+  Result<Target> find_target(const FunctionReference& reference) const;           // guarded; draws for a weighted alias
+  Result<Function> publish_guarded(const EntryPointer& entry, const PublishRequest& request,
+                                   storage::WriteBatch& batch);
+  Result<void> change_alias(Entry& entry, Alias& alias, const AliasChange& change) const;  // guarded
+  void save(Entry& entry, storage::WriteBatch batch);                                      // guarded
+  void save(Entry& entry);                                                                 // guarded
+  void stamp(Function& function) const;
+  bool uses_code(const Entry& entry, const std::string& id) const;              // guarded
   int unreserved_limit(const Scope& scope, const FunctionName* without) const;  // guarded
   void remember(storage::CommitNumber number);
   void retire_code(const FunctionName& name, const std::string& id);
-  Result<EntryPointer> admit(const FunctionReference& target);
-  void start(const EntryPointer& entry, InvokeRequest request, std::string request_id, std::string source,
-             InvokeDone done);
-  void finish(const EntryPointer& entry, const FunctionReference& target, PastInvocation past,
+  Result<Target> admit(const FunctionReference& target);
+  void start(const Target& target, InvokeRequest request, std::string request_id, std::string source, InvokeDone done);
+  void finish(const Target& target, const FunctionReference& invoked, PastInvocation past,
               const runtimes::Outcome& outcome);
-  std::shared_ptr<runtimes::Runtime> runtime_for(const EntryPointer& entry);
+  std::shared_ptr<runtimes::Runtime> runtime_for(const UnitPointer& unit);
   runtimes::FunctionSpec spec_of(const Function& function) const;
-  void measure_invocation(const FunctionReference& target, Time started, const runtimes::Outcome& outcome);
+  void measure_invocation(const FunctionReference& target, const PastInvocation& past,
+                          const runtimes::Outcome& outcome);
   void count_throttle(const FunctionReference& target);
   void measure_concurrency(const EntryPointer& entry, const std::string& resource);
 

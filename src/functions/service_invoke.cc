@@ -34,11 +34,6 @@ std::string new_trace(platform::Random& random, Time now) {
   return "Root=1-" + seconds + "-" + random.hex(24) + ";Parent=" + random.hex(16) + ";Sampled=0";
 }
 
-// CloudWatch's dimension Resource.
-std::string resource_of(const FunctionReference& target) {
-  return target.qualifier.empty() ? target.function.name : target.function.name + ":" + target.qualifier;
-}
-
 Error stopping() { return Error(kServiceError, "The server is stopping."); }
 
 }  // namespace
@@ -49,13 +44,40 @@ Error throttled(std::string_view reason) {
       .with("Type", "\"User\"");
 }
 
-Result<Functions::EntryPointer> Functions::find_target(const FunctionReference& reference) const {
-  const std::string& qualifier = reference.qualifier;
-  auto found = qualifier.empty() || qualifier == "$LATEST" ? find(reference.function)
-                                                           : Error(kResourceNotFound, "no such version");
-  if (found.ok()) return found;
-  return Error(kResourceNotFound,
-               "Function not found: " + reference.function.arn() + ":" + (qualifier.empty() ? "$LATEST" : qualifier));
+Error not_found(const FunctionReference& reference) {
+  return Error(kResourceNotFound, "Function not found: " + reference.arn());
+}
+
+Functions::UnitPointer Functions::Entry::unit(const EntryPointer& entry, const std::string& version) {
+  if (version == kLatest) return entry;
+  if (!is_version(version) || version.size() > 9) return nullptr;
+  const auto it = entry->versions.find(std::stoi(version));
+  return it == entry->versions.end() || it->second->function.version != version ? nullptr : it->second;
+}
+
+Functions::UnitPointer Functions::Entry::resolve(const EntryPointer& entry, const std::string& qualifier) {
+  if (qualifier.empty()) return entry;
+  const auto alias = entry->attached.aliases.find(qualifier);
+  return unit(entry, alias == entry->attached.aliases.end() ? qualifier : alias->second.version);
+}
+
+Result<Functions::EntryPointer> Functions::find_qualified(const FunctionReference& reference) const {
+  auto found = find(reference.function);
+  if (found.ok() && Entry::resolve(*found, reference.qualifier) == nullptr) return not_found(reference);
+  return found;
+}
+
+Result<Functions::Target> Functions::find_target(const FunctionReference& reference) const {
+  FunctionReference qualified = reference;
+  if (qualified.qualifier.empty()) qualified.qualifier = kLatest;
+  const auto found = find(reference.function);
+  if (!found.ok()) return not_found(qualified);
+  const auto alias = (*found)->attached.aliases.find(reference.qualifier);
+  UnitPointer unit = alias == (*found)->attached.aliases.end()
+                         ? Entry::unit(*found, qualified.qualifier)
+                         : Entry::unit(*found, pick_version(alias->second, services_.random.next()));
+  if (unit == nullptr) return not_found(qualified);
+  return Target{*found, std::move(unit)};
 }
 
 Result<void> Functions::check_invoke(const FunctionReference& target) const {
@@ -64,9 +86,10 @@ Result<void> Functions::check_invoke(const FunctionReference& target) const {
   return {};
 }
 
-Result<Functions::EntryPointer> Functions::admit(const FunctionReference& target) {
+Result<Functions::Target> Functions::admit(const FunctionReference& target) {
   const std::lock_guard lock(mutex_);
-  MR_ASSIGN_OR_RETURN(EntryPointer entry, find_target(target));
+  MR_ASSIGN_OR_RETURN(Target found, find_target(target));
+  const EntryPointer& entry = found.entry;
   const auto& reserved = entry->function.reserved_concurrency;
   if (reserved) {
     if (entry->running >= *reserved) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
@@ -79,13 +102,14 @@ Result<Functions::EntryPointer> Functions::admit(const FunctionReference& target
     if (running >= unreserved_limit(scope, nullptr)) return throttled("ConcurrentInvocationLimitExceeded");
   }
   ++entry->running;
-  return entry;
+  return found;
 }
 
 runtimes::FunctionSpec Functions::spec_of(const Function& function) const {
   const Settings& settings = function.settings;
   runtimes::FunctionSpec spec{.scope = function.name.scope,
                               .name = function.name.name,
+                              .version = function.version,
                               .arn = function.name.arn(),
                               .runtime = settings.runtime,
                               .handler = settings.handler,
@@ -108,19 +132,19 @@ runtimes::FunctionSpec Functions::spec_of(const Function& function) const {
   return spec;
 }
 
-std::shared_ptr<runtimes::Runtime> Functions::runtime_for(const EntryPointer& entry) {
+std::shared_ptr<runtimes::Runtime> Functions::runtime_for(const UnitPointer& unit) {
   std::string folder;
   {
     const std::lock_guard lock(mutex_);
-    folder = entry->function.code.hot_folder;
+    folder = unit->function.code.hot_folder;
   }
   const std::uint64_t fingerprint = folder.empty() ? 0 : folder_fingerprint(folder);
   const std::lock_guard lock(mutex_);
-  if (!entry->runtime || entry->hot_fingerprint != fingerprint) {
-    entry->runtime = services_.runtimes.create(spec_of(entry->function));
-    entry->hot_fingerprint = fingerprint;
+  if (!unit->runtime || unit->hot_fingerprint != fingerprint) {
+    unit->runtime = services_.runtimes.create(spec_of(unit->function));
+    unit->hot_fingerprint = fingerprint;
   }
-  return entry->runtime;
+  return unit->runtime;
 }
 
 void Functions::invoke(InvokeRequest request, InvokeDone done) {
@@ -129,38 +153,37 @@ void Functions::invoke(InvokeRequest request, InvokeDone done) {
   }
   if (auto checked = check_invoke(request.target); !checked.ok()) return done(std::move(checked).error());
   if (auto checked = check_payload(request.payload); !checked.ok()) return done(std::move(checked).error());
-  auto entry = admit(request.target);
-  if (!entry.ok()) {
-    if (entry.error().is(kTooManyRequests)) count_throttle(request.target);
-    return done(std::move(entry).error());
+  auto target = admit(request.target);
+  if (!target.ok()) {
+    if (target.error().is(kTooManyRequests)) count_throttle(request.target);
+    return done(std::move(target).error());
   }
   const std::string id = request.request_id.empty() ? services_.random.uuid() : request.request_id;
-  start(*entry, std::move(request), id, "sync", std::move(done));
+  start(*target, std::move(request), id, "sync", std::move(done));
 }
 
 // REQUIRES: admitted.
-void Functions::start(const EntryPointer& entry, InvokeRequest request, std::string request_id, std::string source,
+void Functions::start(const Target& target, InvokeRequest request, std::string request_id, std::string source,
                       InvokeDone done) {
-  const std::string resource = resource_of(request.target);
-  measure_concurrency(entry, resource);
-  const auto runtime = runtime_for(entry);
+  measure_concurrency(target.entry, request.target.resource());
+  const auto runtime = runtime_for(target.unit);
   const Time started = services_.scheduler.now();
   if (request.trace_id.empty()) request.trace_id = new_trace(services_.random, started);
   runtimes::Invocation invocation{.request_id = request_id,
                                   .payload = std::move(request.payload),
                                   .client_context = std::move(request.client_context),
                                   .trace_id = std::move(request.trace_id),
-                                  .invoked_arn = request.target.function.arn()};
-  if (!request.target.qualifier.empty()) invocation.invoked_arn += ":" + request.target.qualifier;
+                                  .invoked_arn = request.target.arn()};
   auto busy = std::make_shared<platform::Busy>(services_.scheduler.busy());
   PastInvocation past{.time = started,
                       .machine_start = services_.scheduler.machine_now(),
                       .request_id = request_id,
-                      .source = std::move(source)};
+                      .source = std::move(source),
+                      .version = target.unit->function.version};
   runtime->invoke(std::move(invocation),
-                  [this, entry, busy, request_id, past = std::move(past), target = std::move(request.target),
+                  [this, target, busy, request_id, past = std::move(past), invoked = std::move(request.target),
                    done = std::move(done)](runtimes::Outcome outcome) mutable {
-                    finish(entry, target, std::move(past), outcome);
+                    finish(target, invoked, std::move(past), outcome);
                     switch (outcome.kind) {
                       case runtimes::Outcome::Kind::kStopped:
                         return done(stopping());
@@ -170,29 +193,32 @@ void Functions::start(const EntryPointer& entry, InvokeRequest request, std::str
                         return done(InvokeResult{.request_id = request_id,
                                                  .payload = std::move(outcome.payload),
                                                  .function_error = std::move(outcome.function_error),
+                                                 .executed_version = target.unit->function.version,
                                                  .log_tail = std::move(outcome.log_tail),
                                                  .duration = outcome.duration});
                     }
                   });
 }
 
-void Functions::finish(const EntryPointer& entry, const FunctionReference& target, PastInvocation past,
+void Functions::finish(const Target& target, const FunctionReference& invoked, PastInvocation past,
                        const runtimes::Outcome& outcome) {
-  if (outcome.kind == runtimes::Outcome::Kind::kNoCapacity) count_throttle(target);
-  if (outcome.kind == runtimes::Outcome::Kind::kAnswered) measure_invocation(target, past.time, outcome);
+  if (outcome.kind == runtimes::Outcome::Kind::kNoCapacity) count_throttle(invoked);
+  if (outcome.kind == runtimes::Outcome::Kind::kAnswered) measure_invocation(invoked, past, outcome);
+  Entry& entry = *target.entry;
   const std::lock_guard lock(mutex_);
-  --entry->running;
+  --entry.running;
   if (outcome.kind != runtimes::Outcome::Kind::kAnswered) return;
   past.machine_end = services_.scheduler.machine_now();
   past.duration = outcome.duration;
   past.init_duration = outcome.init_duration;
   past.memory_mb = outcome.memory_used_mb;
   if (!outcome.function_error.empty()) past.error = outcome.payload.substr(0, kErrorTextBytes);
-  entry->history.push_front(std::move(past));
-  if (entry->history.size() > kHistoryLength) entry->history.pop_back();
+  entry.history.push_front(std::move(past));
+  if (entry.history.size() > kHistoryLength) entry.history.pop_back();
 }
 
-void Functions::measure_invocation(const FunctionReference& target, Time started, const runtimes::Outcome& outcome) {
+void Functions::measure_invocation(const FunctionReference& target, const PastInvocation& past,
+                                   const runtimes::Outcome& outcome) {
   const telemetry::Labels labels{{"function", target.function.name}, {"region", target.function.scope.region}};
   const bool failed = !outcome.function_error.empty();
   const auto duration = static_cast<double>(outcome.duration.count());
@@ -200,10 +226,10 @@ void Functions::measure_invocation(const FunctionReference& target, Time started
   if (failed) services_.registry.counter("lambda_errors_total", labels).add();
   services_.registry.histogram("lambda_duration_ms", labels, "Duration of invocations.").record(duration);
   Measurement one{.metric = Metric::kInvocations,
-                  .time = started,
+                  .time = past.time,
                   .function = target.function,
-                  .resource = resource_of(target),
-                  .executed_version = "$LATEST"};
+                  .resource = target.resource(),
+                  .executed_version = past.version};
   measure(one);
   one.metric = Metric::kErrors;
   one.value = failed ? 1 : 0;
@@ -222,7 +248,7 @@ void Functions::measure(Measurement measurement) {
 void Functions::count_throttle(const FunctionReference& target) {
   const FunctionName& name = target.function;
   services_.registry.counter("lambda_throttles_total", {{"function", name.name}, {"region", name.scope.region}}).add();
-  measure({.metric = Metric::kThrottles, .function = name, .resource = resource_of(target)});
+  measure({.metric = Metric::kThrottles, .function = name, .resource = target.resource()});
 }
 
 void Functions::measure_concurrency(const EntryPointer& entry, const std::string& resource) {
@@ -253,7 +279,7 @@ Result<std::string> Functions::invoke_async(InvokeRequest request) {
   }
   MR_RETURN_IF_ERROR(check_invoke(request.target));
   MR_RETURN_IF_ERROR(check_payload(request.payload));
-  const Event event{.function = request.target.function,
+  const Event event{.function = std::move(request.target),
                     .request_id = request.request_id.empty() ? services_.random.uuid() : request.request_id,
                     .payload = std::move(request.payload),
                     .client_context = std::move(request.client_context),
@@ -263,54 +289,59 @@ Result<std::string> Functions::invoke_async(InvokeRequest request) {
   return event.request_id;
 }
 
-Result<delivery::AfterCommit> Functions::stage_event(const FunctionName& name, std::string payload,
+Result<delivery::AfterCommit> Functions::stage_event(const FunctionReference& target, std::string payload,
                                                      storage::WriteBatch& batch) {
   if (payload.size() > options_.async_payload_bytes_max) {
     return too_large(payload.size(), "Event", options_.async_payload_bytes_max);
   }
-  MR_RETURN_IF_ERROR(check_invoke({.function = name, .qualifier = ""}));
-  return queue_.stage({.function = name,
+  MR_RETURN_IF_ERROR(check_invoke(target));
+  return queue_.stage({.function = target,
                        .request_id = services_.random.uuid(),
                        .payload = std::move(payload),
                        .received = services_.scheduler.now()},
                       batch);
 }
 
-std::optional<EventPolicy> Functions::policy_of(const FunctionName& name) {
+std::optional<EventPolicy> Functions::policy_of(const FunctionReference& reference) {
   const std::lock_guard lock(mutex_);
-  const auto it = functions_.find(name);
+  const auto it = functions_.find(reference.function);
   if (it == functions_.end()) return std::nullopt;
-  const Function& function = it->second->function;
-  EventPolicy policy{
-      .in_flight_max = std::min(function.reserved_concurrency.value_or(kAsyncInFlightMax), kAsyncInFlightMax),
-      .dead_letter_arn = function.settings.dead_letter_arn};
-  if (const auto& config = function.event_invoke) {
-    policy.retries_max = config->retries_max.value_or(policy.retries_max);
-    if (config->age_seconds_max) policy.age_max = Seconds(*config->age_seconds_max);
-    policy.on_success = config->on_success;
-    policy.on_failure = config->on_failure;
+  const UnitPointer unit = Entry::resolve(it->second, reference.qualifier);
+  if (unit == nullptr) return std::nullopt;
+  EventPolicy policy{.in_flight_max = std::min(it->second->function.reserved_concurrency.value_or(kAsyncInFlightMax),
+                                               kAsyncInFlightMax),
+                     .dead_letter_arn = unit->function.settings.dead_letter_arn};
+  const auto& configs = it->second->attached.event_invokes;
+  const auto config = configs.find(reference.qualifier.empty() ? kLatest : reference.qualifier);
+  if (config != configs.end()) {
+    policy.retries_max = config->second.retries_max.value_or(policy.retries_max);
+    if (config->second.age_seconds_max) policy.age_max = Seconds(*config->second.age_seconds_max);
+    policy.on_success = config->second.on_success;
+    policy.on_failure = config->second.on_failure;
   }
   return policy;
 }
 
 void Functions::run(const Event& event, std::function<void(EventAnswer)> done) {
   if (draining_) return done({.kind = EventAnswer::Kind::kDeferred});
-  const FunctionReference target{.function = event.function, .qualifier = ""};
-  auto entry = admit(target);
-  if (!entry.ok()) {
-    const bool gone = entry.error().is(kResourceNotFound);
-    if (!gone) count_throttle(target);
+  const auto target = admit(event.function);
+  if (!target.ok()) {
+    const bool gone = target.error().is(kResourceNotFound);
+    if (!gone) count_throttle(event.function);
     return done({.kind = gone ? EventAnswer::Kind::kGone : EventAnswer::Kind::kDeferred});
   }
-  start(
-      *entry,
-      {.target = target, .payload = event.payload, .client_context = event.client_context, .trace_id = event.trace_id},
-      event.request_id, "async", [this, done = std::move(done)](Result<InvokeResult> result) {
-        const bool failed = result.ok() && !result->function_error.empty();
-        if (!result.ok() || (failed && draining_)) return done({.kind = EventAnswer::Kind::kDeferred});
-        done({.kind = failed ? EventAnswer::Kind::kFailed : EventAnswer::Kind::kSucceeded,
-              .payload = std::move(result->payload)});
-      });
+  start(*target,
+        {.target = event.function,
+         .payload = event.payload,
+         .client_context = event.client_context,
+         .trace_id = event.trace_id},
+        event.request_id, "async", [this, done = std::move(done)](Result<InvokeResult> result) {
+          const bool failed = result.ok() && !result->function_error.empty();
+          if (!result.ok() || (failed && draining_)) return done({.kind = EventAnswer::Kind::kDeferred});
+          done({.kind = failed ? EventAnswer::Kind::kFailed : EventAnswer::Kind::kSucceeded,
+                .payload = std::move(result->payload),
+                .executed_version = std::move(result->executed_version)});
+        });
 }
 
 // ---- mappings
@@ -328,18 +359,18 @@ void Functions::invoke_for_mapping(const std::string& function_arn, std::string 
                    .message = too_large(payload.size(), "RequestResponse", kSyncPayloadBytesMax).message()});
   }
   if (draining_) return answer({.kind = Kind::kUnavailable, .message = stopping().message()});
-  auto entry = admit(*target);
-  if (!entry.ok()) {
-    const bool missing = entry.error().is(kResourceNotFound);
+  const auto admitted = admit(*target);
+  if (!admitted.ok()) {
+    const bool missing = admitted.error().is(kResourceNotFound);
     if (!missing) count_throttle(*target);
-    return answer({.kind = missing ? Kind::kMissing : Kind::kThrottled, .message = entry.error().message()});
+    return answer({.kind = missing ? Kind::kMissing : Kind::kThrottled, .message = admitted.error().message()});
   }
   double memory_mb = 0;
   {
     const std::lock_guard lock(mutex_);
-    memory_mb = (*entry)->function.settings.memory_mb;
+    memory_mb = admitted->unit->function.settings.memory_mb;
   }
-  start(*entry, {.target = *target, .payload = std::move(payload)}, std::move(request_id), "mapping",
+  start(*admitted, {.target = *target, .payload = std::move(payload)}, std::move(request_id), "mapping",
         [answer, memory_mb](Result<InvokeResult> result) {
           if (result.ok())
             return answer({.kind = Kind::kInvoked, .answer = std::move(result).value(), .memory_mb = memory_mb});

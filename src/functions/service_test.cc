@@ -184,7 +184,7 @@ class FunctionsTest : public ::testing::Test {
     scheduler_->run_ready();
   }
   void configure(const std::string& text, EventInvokeChange change) {
-    const auto config = functions_->put_event_invoke(name(text), change);
+    const auto config = functions_->put_event_invoke({name(text), ""}, change);
     ASSERT_TRUE(config.ok()) << config.error().message();
     scheduler_->run_ready();
   }
@@ -233,8 +233,9 @@ TEST_F(FunctionsTest, FunctionsSurviveARestartWithTheirCode) {
   EXPECT_EQ(found->settings.variables, one("A", "b"));
   EXPECT_EQ(found->tags, one("team", "x"));
   EXPECT_EQ(found->reserved_concurrency, 7);
-  EXPECT_EQ(found->event_invoke->retries_max, 1);
-  EXPECT_EQ(found->event_invoke->on_failure, kQueueArn);
+  const auto kept = functions_->get_event_invoke({name("f"), ""});
+  EXPECT_EQ(kept->retries_max, 1);
+  EXPECT_EQ(kept->on_failure, kQueueArn);
   ASSERT_TRUE(invoke("f").ok());
   runtimes_->behave = [](const auto& call) {
     return FakeRuntimes::answered(fs::exists(fs::path(call.spec.code_folder) / "index.js") ? "1" : "0");
@@ -364,7 +365,7 @@ TEST_F(FunctionsTest, LeftoversOfCodeAreRemovedAtStart) {
   fs::create_directories(stray);
   restart();
   EXPECT_FALSE(fs::exists(stray));
-  EXPECT_TRUE(fs::exists(*functions_->archive_of(name("f"))));
+  EXPECT_TRUE(fs::exists(*functions_->archive_of({name("f"), ""})));
 }
 
 TEST(FunctionNames, AreUnderstoodInEveryForm) {
@@ -654,7 +655,7 @@ TEST_F(FunctionsTest, AFunctionCanBeADestination) {
   send("f", "1");
   EXPECT_THAT(invoked(), ElementsAre("f 1", HasSubstr("next {\"version\":\"1.0\"")));
   EXPECT_EQ(queued_keys(), 0u);
-  EXPECT_EQ(functions_->put_event_invoke(name("f"), {.on_success = name("f").arn()}).error().message(),
+  EXPECT_EQ(functions_->put_event_invoke({name("f"), ""}, {.on_success = name("f").arn()}).error().message(),
             "You can't specify the function as a destination for itself.");
 }
 
@@ -682,19 +683,19 @@ TEST_F(FunctionsTest, AsynchronousPayloadsHaveALimitOfTheirOwn) {
 
 TEST_F(FunctionsTest, EventInvokeConfigsAreReplacedOrMerged) {
   make("f");
-  EXPECT_THAT(functions_->get_event_invoke(name("f")).error().message(),
+  EXPECT_THAT(functions_->get_event_invoke({name("f"), ""}).error().message(),
               HasSubstr("doesn't have an EventInvokeConfig"));
-  EXPECT_THAT(functions_->put_event_invoke(name("f"), {.replace = true}).error().message(),
+  EXPECT_THAT(functions_->put_event_invoke({name("f"), ""}, {.replace = true}).error().message(),
               HasSubstr("at least one of error handling"));
-  EXPECT_FALSE(functions_->put_event_invoke(name("f"), {.retries_max = 1}).ok()) << "nothing to merge with";
+  EXPECT_FALSE(functions_->put_event_invoke({name("f"), ""}, {.retries_max = 1}).ok()) << "nothing to merge with";
   configure("f", {.replace = true, .retries_max = 1});
   configure("f", {.age_seconds_max = 100});
-  EXPECT_EQ(functions_->get_event_invoke(name("f"))->retries_max, 1);
+  EXPECT_EQ(functions_->get_event_invoke({name("f"), ""})->retries_max, 1);
   configure("f", {.replace = true, .age_seconds_max = 200});
-  EXPECT_EQ(functions_->get_event_invoke(name("f"))->retries_max, std::nullopt);
-  ASSERT_TRUE(functions_->delete_event_invoke(name("f")).ok());
-  EXPECT_FALSE(functions_->delete_event_invoke(name("f")).ok());
-  EXPECT_EQ(functions_->put_event_invoke(name("g"), {.replace = true, .retries_max = 1}).error().message(),
+  EXPECT_EQ(functions_->get_event_invoke({name("f"), ""})->retries_max, std::nullopt);
+  ASSERT_TRUE(functions_->delete_event_invoke({name("f"), ""}).ok());
+  EXPECT_FALSE(functions_->delete_event_invoke({name("f"), ""}).ok());
+  EXPECT_EQ(functions_->put_event_invoke({name("g"), ""}, {.replace = true, .retries_max = 1}).error().message(),
             "The function doesn't exist.");
 }
 
@@ -728,6 +729,191 @@ TEST_F(FunctionsTest, TheObserverIsToldWhatCloudWatchCounts) {
   ASSERT_TRUE(functions_->put_concurrency(name("f"), 0).ok());
   EXPECT_FALSE(invoke("f").ok());
   EXPECT_THAT(kept.all, ElementsAre("Throttles f 1"));
+}
+
+// ---- versions and aliases
+
+TEST_F(FunctionsTest, AVersionKeepsItsCodeAndConfigurationWhileLatestChanges) {
+  make("f");
+  SettingsChange change{.variables = one("A", "1")};
+  ASSERT_TRUE(functions_->update_settings(name("f"), change, std::nullopt).ok());
+  const auto version = functions_->publish({.name = name("f"), .description = "first"});
+  ASSERT_TRUE(version.ok());
+  EXPECT_EQ(version->version, "1");
+  EXPECT_EQ(version->settings.description, "first");
+  change.variables = one("A", "2");
+  ASSERT_TRUE(functions_->update_settings(name("f"), change, std::nullopt).ok());
+  std::optional<Result<Function>> updated;
+  functions_->update_code({.name = name("f"), .code = {.archive = archive("other.js")}},
+                          [&](Result<Function> result) { updated = std::move(result); });
+  scheduler_->run_ready();
+  ASSERT_TRUE(updated && updated->ok());
+  advance(Seconds(3600));  // code that nobody uses is gone
+  scheduler_->run_ready();
+  restart();
+  runtimes_->behave = [](const auto& call) {
+    return FakeRuntimes::answered(call.spec.version + " " + call.spec.variables[0].second + " " +
+                                  (fs::exists(fs::path(call.spec.code_folder) / "index.js") ? "old" : "new") + " " +
+                                  call.invocation.invoked_arn.substr(call.invocation.invoked_arn.rfind(':') + 1));
+  };
+  const auto first = invoke("f", "{}", "1");
+  EXPECT_EQ(first->payload, "1 1 old 1");
+  EXPECT_EQ(first->executed_version, "1");
+  EXPECT_EQ(invoke("f")->payload, "$LATEST 2 new f");
+  EXPECT_TRUE(functions_->get(FunctionReference{name("f"), "1"}).ok());
+  EXPECT_EQ(functions_->get(FunctionReference{name("f"), "2"}).error().message(),
+            "Function not found: arn:aws:lambda:us-east-1:000000000000:function:f:2");
+  EXPECT_FALSE(functions_->get(FunctionReference{name("f"), "01"}).ok());
+}
+
+TEST_F(FunctionsTest, WithoutAChangeThereIsNoNewVersion) {
+  make("f");
+  EXPECT_EQ(functions_->publish({.name = name("f")})->version, "1");
+  EXPECT_EQ(functions_->publish({.name = name("f"), .description = "again"})->version, "1");
+  ASSERT_TRUE(functions_->update_settings(name("f"), {.description = "new"}, std::nullopt).ok());
+  EXPECT_EQ(functions_->publish({.name = name("f")})->version, "2");
+  ASSERT_TRUE(functions_->remove_version(name("f"), "2").ok());
+  scheduler_->run_ready();
+  restart();
+  EXPECT_EQ(functions_->publish({.name = name("f")})->version, "3");  // numbers are never used again
+  EXPECT_THAT(functions_->versions(name("f")), SizeIs(2));
+}
+
+TEST_F(FunctionsTest, PublishingChecksWhatTheCallerExpects) {
+  const auto made = make("f");
+  EXPECT_TRUE(functions_->publish({.name = name("f"), .revision = "old"}).error().is(kPreconditionFailed));
+  const auto wrong = functions_->publish({.name = name("f"), .code_sha256 = "x"});
+  EXPECT_EQ(wrong.error().message(), "CodeSHA256 (x) is different from current CodeSHA256 in $LATEST (" +
+                                         made.code.sha256 + "). Please try again with the CodeSHA256 in $LATEST.");
+  EXPECT_TRUE(
+      functions_->publish({.name = name("f"), .code_sha256 = made.code.sha256, .revision = made.revision}).ok());
+  EXPECT_TRUE(functions_->publish({.name = name("nope")}).error().is(kResourceNotFound));
+}
+
+TEST_F(FunctionsTest, AWeightedAliasRunsBothVersionsInProportion) {
+  make("f");
+  ASSERT_TRUE(functions_->publish({.name = name("f")}).ok());
+  ASSERT_TRUE(functions_->update_settings(name("f"), {.description = "two"}, std::nullopt).ok());
+  ASSERT_TRUE(functions_->publish({.name = name("f")}).ok());
+  ASSERT_TRUE(functions_->create_alias(name("f"), "live", {.version = "1"}).ok());
+  EXPECT_EQ(invoke("f", "{}", "live")->executed_version, "1");
+  AliasChange change;
+  change.weights = std::map<std::string, double>{{"2", 0.25}};
+  ASSERT_TRUE(functions_->update_alias(name("f"), "live", change).ok());
+  scheduler_->run_ready();
+  restart();
+  std::map<std::string, int> counts;
+  for (int i = 0; i < 400; ++i) ++counts[invoke("f", "{}", "live")->executed_version];
+  EXPECT_NEAR(counts["2"], 100, 30);
+  EXPECT_EQ(counts["1"] + counts["2"], 400);
+  MappingResult mapped;
+  change.weights = std::map<std::string, double>{{"2", 1.0}};
+  ASSERT_TRUE(functions_->update_alias(name("f"), "live", change).ok());
+  functions_->invoke_for_mapping(name("f").arn() + ":live", "id", "{}",
+                                 [&](MappingResult r) { mapped = std::move(r); });
+  scheduler_->run_ready();
+  EXPECT_EQ(mapped.answer.executed_version, "2");
+}
+
+TEST_F(FunctionsTest, WhatAnAliasMayNotBeIsRefused) {
+  make("f");
+  ASSERT_TRUE(functions_->publish({.name = name("f")}).ok());
+  const auto refused = [&](std::string version, std::map<std::string, double> weights) {
+    const auto result = functions_->create_alias(name("f"), "a", {.version = std::move(version), .weights = weights});
+    return result.ok() ? "created" : result.error().message();
+  };
+  EXPECT_EQ(refused("7", {}), "Function not found: arn:aws:lambda:us-east-1:000000000000:function:f:7");
+  EXPECT_THAT(refused("$LATEST", {{"1", 0.5}}), StartsWith("$LATEST is not supported for an alias pointing to more"));
+  EXPECT_THAT(refused("1", {{"1", 0.5}}), HasSubstr("already included in routing configuration"));
+  EXPECT_THAT(refused("1", {{"1", 0.5}, {"2", 0.1}}), HasSubstr("cannot be greater than 1"));
+  EXPECT_THAT(refused("1", {{"9", 0.5}}), HasSubstr("Function not found"));
+  EXPECT_EQ(refused("1", {}), "created");
+  EXPECT_EQ(refused("1", {}), "Alias already exists: arn:aws:lambda:us-east-1:000000000000:function:f:a");
+  EXPECT_TRUE(functions_->update_alias(name("f"), "a", {.revision = "old"}).error().is(kPreconditionFailed));
+  EXPECT_EQ(functions_->remove_version(name("f"), "1").error().message(),
+            "Unable to delete version because the following aliases reference it: [a]");
+  ASSERT_TRUE(functions_->remove_alias(name("f"), "a").ok());
+  EXPECT_TRUE(functions_->remove_version(name("f"), "1").ok());
+  EXPECT_EQ(functions_->get_alias(name("f"), "a").error().message(),
+            "Cannot find alias arn: arn:aws:lambda:us-east-1:000000000000:function:f:a");
+}
+
+TEST_F(FunctionsTest, EventsOfAnAliasHaveItsSettingsAndTellTheVersion) {
+  make("f");
+  ASSERT_TRUE(functions_->publish({.name = name("f")}).ok());
+  ASSERT_TRUE(functions_->create_alias(name("f"), "live", {.version = "1"}).ok());
+  const FunctionReference live{name("f"), "live"};
+  ASSERT_TRUE(functions_->put_event_invoke(live, {.replace = true, .on_success = kQueueArn}).ok());
+  ASSERT_TRUE(functions_->invoke_async({.target = live, .payload = "1"}).ok());
+  send("f", "2");
+  scheduler_->run_ready();
+  ASSERT_THAT(mailbox_.messages, SizeIs(1));  // $LATEST has no destination
+  const auto sent = document(0);
+  EXPECT_EQ(sent.find("requestContext")->string_or("functionArn", ""), live.arn());
+  EXPECT_EQ(sent.find("responseContext")->string_or("executedVersion", ""), "1");
+  EXPECT_EQ(functions_->get_event_invoke({name("f"), ""}).error().message(),
+            "The function arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST doesn't have an EventInvokeConfig");
+  // Events of an alias that is gone are dropped; those of others are not.
+  ASSERT_TRUE(functions_->put_concurrency(name("f"), 1).ok());
+  runtimes_->hold = true;
+  send("f", "3");
+  ASSERT_TRUE(functions_->invoke_async({.target = live, .payload = "4"}).ok());
+  scheduler_->run_ready();
+  ASSERT_TRUE(functions_->remove_alias(name("f"), "live").ok());
+  runtimes_->hold = false;
+  auto held = std::move(runtimes_->held);
+  for (auto& call : held) call.done(FakeRuntimes::answered("1"));
+  advance(Seconds(10));
+  EXPECT_EQ(invoked().back(), "f 3");
+  EXPECT_EQ(queued_keys(), 0u);
+}
+
+TEST_F(FunctionsTest, DeletingAFunctionTakesItsVersionsAliasesAndPolicies) {
+  make("f");
+  ASSERT_TRUE(functions_->publish({.name = name("f")}).ok());
+  ASSERT_TRUE(functions_->create_alias(name("f"), "live", {.version = "1"}).ok());
+  ASSERT_TRUE(functions_->add_permission({name("f"), ""}, {.sid = "s", .action = "a", .principal = "*"}, {}).ok());
+  ASSERT_TRUE(functions_->remove(name("f")).ok());
+  scheduler_->run_ready();
+  restart();
+  make("f");
+  EXPECT_THAT(functions_->versions(name("f")), IsEmpty());
+  EXPECT_THAT(*functions_->aliases(name("f")), IsEmpty());
+  EXPECT_FALSE(functions_->policy({name("f"), ""}).ok());
+  EXPECT_FALSE(invoke("f", "{}", "1").ok());
+}
+
+TEST_F(FunctionsTest, PermissionsAreRenderedAsStatements) {
+  make("f");
+  const FunctionReference f{name("f"), ""};
+  EXPECT_EQ(functions_->policy(f).error().message(), "The resource you requested does not exist.");
+  const auto added = functions_->add_permission(f,
+                                                {.sid = "s3",
+                                                 .action = "lambda:InvokeFunction",
+                                                 .principal = "s3.amazonaws.com",
+                                                 .source_arn = "arn:aws:s3:::b",
+                                                 .source_account = "111122223333"},
+                                                {});
+  ASSERT_TRUE(added.ok());
+  EXPECT_EQ(
+      added->dump(),
+      R"({"Sid":"s3","Effect":"Allow","Principal":{"Service":"s3.amazonaws.com"},"Action":"lambda:InvokeFunction",)"
+      R"("Resource":"arn:aws:lambda:us-east-1:000000000000:function:f",)"
+      R"("Condition":{"StringEquals":{"AWS:SourceAccount":"111122223333"},"ArnLike":{"AWS:SourceArn":"arn:aws:s3:::b"}}})");
+  EXPECT_THAT(functions_->add_permission(f, {.sid = "s3", .principal = "*"}, {}).error().message(),
+              HasSubstr("(s3) provided already exists"));
+  EXPECT_TRUE(functions_->add_permission(f, {.sid = "x"}, "old").error().is(kPreconditionFailed));
+  EXPECT_TRUE(functions_->add_permission({name("f"), "$LATEST"}, {.sid = "x"}, {}).error().is(kInvalidParameterValue));
+  EXPECT_EQ(statement_of({.sid = "a", .principal = "111122223333"}, "r").find("Principal")->dump(),
+            R"({"AWS":"arn:aws:iam::111122223333:root"})");
+  scheduler_->run_ready();
+  restart();
+  EXPECT_THAT(functions_->policy(f)->document(),
+              StartsWith(R"({"Version":"2012-10-17","Id":"default","Statement":[{"Sid":"s3")"));
+  EXPECT_EQ(functions_->remove_permission(f, "nope", {}).error().message(),
+            "Statement nope is not found in resource policy.");
+  EXPECT_TRUE(functions_->remove_permission(f, "s3", {}).ok());
+  EXPECT_FALSE(functions_->policy(f).ok());
 }
 
 }  // namespace

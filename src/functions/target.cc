@@ -24,7 +24,7 @@ Result<delivery::AfterCommit> FunctionTarget::stage(std::string_view arn, const 
                                                     storage::WriteBatch& batch) {
   MR_RETURN_IF_ERROR(check(arn));
   MR_ASSIGN_OR_RETURN(const auto reference, function_of(arn));
-  return functions_.stage_event(reference.function, message.body, batch);
+  return functions_.stage_event(reference, message.body, batch);
 }
 
 }  // namespace millrace::functions

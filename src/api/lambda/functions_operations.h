@@ -65,4 +65,26 @@ Result<wire::Reply> untag_function(functions::Functions& engine, const wire::Req
 Result<wire::Reply> list_function_tags(functions::Functions& engine, const wire::RequestContext& context,
                                        const wire::Document& input);
 
+// operations/functions_versions.cc
+Result<wire::Reply> publish_version(functions::Functions& engine, const wire::RequestContext& context,
+                                    const wire::Document& input);
+Result<wire::Reply> create_alias(functions::Functions& engine, const wire::RequestContext& context,
+                                 const wire::Document& input);
+Result<wire::Reply> update_alias(functions::Functions& engine, const wire::RequestContext& context,
+                                 const wire::Document& input);
+Result<wire::Reply> get_alias(functions::Functions& engine, const wire::RequestContext& context,
+                              const wire::Document& input);
+Result<wire::Reply> list_aliases(functions::Functions& engine, const wire::RequestContext& context,
+                                 const wire::Document& input);
+Result<wire::Reply> delete_alias(functions::Functions& engine, const wire::RequestContext& context,
+                                 const wire::Document& input);
+
+// operations/functions_policy.cc
+Result<wire::Reply> add_permission(functions::Functions& engine, const wire::RequestContext& context,
+                                   const wire::Document& input);
+Result<wire::Reply> remove_permission(functions::Functions& engine, const wire::RequestContext& context,
+                                      const wire::Document& input);
+Result<wire::Reply> get_policy(functions::Functions& engine, const wire::RequestContext& context,
+                               const wire::Document& input);
+
 }  // namespace millrace::api_lambda

@@ -157,8 +157,7 @@ TEST_F(LambdaFunctionsTest, WhatIsNotServedIsRefusedByName) {
        {R"({"Layers":["arn:aws:lambda:us-east-1:0:layer:l:1"]})", R"({"VpcConfig":{"SubnetIds":["s"]}})",
         R"({"FileSystemConfigs":[{"Arn":"a","LocalMountPath":"/mnt/a"}]})", R"({"KMSKeyArn":"arn"})",
         R"({"TracingConfig":{"Mode":"Active"}})", R"({"SnapStart":{"ApplyOn":"PublishedVersions"}})",
-        R"({"ImageConfig":{"Command":["a"]}})", R"({"PackageType":"Image"})", R"({"Publish":true})",
-        R"({"CodeSigningConfigArn":"arn"})"}) {
+        R"({"ImageConfig":{"Command":["a"]}})", R"({"PackageType":"Image"})", R"({"CodeSigningConfigArn":"arn"})"}) {
     const auto member = codec::parse_json(more)->as_object()[0].first;
     EXPECT_THAT(error("CreateFunction", create_request("f", more)), HasSubstr(": " + member)) << more;
   }
@@ -280,6 +279,39 @@ TEST_F(LambdaFunctionsTest, TagsAndDeletion) {
   EXPECT_EQ(ok("ListTags", "{" + arn + "}").dump(), R"({"Tags":{"b":"2"}})");
   EXPECT_EQ(call("DeleteFunction", R"({"FunctionName":"f"})")->status, 204);
   EXPECT_THAT(error("DeleteFunction", R"({"FunctionName":"f"})"), HasSubstr("ResourceNotFoundException"));
+}
+
+TEST_F(LambdaFunctionsTest, VersionsAndAliasesAreShownAsAwsShowsThem) {
+  const auto created = call("CreateFunction", create_request("f", R"({"Publish":true})"));
+  ASSERT_TRUE(created.ok());
+  EXPECT_EQ(created->output.string_or("Version", ""), "1");
+  EXPECT_EQ(created->output.string_or("FunctionArn", ""), "arn:aws:lambda:us-east-1:000000000000:function:f");
+  ok("UpdateFunctionConfiguration", R"({"FunctionName":"f","Timeout":9})");
+  const auto second = ok("PublishVersion", R"({"FunctionName":"f","Description":"two"})");
+  EXPECT_EQ(second.string_or("FunctionArn", ""), "arn:aws:lambda:us-east-1:000000000000:function:f:2");
+  EXPECT_EQ(second.string_or("Description", ""), "two");
+  const auto alias = ok("CreateAlias",
+                        R"({"FunctionName":"f","Name":"live","FunctionVersion":"1","Description":"d",
+                            "RoutingConfig":{"AdditionalVersionWeights":{"2":0.1}}})");
+  EXPECT_EQ(alias.string_or("AliasArn", ""), "arn:aws:lambda:us-east-1:000000000000:function:f:live");
+  EXPECT_EQ(alias.find("RoutingConfig")->dump(), R"({"AdditionalVersionWeights":{"2":0.1}})");
+  const auto shown = ok("GetFunctionConfiguration", R"({"FunctionName":"f","Qualifier":"live"})");
+  EXPECT_EQ(shown.string_or("FunctionArn", ""), "arn:aws:lambda:us-east-1:000000000000:function:f:live");
+  EXPECT_EQ(shown.string_or("Version", ""), "1");
+  EXPECT_EQ(shown.int_or("Timeout", 0), 3);
+  const auto page = ok("ListVersionsByFunction", R"({"FunctionName":"f","MaxItems":2})");
+  EXPECT_EQ(page.find("Versions")->as_array().size(), 2u);
+  const auto rest = ok("ListVersionsByFunction",
+                       R"({"FunctionName":"f","Marker":")" + std::string(page.string_or("NextMarker", "")) + "\"}");
+  EXPECT_EQ(rest.find("Versions")->as_array().at(0).string_or("Version", ""), "2");
+  EXPECT_EQ(ok("ListFunctions", R"({"FunctionVersion":"ALL"})").find("Functions")->as_array().size(), 3u);
+  EXPECT_EQ(ok("ListAliases", R"({"FunctionName":"f","FunctionVersion":"2"})").find("Aliases")->as_array().size(), 1u);
+  EXPECT_EQ(error("DeleteFunction", R"({"FunctionName":"f","Qualifier":"live"})"),
+            "InvalidParameterValueException: Deletion of aliases is not currently supported.");
+  EXPECT_EQ(call("DeleteAlias", R"({"FunctionName":"f","Name":"live"})")->status, 204);
+  EXPECT_EQ(call("DeleteFunction", R"({"FunctionName":"f:1"})")->status, 204);
+  EXPECT_EQ(error("GetFunction", R"({"FunctionName":"f:1"})"),
+            "ResourceNotFoundException: Function not found: arn:aws:lambda:us-east-1:000000000000:function:f:1");
 }
 
 }  // namespace

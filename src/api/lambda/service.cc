@@ -30,6 +30,15 @@ void register_function_operations(wire::Service& service, functions::Functions& 
   serve("ListVersionsByFunction", list_versions_by_function);
   serve("DeleteFunction", delete_function);
   serve("GetAccountSettings", get_account_settings);
+  serve("PublishVersion", publish_version);
+  serve("CreateAlias", create_alias);
+  serve("UpdateAlias", update_alias);
+  serve("GetAlias", get_alias);
+  serve("ListAliases", list_aliases);
+  serve("DeleteAlias", delete_alias);
+  serve("AddPermission", add_permission);
+  serve("RemovePermission", remove_permission);
+  serve("GetPolicy", get_policy);
   serve("PutFunctionConcurrency", put_function_concurrency);
   serve("GetFunctionConcurrency", get_function_concurrency);
   serve("DeleteFunctionConcurrency", delete_function_concurrency);

@@ -27,23 +27,29 @@ std::string as_json(const std::string& payload) {
 
 }  // namespace
 
-std::string lane_key(std::string_view prefix, const FunctionName& function) {
+std::string lanes_key(std::string_view prefix, const FunctionName& function) {
   return codec::KeyWriter(prefix).text(function.scope.account).text(function.scope.region).text(function.name).str();
 }
 
-std::string event_key(std::string_view prefix, const FunctionName& function, std::uint64_t number) {
+std::string lane_key(std::string_view prefix, const FunctionReference& function) {
+  return codec::KeyWriter(lanes_key(prefix, function.function)).text(function.qualifier).str();
+}
+
+std::string event_key(std::string_view prefix, const FunctionReference& function, std::uint64_t number) {
   return codec::KeyWriter(lane_key(prefix, function)).be64(number).str();
 }
 
-std::optional<std::pair<FunctionName, std::uint64_t>> parse_event_key(std::string_view key) {
+std::optional<std::pair<FunctionReference, std::uint64_t>> parse_event_key(std::string_view key) {
   codec::KeyReader reader(key);
   if (!reader.skip(kEventPrefix)) return std::nullopt;
   auto account = reader.text();
   auto region = reader.text();
   auto name = reader.text();
+  auto qualifier = reader.text();
   const auto number = reader.be64();
-  if (!account || !region || !name || !number) return std::nullopt;
-  return std::pair{FunctionName{{std::string(*account), std::string(*region)}, std::string(*name)}, *number};
+  if (!account || !region || !name || !qualifier || !number) return std::nullopt;
+  const FunctionName function{{std::string(*account), std::string(*region)}, std::string(*name)};
+  return std::pair{FunctionReference{function, std::string(*qualifier)}, *number};
 }
 
 std::string encode_event(const Event& event) {
@@ -53,7 +59,7 @@ std::string encode_event(const Event& event) {
   return head.dump() + "\n" + event.payload;
 }
 
-std::optional<Event> decode_event(const FunctionName& function, std::string_view text) {
+std::optional<Event> decode_event(const FunctionReference& function, std::string_view text) {
   const auto parts = split_line(text);
   if (!parts) return std::nullopt;
   const Json& head = parts->first;
@@ -66,8 +72,12 @@ std::optional<Event> decode_event(const FunctionName& function, std::string_view
 }
 
 std::string encode_state(const EventState& state) {
-  return Json::object({{"v", 1}, {"n", state.invocations}, {"next", to_unix_ms(state.next_try)}}).dump() + "\n" +
-         state.response;
+  return Json::object({{"v", 1},
+                       {"n", state.invocations},
+                       {"next", to_unix_ms(state.next_try)},
+                       {"version", state.executed_version}})
+             .dump() +
+         "\n" + state.response;
 }
 
 std::optional<EventState> decode_state(std::string_view text) {
@@ -75,19 +85,23 @@ std::optional<EventState> decode_state(std::string_view text) {
   if (!parts) return std::nullopt;
   return EventState{.invocations = static_cast<int>(parts->first.int_or("n", 0)),
                     .next_try = from_unix_ms(parts->first.int_or("next", 0)),
-                    .response = std::string(parts->second)};
+                    .response = std::string(parts->second),
+                    .executed_version = std::string(parts->first.string_or("version", kLatest))};
 }
 
 std::string result_document(const Event& event, const ResultDocument& result) {
+  // AWS: always qualified.
+  FunctionReference invoked = event.function;
+  if (invoked.qualifier.empty()) invoked.qualifier = kLatest;
   const Json context = Json::object({{"requestId", event.request_id},
-                                     {"functionArn", event.function.arn() + ":$LATEST"},
+                                     {"functionArn", invoked.arn()},
                                      {"condition", result.condition},
                                      {"approximateInvokeCount", result.invocations}});
   // Payloads are put in as they are, so that their numbers keep their text.
   std::string text = R"({"version":"1.0","timestamp":")" + format_iso_ms(result.now) + R"(","requestContext":)" +
                      context.dump() + R"(,"requestPayload":)" + as_json(event.payload);
   if (result.response != nullptr) {
-    Json response = Json::object({{"statusCode", 200}, {"executedVersion", "$LATEST"}});
+    Json response = Json::object({{"statusCode", 200}, {"executedVersion", result.executed_version}});
     if (result.condition != "Success") response.set("functionError", "Unhandled");
     text += R"(,"responseContext":)" + response.dump() + R"(,"responsePayload":)" + as_json(*result.response);
   }

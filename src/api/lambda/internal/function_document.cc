@@ -1,5 +1,7 @@
 #include "api/lambda/internal/function_document.h"
 
+#include <algorithm>
+
 #include "functions/errors.h"
 
 namespace millrace::api_lambda {
@@ -57,17 +59,23 @@ Result<functions::FunctionReference> requested_function(const wire::RequestConte
 Result<functions::Function> existing_function(const functions::Functions& engine, const wire::RequestContext& context,
                                               const Document& input) {
   MR_ASSIGN_OR_RETURN(const auto reference, requested_function(context, input));
-  if (!reference.qualifier.empty() && reference.qualifier != "$LATEST") {
-    return Error(functions::kResourceNotFound,
-                 "Function not found: " + reference.function.arn() + ":" + reference.qualifier);
-  }
-  return engine.get(reference.function);
+  return engine.get(reference);
 }
 
-Document function_configuration(const functions::Function& function, bool qualified) {
+Result<functions::FunctionName> unqualified_function(const wire::RequestContext& context, const Document& input) {
+  MR_ASSIGN_OR_RETURN(auto reference, requested_function(context, input));
+  if (!reference.qualifier.empty()) {
+    return Error(functions::kInvalidParameterValue,
+                 "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
+                 "operation. Please specify either a function name or an unqualified function ARN.");
+  }
+  return std::move(reference.function);
+}
+
+Document function_configuration(const functions::Function& function, const std::string& qualifier) {
   const auto& settings = function.settings;
   Document document = Document::object({{"FunctionName", function.name.name},
-                                        {"FunctionArn", function.name.arn() + (qualified ? ":$LATEST" : "")},
+                                        {"FunctionArn", functions::FunctionReference{function.name, qualifier}.arn()},
                                         {"Runtime", settings.runtime},
                                         {"Role", settings.role},
                                         {"Handler", settings.handler},
@@ -77,7 +85,7 @@ Document function_configuration(const functions::Function& function, bool qualif
                                         {"MemorySize", settings.memory_mb},
                                         {"LastModified", modified_text(function.last_modified)},
                                         {"CodeSha256", function.code.sha256},
-                                        {"Version", "$LATEST"}});
+                                        {"Version", function.version}});
   if (!settings.dead_letter_arn.empty()) {
     document.set("DeadLetterConfig", Document::object({{"TargetArn", settings.dead_letter_arn}}));
   }
@@ -85,6 +93,11 @@ Document function_configuration(const functions::Function& function, bool qualif
     Document variables = Document::object();
     for (const auto& [name, value] : settings.variables) variables.set(name, value);
     document.set("Environment", Document::object({{"Variables", std::move(variables)}}));
+  }
+  if (!settings.layers.empty()) {
+    Document layers = Document::array();
+    for (const auto& arn : settings.layers) layers.push(Document::object({{"Arn", arn}}));
+    document.set("Layers", std::move(layers));
   }
   document.set("TracingConfig", Document::object({{"Mode", "PassThrough"}}));
   document.set("RevisionId", function.revision);
@@ -98,9 +111,10 @@ Document function_configuration(const functions::Function& function, bool qualif
   return document;
 }
 
-Document event_invoke_document(const functions::FunctionName& name, const functions::EventInvokeConfig& config) {
+Document event_invoke_document(const functions::FunctionName& name, const std::string& key,
+                               const functions::EventInvokeConfig& config) {
   Document document = Document::object({{"LastModified", static_cast<double>(to_unix_ms(config.last_modified)) / 1000},
-                                        {"FunctionArn", name.arn() + ":$LATEST"}});
+                                        {"FunctionArn", functions::FunctionReference{name, key}.arn()}});
   if (config.retries_max) document.set("MaximumRetryAttempts", *config.retries_max);
   if (config.age_seconds_max) document.set("MaximumEventAgeInSeconds", *config.age_seconds_max);
   const auto destination = [](const std::string& arn) {
@@ -109,6 +123,31 @@ Document event_invoke_document(const functions::FunctionName& name, const functi
   document.set("DestinationConfig", Document::object({{"OnSuccess", destination(config.on_success)},
                                                       {"OnFailure", destination(config.on_failure)}}));
   return document;
+}
+
+Document page_of(std::vector<Listed> all, const Document& input, std::int64_t page_max, std::string_view member) {
+  const auto marker = input.string_or("Marker", "");
+  const auto count_max = static_cast<std::size_t>(std::min(input.int_or("MaxItems", page_max), page_max));
+  Document page = Document::array();
+  std::string last, next;
+  for (auto& [key, document] : all) {
+    if (!marker.empty() && key <= marker) continue;
+    if (page.as_array().size() == count_max) {
+      next = last;
+      break;
+    }
+    last = key;
+    page.push(std::move(document));
+  }
+  Document output = Document::object();
+  if (!next.empty()) output.set("NextMarker", next);
+  return output.set(member, std::move(page));
+}
+
+std::string version_order(const std::string& version) {
+  constexpr std::size_t kDigits = 10;
+  const std::string digits = version == functions::kLatest ? "0" : version;
+  return std::string(kDigits - std::min(kDigits, digits.size()), '0') + digits;
 }
 
 Error unsupported_member(std::string_view name, std::string_view why) {

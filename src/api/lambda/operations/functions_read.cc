@@ -17,10 +17,12 @@ constexpr std::int64_t kFunctionsPageMax = 50;               // AWS: whatever Ma
 constexpr std::int64_t kCodeBytesTotalMax = 80'530'636'800;  // AWS: 75 GB
 constexpr std::int64_t kCodeBytesUnzippedMax = 262'144'000;
 
+constexpr std::int64_t kVersionsPageMax = 50;
+
 // `Qualifier` as the answer shows it in the function's ARN.
-bool is_qualified(const RequestContext& context, const Document& input) {
+std::string shown_qualifier(const RequestContext& context, const Document& input) {
   const auto reference = requested_function(context, input);
-  return reference.ok() && !reference->qualifier.empty();
+  return reference.ok() ? reference->qualifier : std::string();
 }
 
 Document code_location(const RequestContext& context, const functions::Function& function) {
@@ -28,24 +30,28 @@ Document code_location(const RequestContext& context, const functions::Function&
   if (!function.code.hot_folder.empty()) {
     return Document::object({{"RepositoryType", "S3"}, {"Location", "file://" + function.code.hot_folder}});
   }
-  return Document::object({{"RepositoryType", "S3"},
-                           {"Location", context.service_host + "/_millrace/functions/" + name.scope.account + "/" +
-                                            name.scope.region + "/" + name.name + "/code.zip"}});
+  return Document::object(
+      {{"RepositoryType", "S3"},
+       {"Location", context.service_host + "/_millrace/functions/" + name.scope.account + "/" + name.scope.region +
+                        "/" + name.name + (function.version == functions::kLatest ? "" : ":" + function.version) +
+                        "/code.zip"}});
 }
 
 }  // namespace
 
 Result<wire::Reply> get_function(Functions& engine, const RequestContext& context, const Document& input) {
   MR_ASSIGN_OR_RETURN(const auto function, existing_function(engine, context, input));
-  Document output = Document::object({{"Configuration", function_configuration(function, is_qualified(context, input))},
-                                      {"Code", code_location(context, function)}});
-  if (!function.tags.empty()) {
+  Document output =
+      Document::object({{"Configuration", function_configuration(function, shown_qualifier(context, input))},
+                        {"Code", code_location(context, function)}});
+  MR_ASSIGN_OR_RETURN(const auto whole, engine.get(function.name));
+  if (!whole.tags.empty()) {
     Document tags = Document::object();
-    for (const auto& [key, value] : function.tags) tags.set(key, value);
+    for (const auto& [key, value] : whole.tags) tags.set(key, value);
     output.set("Tags", std::move(tags));
   }
-  if (function.reserved_concurrency) {
-    output.set("Concurrency", Document::object({{"ReservedConcurrentExecutions", *function.reserved_concurrency}}));
+  if (whole.reserved_concurrency) {
+    output.set("Concurrency", Document::object({{"ReservedConcurrentExecutions", *whole.reserved_concurrency}}));
   }
   return function_reply(engine, std::move(output));
 }
@@ -53,35 +59,39 @@ Result<wire::Reply> get_function(Functions& engine, const RequestContext& contex
 Result<wire::Reply> get_function_configuration(Functions& engine, const RequestContext& context,
                                                const Document& input) {
   MR_ASSIGN_OR_RETURN(const auto function, existing_function(engine, context, input));
-  return function_reply(engine, function_configuration(function, is_qualified(context, input)));
+  return function_reply(engine, function_configuration(function, shown_qualifier(context, input)));
 }
 
 Result<wire::Reply> list_functions(Functions& engine, const RequestContext& context, const Document& input) {
   const wire::lambda::ListFunctionsRequest request(input);
   MR_RETURN_IF_ERROR(refuse_members(input, {"MasterRegion"}));
   const bool all_versions = request.function_version().has_value();
-  const auto count_max =
-      static_cast<std::size_t>(std::min(request.max_items().value_or(kFunctionsPageMax), kFunctionsPageMax));
-  const std::string after(request.marker().value_or(""));
-  Document page = Document::array();
-  std::string next;
+  std::vector<Listed> all;
   for (const auto& function : engine.list(context.caller.scope)) {
-    if (!after.empty() && function.name.name <= after) continue;
-    if (page.as_array().size() == count_max) {
-      next = std::string(page.as_array().back().string_or("FunctionName", ""));
-      break;
+    const std::string& name = function.name.name;
+    if (!all_versions) {
+      all.push_back({name, function_configuration(function)});
+      continue;
     }
-    page.push(function_configuration(function, all_versions));
+    // '!' sorts before everything a name may hold, so that versions stay with their function.
+    const std::string key = name + "!";
+    all.push_back({key + version_order(functions::kLatest), function_configuration(function, functions::kLatest)});
+    for (const auto& version : engine.versions(function.name)) {
+      all.push_back({key + version_order(version.version), function_configuration(version, version.version)});
+    }
   }
-  Document output = Document::object({{"Functions", std::move(page)}});
-  if (!next.empty()) output.set("NextMarker", next);
-  return function_reply(engine, std::move(output));
+  return function_reply(engine, page_of(std::move(all), input, kFunctionsPageMax, "Functions"));
 }
 
 Result<wire::Reply> list_versions_by_function(Functions& engine, const RequestContext& context, const Document& input) {
-  MR_ASSIGN_OR_RETURN(const auto function, existing_function(engine, context, input));
-  return function_reply(engine,
-                        Document::object({{"Versions", Document::array({function_configuration(function, true)})}}));
+  MR_ASSIGN_OR_RETURN(const auto reference, requested_function(context, input));
+  MR_ASSIGN_OR_RETURN(const auto function, engine.get(reference.function));
+  std::vector<Listed> all;
+  all.push_back({version_order(functions::kLatest), function_configuration(function, functions::kLatest)});
+  for (const auto& version : engine.versions(function.name)) {
+    all.push_back({version_order(version.version), function_configuration(version, version.version)});
+  }
+  return function_reply(engine, page_of(std::move(all), input, kVersionsPageMax, "Versions"));
 }
 
 Result<wire::Reply> delete_function(Functions& engine, const RequestContext& context, const Document& input) {
@@ -89,11 +99,14 @@ Result<wire::Reply> delete_function(Functions& engine, const RequestContext& con
   if (reference.qualifier == "$LATEST") {
     return Error(functions::kInvalidParameterValue, "$LATEST version cannot be deleted without deleting the function.");
   }
-  if (!reference.qualifier.empty()) {
-    return Error(functions::kResourceNotFound,
-                 "Function not found: " + reference.function.arn() + ":" + reference.qualifier);
+  if (!reference.qualifier.empty() && !functions::is_version(reference.qualifier)) {
+    return Error(functions::kInvalidParameterValue, "Deletion of aliases is not currently supported.");
   }
-  MR_RETURN_IF_ERROR(engine.remove(reference.function));
+  if (reference.qualifier.empty()) {
+    MR_RETURN_IF_ERROR(engine.remove(reference.function));
+  } else {
+    MR_RETURN_IF_ERROR(engine.remove_version(reference.function, reference.qualifier));
+  }
   auto reply = function_reply(engine, Document::object());
   reply.status = 204;
   return reply;
@@ -104,7 +117,12 @@ Result<wire::Reply> get_account_settings(Functions& engine, const RequestContext
   const auto concurrency = engine.concurrency(scope);
   std::int64_t bytes = 0;
   const auto all = engine.list(scope);
-  for (const auto& function : all) bytes += function.code.bytes;
+  for (const auto& function : all) {
+    bytes += function.code.bytes;
+    for (const auto& version : engine.versions(function.name)) {
+      if (version.code.id != function.code.id) bytes += version.code.bytes;
+    }
+  }
   return function_reply(
       engine, Document::object(
                   {{"AccountLimit", Document::object({{"TotalCodeSize", kCodeBytesTotalMax},

@@ -44,6 +44,10 @@ Result<SettingsChange> settings_change(const Request& request) {
     change.variables.emplace();
     for (const auto& [name, value] : environment->variables()) (*change.variables)[std::string(name)] = value;
   }
+  if (const Document* layers = input.find("Layers"); layers != nullptr && layers->is_array()) {
+    change.layers.emplace();
+    for (const auto& arn : request.layers()) change.layers->emplace_back(arn);
+  }
   if (const auto logging = request.logging_config()) {
     change.logging = SettingsChange::Logging{.format = owned(logging->log_format()),
                                              .application_level = owned(logging->application_log_level()),
@@ -90,10 +94,11 @@ Result<functions::CodeSource> code_source(const Request& code, std::string_view 
   return source;
 }
 
-functions::FunctionDone answer_with(Functions& engine, wire::Done done, int status) {
-  return [&engine, done = std::move(done), status](Result<functions::Function> result) {
+// `qualified`: the ARN of a published version names it.
+functions::FunctionDone answer_with(Functions& engine, wire::Done done, int status, bool qualified) {
+  return [&engine, done = std::move(done), status, qualified](Result<functions::Function> result) {
     if (!result.ok()) return done(std::move(result).error());
-    auto reply = function_reply(engine, function_configuration(*result));
+    auto reply = function_reply(engine, function_configuration(*result, qualified ? result->version : std::string()));
     reply.status = status;
     done(std::move(reply));
   };
@@ -103,9 +108,8 @@ Result<functions::CreateRequest> parse_create_function(const RequestContext& con
   const wire::lambda::CreateFunctionRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto reference, requested_function(context, input));
   if (request.package_type().value_or("Zip") != "Zip") return unsupported_member("PackageType Image");
-  if (request.publish().value_or(false)) return unsupported_member("Publish", "there is only $LATEST");
   MR_RETURN_IF_ERROR(refuse_members(input, {"CodeSigningConfigArn", "PublishTo", "TenancyConfig"}));
-  functions::CreateRequest create{.name = reference.function};
+  functions::CreateRequest create{.name = reference.function, .publish = request.publish().value_or(false)};
   MR_ASSIGN_OR_RETURN(create.settings, settings_change(request));
   MR_ASSIGN_OR_RETURN(create.settings.architecture, requested_architecture(request.architectures()));
   MR_ASSIGN_OR_RETURN(create.code, code_source(request.code(), "CreateFunction"));
@@ -116,11 +120,11 @@ Result<functions::CreateRequest> parse_create_function(const RequestContext& con
 Result<functions::UpdateCodeRequest> parse_update_code(const RequestContext& context, const Document& input) {
   const wire::lambda::UpdateFunctionCodeRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto reference, requested_function(context, input));
-  if (request.publish().value_or(false)) return unsupported_member("Publish", "there is only $LATEST");
   MR_RETURN_IF_ERROR(refuse_members(input, {"PublishTo"}));
   functions::UpdateCodeRequest update{.name = reference.function,
                                       .revision = owned(request.revision_id()),
-                                      .dry_run = request.dry_run().value_or(false)};
+                                      .dry_run = request.dry_run().value_or(false),
+                                      .publish = request.publish().value_or(false)};
   MR_ASSIGN_OR_RETURN(update.architecture, requested_architecture(request.architectures()));
   MR_ASSIGN_OR_RETURN(update.code, code_source(request, "UpdateFunctionCode"));
   return update;
@@ -132,14 +136,15 @@ void create_function(Functions& engine, const RequestContext& context, const Doc
                      wire::Conversation conversation) {
   auto request = parse_create_function(context, input);
   if (!request.ok()) return conversation.done(std::move(request).error());
-  engine.create(std::move(request).value(), answer_with(engine, std::move(conversation.done), 201));
+  engine.create(std::move(request).value(), answer_with(engine, std::move(conversation.done), 201, false));
 }
 
 void update_function_code(Functions& engine, const RequestContext& context, const Document& input,
                           wire::Conversation conversation) {
   auto request = parse_update_code(context, input);
   if (!request.ok()) return conversation.done(std::move(request).error());
-  engine.update_code(std::move(request).value(), answer_with(engine, std::move(conversation.done), 200));
+  const bool publish = request->publish;
+  engine.update_code(std::move(request).value(), answer_with(engine, std::move(conversation.done), 200, publish));
 }
 
 Result<wire::Reply> update_function_configuration(Functions& engine, const RequestContext& context,

@@ -13,22 +13,10 @@ using functions::Functions;
 using wire::Document;
 using wire::RequestContext;
 
-Result<functions::FunctionName> unqualified(const RequestContext& context, const Document& input) {
-  MR_ASSIGN_OR_RETURN(auto reference, requested_function(context, input));
-  if (!reference.qualifier.empty()) {
-    return Error(functions::kInvalidParameterValue,
-                 "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
-                 "operation. Please specify either a function name or an unqualified function ARN.");
-  }
-  return std::move(reference.function);
-}
+constexpr std::int64_t kConfigsPageMax = 50;  // AWS
 
-Result<functions::FunctionName> configured_function(const RequestContext& context, const Document& input) {
-  MR_ASSIGN_OR_RETURN(auto reference, requested_function(context, input));
-  if (!reference.qualifier.empty() && reference.qualifier != "$LATEST") {
-    return Error(functions::kResourceNotFound, "The function doesn't exist.");
-  }
-  return std::move(reference.function);
+std::string config_key(const functions::FunctionReference& target) {
+  return target.qualifier.empty() ? functions::kLatest : target.qualifier;
 }
 
 wire::Reply no_content(const Functions& engine) {
@@ -41,7 +29,7 @@ wire::Reply no_content(const Functions& engine) {
 Result<wire::Reply> change_event_invoke(Functions& engine, const RequestContext& context, const Document& input,
                                         bool replace) {
   const wire::lambda::PutFunctionEventInvokeConfigRequest request(input);
-  MR_ASSIGN_OR_RETURN(const auto name, configured_function(context, input));
+  MR_ASSIGN_OR_RETURN(const auto target, requested_function(context, input));
   functions::EventInvokeChange change{.replace = replace};
   if (const auto retries = request.maximum_retry_attempts()) change.retries_max = static_cast<int>(*retries);
   if (const auto age = request.maximum_event_age_in_seconds()) change.age_seconds_max = static_cast<int>(*age);
@@ -53,8 +41,8 @@ Result<wire::Reply> change_event_invoke(Functions& engine, const RequestContext&
       change.on_failure = std::string(failure->destination().value_or(""));
     }
   }
-  MR_ASSIGN_OR_RETURN(const auto config, engine.put_event_invoke(name, change));
-  return function_reply(engine, event_invoke_document(name, config));
+  MR_ASSIGN_OR_RETURN(const auto config, engine.put_event_invoke(target, change));
+  return function_reply(engine, event_invoke_document(target.function, config_key(target), config));
 }
 
 // The function of a TagResource-like request.
@@ -76,7 +64,7 @@ Result<functions::FunctionName> tagged_function(const RequestContext& context, c
 }  // namespace
 
 Result<wire::Reply> put_function_concurrency(Functions& engine, const RequestContext& context, const Document& input) {
-  MR_ASSIGN_OR_RETURN(const auto name, unqualified(context, input));
+  MR_ASSIGN_OR_RETURN(const auto name, unqualified_function(context, input));
   const auto reserved = wire::lambda::PutFunctionConcurrencyRequest(input).reserved_concurrent_executions();
   constexpr std::int64_t kReservedMax = 1'000'000'000;  // any account limit is far below
   MR_RETURN_IF_ERROR(engine.put_concurrency(name, static_cast<int>(std::min(reserved, kReservedMax))));
@@ -84,7 +72,7 @@ Result<wire::Reply> put_function_concurrency(Functions& engine, const RequestCon
 }
 
 Result<wire::Reply> get_function_concurrency(Functions& engine, const RequestContext& context, const Document& input) {
-  MR_ASSIGN_OR_RETURN(const auto name, unqualified(context, input));
+  MR_ASSIGN_OR_RETURN(const auto name, unqualified_function(context, input));
   MR_ASSIGN_OR_RETURN(const auto function, engine.get(name));
   Document output = Document::object();
   if (function.reserved_concurrency) output.set("ReservedConcurrentExecutions", *function.reserved_concurrency);
@@ -93,7 +81,7 @@ Result<wire::Reply> get_function_concurrency(Functions& engine, const RequestCon
 
 Result<wire::Reply> delete_function_concurrency(Functions& engine, const RequestContext& context,
                                                 const Document& input) {
-  MR_ASSIGN_OR_RETURN(const auto name, unqualified(context, input));
+  MR_ASSIGN_OR_RETURN(const auto name, unqualified_function(context, input));
   MR_RETURN_IF_ERROR(engine.delete_concurrency(name));
   return no_content(engine);
 }
@@ -110,25 +98,26 @@ Result<wire::Reply> update_function_event_invoke_config(Functions& engine, const
 
 Result<wire::Reply> get_function_event_invoke_config(Functions& engine, const RequestContext& context,
                                                      const Document& input) {
-  MR_ASSIGN_OR_RETURN(const auto name, configured_function(context, input));
-  MR_ASSIGN_OR_RETURN(const auto config, engine.get_event_invoke(name));
-  return function_reply(engine, event_invoke_document(name, config));
+  MR_ASSIGN_OR_RETURN(const auto target, requested_function(context, input));
+  MR_ASSIGN_OR_RETURN(const auto config, engine.get_event_invoke(target));
+  return function_reply(engine, event_invoke_document(target.function, config_key(target), config));
 }
 
 Result<wire::Reply> list_function_event_invoke_configs(Functions& engine, const RequestContext& context,
                                                        const Document& input) {
-  MR_ASSIGN_OR_RETURN(const auto name, unqualified(context, input));
-  const auto function = engine.get(name);
-  if (!function.ok()) return Error(functions::kResourceNotFound, "The function doesn't exist.");
-  Document configs = Document::array();
-  if (function->event_invoke) configs.push(event_invoke_document(name, *function->event_invoke));
-  return function_reply(engine, Document::object({{"FunctionEventInvokeConfigs", std::move(configs)}}));
+  MR_ASSIGN_OR_RETURN(const auto name, unqualified_function(context, input));
+  if (!engine.get(name).ok()) return Error(functions::kResourceNotFound, "The function doesn't exist.");
+  std::vector<Listed> configs;
+  for (const auto& [key, config] : engine.event_invokes(name)) {
+    configs.push_back({key, event_invoke_document(name, key, config)});
+  }
+  return function_reply(engine, page_of(std::move(configs), input, kConfigsPageMax, "FunctionEventInvokeConfigs"));
 }
 
 Result<wire::Reply> delete_function_event_invoke_config(Functions& engine, const RequestContext& context,
                                                         const Document& input) {
-  MR_ASSIGN_OR_RETURN(const auto name, configured_function(context, input));
-  MR_RETURN_IF_ERROR(engine.delete_event_invoke(name));
+  MR_ASSIGN_OR_RETURN(const auto target, requested_function(context, input));
+  MR_RETURN_IF_ERROR(engine.delete_event_invoke(target));
   return no_content(engine);
 }
 
