@@ -59,6 +59,7 @@ class ControlLoop::Core : public std::enable_shared_from_this<ControlLoop::Core>
   };
   struct Move {
     Time target;
+    std::optional<Milliseconds> by;  // counts from the begin
     std::function<void(const Advanced&)> done;
     std::int64_t timers_run = 0;
     bool started = false;
@@ -194,7 +195,7 @@ Result<Time> ControlLoop::Core::move(std::optional<Milliseconds> by, Time to,
   if (target - from > kAdvanceMax) {
     return Error(kInvalidArgument, "time cannot be moved by more than 36525 days at once");
   }
-  moves_.push_back(Move{.target = target, .done = std::move(done)});
+  moves_.push_back(Move{.target = target, .by = by, .done = std::move(done)});
   wake(lock);
   return target;
 }
@@ -255,6 +256,9 @@ bool ControlLoop::Core::run_due_timer(Lock& lock) {
 void ControlLoop::Core::begin_move(Move& move) {
   move.started = true;
   frozen_.store(to_unix_ms(now()));
+  // What is still under way, such as the read that opens a window, sees this time or an earlier one: a move by the
+  // window's length reaches its end.
+  if (move.by) move.target = std::max(move.target, now() + *move.by);
   move.idle_count = idle_count_.load();
   move.give_up = steady_time() + step_limit_;
   idle_wanted_.store(true);

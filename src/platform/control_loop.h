@@ -55,8 +55,9 @@ class ControlLoop final : public Scheduler {
   void offload(std::function<void()> work, std::function<void()> done) override;
   BusyCounter& busy() override;
 
-  // Moves time forward by `by` / to `to`; returns the time it will be. Moves are carried out one after the other;
-  // `by` counts from where the moves before it end. `done` is called on the control thread when the move is over; it is
+  // Moves time forward by `by` / to `to`; returns the time it will be at least. Moves are carried out one after the
+  // other; `by` counts from where the moves before it end, and from when this one begins: whatever was started before
+  // the call and waits for that long is over then. `done` is called on the control thread when the move is over; it is
   // dropped when the loop stops first. A caller that holds a Busy token itself must release it, or the move waits for
   // it. Fails with kInvalidArgument, without calling `done`, when time would fall or move further than kAdvanceMax.
   Result<Time> advance(Milliseconds by, std::function<void(const Advanced&)> done);
