@@ -109,12 +109,13 @@ Json mapping_waits(Parts& parts) {
           {{"what", what}, {"why", "it is disabled; " + std::to_string(backlog) + " records wait"}, {"until", "-"}}));
     for (const auto& shard : status.shards)
       for (const auto& lane : shard.lanes)
-        if (lane.waiting == triggers::Waiting::kWindow || lane.waiting == triggers::Waiting::kBackoff ||
-            lane.waiting == triggers::Waiting::kConcurrency)
+        if (lane.waiting == triggers::Waiting::kWindow || lane.waiting == triggers::Waiting::kTumbling ||
+            lane.waiting == triggers::Waiting::kBackoff || lane.waiting == triggers::Waiting::kConcurrency)
           waits.push(Json::object(
               {{"what", what},
-               {"why", lane.waiting == triggers::Waiting::kWindow
-                           ? "batching window"
+               {"why", lane.waiting == triggers::Waiting::kWindow ? "batching window"
+                       : lane.waiting == triggers::Waiting::kTumbling
+                           ? "tumbling window"
                            : "back-off after " + std::to_string(lane.tries.failures + lane.tries.refusals) +
                                  " attempts: " + status.last_error},
                {"until", until_text(lane.until)}}));

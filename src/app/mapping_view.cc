@@ -25,6 +25,7 @@ int urgency(const LaneStatus& lane) {
     case Waiting::kConcurrency:
       return 4;
     case Waiting::kWindow:
+    case Waiting::kTumbling:
       return 3;
     case Waiting::kReading:
       return 2;
@@ -45,6 +46,8 @@ std::string lane_text(const LaneStatus& lane) {
       return "records being read";
     case Waiting::kWindow:
       return "batching window until " + when(lane.until);
+    case Waiting::kTumbling:
+      return "end of the tumbling window at " + when(lane.until);
     case Waiting::kInvocation:
       return "invocation since " + when(lane.since) + attempt;
     case Waiting::kBackoff:
@@ -108,6 +111,7 @@ Json options_json(const triggers::Mapping& mapping) {
   const auto limit = [](std::int64_t value) { return value < 0 ? std::string("none") : std::to_string(value); };
   Json json = Json::object({{"batch_size", mapping.batch_size},
                             {"window_s", mapping.window_s},
+                            {"tumbling_window_s", mapping.tumbling_s},
                             {"starting_position", mapping.starting_position}});
   json.set("retries_max", limit(mapping.retries_max))
       .set("record_age_max_s", limit(mapping.record_age_max_s))
@@ -150,6 +154,8 @@ std::string_view waiting_word(Waiting waiting) {
       return "reading";
     case Waiting::kWindow:
       return "window";
+    case Waiting::kTumbling:
+      return "tumbling_window";
     case Waiting::kInvocation:
       return "invocation";
     case Waiting::kBackoff:

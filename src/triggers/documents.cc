@@ -23,13 +23,23 @@ std::string render(const FailureDocument& document) {
   }
   out.set("version", "1.0");
   out.set("timestamp", format_iso_ms(document.now));
-  out.set("DDBStreamBatchInfo", Json::object({{"shardId", document.shard_id},
-                                              {"startSequenceNumber", model::sequence_number(document.first)},
-                                              {"endSequenceNumber", model::sequence_number(document.last)},
-                                              {"approximateArrivalOfFirstRecord", format_iso_s(document.first_created)},
-                                              {"approximateArrivalOfLastRecord", format_iso_s(document.last_created)},
-                                              {"batchSize", static_cast<std::int64_t>(document.batch_size)},
-                                              {"streamArn", document.stream_arn}}));
+  Json batch = Json::object({{"shardId", document.shard_id}});
+  if (document.batch_size > 0) {
+    batch.set("startSequenceNumber", model::sequence_number(document.first))
+        .set("endSequenceNumber", model::sequence_number(document.last))
+        .set("approximateArrivalOfFirstRecord", format_iso_s(document.first_created))
+        .set("approximateArrivalOfLastRecord", format_iso_s(document.last_created))
+        .set("batchSize", static_cast<std::int64_t>(document.batch_size));
+  }
+  out.set("DDBStreamBatchInfo", std::move(batch.set("streamArn", document.stream_arn)));
+  if (document.window) {
+    const Window& window = document.window->window;
+    out.set("timeWindowInfo",
+            Json::object(
+                {{"window", Json::object({{"start", format_iso_s(window.start)}, {"end", format_iso_s(window.end)}})},
+                 {"isFinalInvokeForWindow", document.window->is_final},
+                 {"isWindowTerminatedEarly", document.window->is_early}}));
+  }
   return out.dump();
 }
 

@@ -16,6 +16,13 @@ struct ResponseContext {
   std::string function_error;  // "Unhandled"; "" (JSON null) for reported batch failures
 };
 
+// The tumbling window a batch was discarded in.
+struct WindowInfo {
+  Window window;
+  bool is_final = false;
+  bool is_early = false;
+};
+
 struct FailureDocument {
   std::string request_id;    // of the last invocation
   std::string function_arn;  // exactly as the mapping holds it
@@ -29,7 +36,8 @@ struct FailureDocument {
   SequenceNumber last = 0;
   Time first_created{};
   Time last_created{};
-  std::size_t batch_size = 0;
+  std::size_t batch_size = 0;  // AWS: 0, a final invocation: no sequence numbers, times and size
+  std::optional<WindowInfo> window;
 };
 
 // The body of the message for SQS and SNS. Pure.

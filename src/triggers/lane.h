@@ -12,12 +12,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "base/time.h"
 #include "storage/store.h"
+#include "triggers/tumbling.h"
 
 namespace millrace::triggers {
 
@@ -26,6 +28,7 @@ using SequenceNumber = storage::Stamp;
 
 inline constexpr std::size_t kPayloadBytesMax = 6 * 1024 * 1024;  // AWS: of the whole rendered event
 inline constexpr std::size_t kEnvelopeBytes = 14;                 // {"Records":[]}
+inline constexpr std::size_t kWindowBytes = 1400;                 // more in a tumbling window, state not counted
 inline constexpr Milliseconds kBackoffFirst{200};
 inline constexpr Milliseconds kBackoffMax{60'000};           // of failures and missing functions; AWS's is unknown
 inline constexpr Milliseconds kThrottledBackoffMax{10'000};  // concurrency comes back sooner than a fix
@@ -46,6 +49,8 @@ struct Settings {
   bool bisect = false;                         // BisectBatchOnFunctionError
   bool enabled = true;                         // false: finishes what is in flight, begins nothing
   std::size_t payload_bytes_max = kPayloadBytesMax;
+  Milliseconds tumbling{0};  // TumblingWindowInSeconds; 0: none
+  unsigned lanes = 1;        // of the shard; decides nothing, names decisions
 };
 
 // What has been done about one batch so far. Saved, so that a restart does not grant new attempts.
@@ -59,8 +64,19 @@ struct Tries {
 };
 
 struct Batch {
-  std::deque<Record> records;
+  std::deque<Record> records;  // empty: the final invocation of the tumbling window
   Tries tries;
+  bool is_rest = false;  // of a batch that has made progress
+};
+
+// The open tumbling window. Saved with the position, so that a state is never ahead of its records.
+struct Tumbling {
+  Window window;
+  std::string state{kEmptyState};  // JSON text that the next invocation is given
+  bool closing = false;            // its final invocation is due, or in hand
+  bool early = false;              // because the state is over kStateBytesMax
+  Tries tries;                     // of the final invocation while it is not in hand
+  friend bool operator==(const Tumbling&, const Tumbling&) = default;
 };
 
 // A batch that was formed before a restart (or a pause): its records are read again up to `last`.
@@ -74,11 +90,15 @@ struct Planned {
 struct SavedLane {
   SequenceNumber settled = 0;
   std::vector<Planned> planned;  // back() comes next, as in Lane::stack
+  Time window_opened{};          // the epoch: no batching window is open
+  std::optional<Tumbling> tumbling;
+  Time tumbled_to{};
   friend bool operator==(const SavedLane&, const SavedLane&) = default;
 };
 
 // Plain data. REQUIRES (kept by `step`): records are in order of sequence through stack (from back to front) and
-// unbatched; all are > settled and <= read_to.
+// unbatched; all are > settled and <= read_to. Only stack.back() may be without records: the final invocation of
+// `tumbling`.
 struct Lane {
   SequenceNumber settled = 0;  // all records up to here are acknowledged, filtered, discarded
   SequenceNumber read_to = 0;  // all records up to here have been read
@@ -86,7 +106,10 @@ struct Lane {
   std::size_t unbatched_bytes = 0;
   std::vector<Batch> stack;      // back() is in hand; what splitting left lies below
   std::vector<Planned> planned;  // back() is formed next
-  Time window_opened{};
+  Time window_opened{};          // of the batching window; the epoch: none is open
+  bool window_restored = false;  // and it was opened before a restart
+  std::optional<Tumbling> tumbling;
+  Time tumbled_to{};               // end of the last tumbling window: later records are not of it
   std::size_t passed_unsaved = 0;  // records passed since the position was saved
   Time saved_at{};
   bool busy = false;     // an invocation or a discard of stack.back() is running
@@ -112,7 +135,8 @@ enum class Outcome {
 };
 struct Returned {
   Outcome outcome = Outcome::kAnswered;
-  std::size_t done = 0;
+  std::size_t done = 0;              // of units_of(batch)
+  std::optional<std::string> state;  // with a tumbling window: what returned_state found; none: nothing is done
 };
 struct Discarded {};  // the document is staged, or given up and counted
 struct Woken {};      // time has passed, or settings have changed
@@ -147,6 +171,8 @@ Effects step(const Settings& settings, Lane& lane, Input input, Time now);
 
 // Nothing is left, and the shard has ended: its children may start.
 bool is_finished(const Lane& lane);
+// What `Returned::done` counts: the records; of a final invocation, which has none, itself.
+inline std::size_t units_of(const Batch& batch) { return batch.records.empty() ? 1 : batch.records.size(); }
 // True while records are in memory that are not settled.
 bool has_outstanding(const Lane& lane);
 

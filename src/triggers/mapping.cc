@@ -15,6 +15,12 @@ Json strings(const std::vector<std::string>& values) {
   return out;
 }
 
+Json tags_json(const Mapping& mapping) {
+  Json out = Json::object();
+  for (const auto& [name, value] : mapping.tags) out.set(name, value);
+  return out;
+}
+
 std::vector<std::string> strings_of(const Json& document, std::string_view name) {
   std::vector<std::string> out;
   const Json* values = document.find(name);
@@ -64,6 +70,7 @@ std::string encode(const Mapping& mapping) {
                            {"enabled", mapping.enabled},
                            {"batchSize", mapping.batch_size},
                            {"windowSeconds", mapping.window_s},
+                           {"tumblingSeconds", mapping.tumbling_s},
                            {"parallelizationFactor", mapping.parallelization_factor},
                            {"recordAgeSeconds", mapping.record_age_max_s},
                            {"retries", mapping.retries_max},
@@ -73,6 +80,7 @@ std::string encode(const Mapping& mapping) {
                            {"filters", strings(mapping.filters)},
                            {"metrics", strings(mapping.metrics)},
                            {"lastModified", to_unix_ms(mapping.last_modified)}});
+  out.set_if(!mapping.tags.empty(), "tags", tags_json(mapping));
   out.set_if(mapping.payload_in_failures, "payloadInFailures", true);
   out.set_if(!mapping.skipped.empty(), "skipped", skipped_json(mapping.skipped));
   return out.dump();
@@ -94,6 +102,7 @@ Result<Mapping> decode_mapping(std::string_view text) {
   out.enabled = json.bool_or("enabled", false);
   out.batch_size = json.int_or("batchSize", 100);
   out.window_s = json.int_or("windowSeconds", 0);
+  out.tumbling_s = json.int_or("tumblingSeconds", 0);
   out.parallelization_factor = json.int_or("parallelizationFactor", 1);
   out.record_age_max_s = json.int_or("recordAgeSeconds", -1);
   out.retries_max = json.int_or("retries", -1);
@@ -104,6 +113,9 @@ Result<Mapping> decode_mapping(std::string_view text) {
   out.metrics = strings_of(json, "metrics");
   out.payload_in_failures = json.bool_or("payloadInFailures", false);
   out.skipped = skipped_of(json);
+  if (const Json* tags = json.find("tags"); tags != nullptr && tags->is_object()) {
+    for (const auto& [name, value] : tags->as_object()) out.tags[name] = value.is_string() ? value.as_string() : "";
+  }
   out.last_modified = from_unix_ms(json.int_or("lastModified", 0));
   return out;
 }
@@ -117,6 +129,8 @@ Settings lane_settings(const Mapping& mapping, Milliseconds retention) {
   if (mapping.record_age_max_s >= 0) out.age_max = std::min<Milliseconds>(retention, Seconds(mapping.record_age_max_s));
   out.bisect = mapping.bisect;
   out.enabled = mapping.enabled;
+  out.tumbling = Seconds(mapping.tumbling_s);
+  out.lanes = static_cast<unsigned>(mapping.parallelization_factor);
   return out;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ struct Mapping {
   bool enabled = true;
   std::int64_t batch_size = 100;
   std::int64_t window_s = 0;
+  std::int64_t tumbling_s = 0;
   std::int64_t parallelization_factor = 1;
   std::int64_t record_age_max_s = -1;
   std::int64_t retries_max = -1;
@@ -43,6 +45,7 @@ struct Mapping {
   std::vector<std::string> metrics;    // MetricsConfig.Metrics
   bool payload_in_failures = false;    // ours: documents on SQS and SNS hold the event, as those on S3 do
   std::vector<SkippedRecord> skipped;  // ours, in order; those that are passed go with the next intervention
+  std::map<std::string, std::string> tags;
   Time last_modified{};
 
   friend bool operator==(const Mapping&, const Mapping&) = default;

@@ -16,6 +16,7 @@ enum class Waiting {
   kRecords,      // idle: everything is delivered
   kReading,      // a read is running
   kWindow,       // for the batching window, until `until`
+  kTumbling,     // the same for the tumbling window: everything is delivered, its final invocation is to come
   kInvocation,   // one is running, since `since`
   kBackoff,      // before the next attempt, until `until`
   kConcurrency,  // the same, since the function had no concurrency left

@@ -39,7 +39,7 @@ class World:
         found = []
         while messages := self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, VisibilityTimeout=600).get("Messages"):
             found += [json.loads(message["Body"]) for message in messages]
-        return sorted(found, key=lambda document: document["DDBStreamBatchInfo"]["startSequenceNumber"].zfill(40))
+        return sorted(found, key=lambda document: document["DDBStreamBatchInfo"].get("startSequenceNumber", "").zfill(40))
 
     def seen(self, moved="1h"):
         """All batches in order of arrival, once everything that waits for a back-off or a window has had its time."""

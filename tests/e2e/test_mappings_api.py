@@ -186,7 +186,7 @@ def test_refusals_have_the_recorded_texts(world):
 
 
 @pytest.mark.parametrize("options", [
-    {"TumblingWindowInSeconds": 10}, {"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"}, {"Tags": {"a": "b"}},
+    {"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"}, {"Tags": {"a": "b"}},
     {"ProvisionedPollerConfig": {"MinimumPollers": 1}}, {"SourceAccessConfigurations": [{"Type": "BASIC_AUTH", "URI": "arn:aws:secretsmanager:us-east-1:000000000000:secret:s"}]},
     {"Topics": ["topic"]}, {"Queues": ["queue"]}, {"MetricsConfig": {"Metrics": ["ErrorCount"]}}])
 def test_what_is_not_supported_is_refused_by_name(world, options):

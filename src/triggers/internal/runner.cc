@@ -7,6 +7,8 @@
 #include "codec/json.h"
 #include "model/change_record.h"
 #include "telemetry/log.h"
+#include "triggers/decisions.h"
+#include "triggers/event.h"
 #include "triggers/response.h"
 
 namespace millrace::triggers::internal {
@@ -26,19 +28,6 @@ std::shared_ptr<const Filters> compiled(const Mapping& mapping) {
   return std::make_shared<const Filters>(std::move(filters).value());
 }
 
-std::string render_event(const Batch& batch) {
-  std::size_t bytes = kEnvelopeBytes;
-  for (const Record& record : batch.records) bytes += record.event.size() + 1;
-  std::string out;
-  out.reserve(bytes);
-  out = "{\"Records\":[";
-  for (const Record& record : batch.records) {
-    if (out.back() != '[') out += ',';
-    out += record.event;
-  }
-  return out += "]}";
-}
-
 // "Error: boom" from the document that a failing function answers with.
 std::string error_text(const InvokeResult& result) {
   const auto json = codec::parse_json(result.payload);
@@ -50,6 +39,7 @@ std::string error_text(const InvokeResult& result) {
 }
 
 std::string range_text(const Batch& batch) {
+  if (batch.records.empty()) return "the final invocation of a tumbling window";
   return std::to_string(batch.records.size()) + " records from " +
          model::sequence_number(batch.records.front().sequence) + " to " +
          model::sequence_number(batch.records.back().sequence);
@@ -186,6 +176,7 @@ void Runner::refresh() {
     const bool is_busy = std::any_of(entry.second.lanes.begin(), entry.second.lanes.end(),
                                      [](const auto& lane) { return lane->lane.busy; });
     if (is_listed || is_busy) return false;
+    reached(Decision::kShardVanished);
     forgotten.erase(storage::Family::kCatalogue, shard_key(mapping_.uuid, entry.first));
     return true;
   });
@@ -202,13 +193,16 @@ void Runner::begin_children() {
       const auto found = shards_.find(parent);
       return found == shards_.end() || found->second.finished;
     };
-    if (is_over(shard.info.parent) && is_over(shard.info.second_parent)) begin(shard);
+    const bool is_orphan = shards_.count(shard.info.parent) == 0;
+    const bool may_start = is_over(shard.info.parent) && is_over(shard.info.second_parent);
+    reached(!may_start ? Decision::kChildWaits : is_orphan ? Decision::kOrphanStarts : Decision::kChildStarts);
+    if (may_start) begin(shard);
   }
 }
 
 void Runner::begin(ShardRun& shard) {
   const auto factor = static_cast<unsigned>(mapping_.parallelization_factor);
-  SavedShard saved{.lanes = std::vector<SavedLane>(factor, SavedLane{.settled = mapping_.start_after, .planned = {}}),
+  SavedShard saved{.lanes = std::vector<SavedLane>(factor, SavedLane{.settled = mapping_.start_after}),
                    .previous = {},
                    .finished = false,
                    .last_result = {}};
@@ -291,6 +285,10 @@ void Runner::finish_step(ShardRun& shard) {
     shard.rearranging = false;
     const auto factor = static_cast<unsigned>(mapping_.parallelization_factor);
     if (factor != shard.lanes.size()) {
+      const SequenceNumber position = shard.lanes.front()->lane.settled;
+      reached(all([&](const auto& lane) { return lane->lane.settled == position; })
+                  ? Decision::kLanesRearranged
+                  : Decision::kLanesRearrangedBehindPoison);
       set_lanes(shard, rearranged(saved_form(shard), factor));
       (void)save(shard);
     }
@@ -395,9 +393,9 @@ void Runner::invoke(ShardRun& shard, LaneRun& lane) {
     if (mapping_.window_s == 0) meters_->latency.record(latency.count());
     lane.notified_at.reset();
   }
-  meters_->batch_records.record(static_cast<double>(batch.records.size()));
   lane.is_retry = batch.tries.invocations > 0;
   if (!batch.records.empty()) {
+    meters_->batch_records.record(static_cast<double>(batch.records.size()));
     lane.is_retry = lane.is_retry || batch.records.front().sequence <= lane.invoked_to;
     lane.invoked_to = std::max(lane.invoked_to, batch.records.back().sequence);
   }
@@ -409,7 +407,7 @@ void Runner::invoke(ShardRun& shard, LaneRun& lane) {
   host_.invoker.invoke({.function_arn = mapping_.function_arn,
                         .request_id = lane.request_id,
                         .mapping = mapping_.uuid,
-                        .payload = render_event(batch)},
+                        .payload = render_event(batch, lane.lane.tumbling, shard.info.id, mapping_.stream_arn)},
                        [scheduler = &host_.scheduler, result, deliver = std::move(deliver)](InvokeResult answer) {
                          *result = std::move(answer);
                          scheduler->post(deliver);
@@ -426,49 +424,59 @@ void Runner::returned(ShardRun& shard, LaneRun& lane, InvokeResult result) {
     lane.was_throttled = result.outcome == Outcome::kThrottled;
     note_failure(lane, shard, result.message);
     note_attempt(shard, lane, result, 0);
-    feed(shard, lane, Returned{result.outcome, 0});
+    feed(shard, lane, Returned{.outcome = result.outcome});
     return meters_->blocked.set(is_blocked() ? 1 : 0);
   }
-  std::size_t done = batch.records.size();
+  Returned answer{.done = units_of(batch)};
   if (!result.function_error.empty()) {
-    done = 0;
-  } else if (mapping_.report_failures) {
-    done = leading_done(result.payload, batch.records);
+    answer.done = 0;
+  } else if (mapping_.report_failures && !batch.records.empty()) {
+    answer.done = leading_done(result.payload, batch.records);
   }
+  const bool tumbles = lane.lane.tumbling.has_value();
+  if (tumbles && answer.done > 0) answer.state = returned_state(result.payload);
+  if (tumbles && !answer.state) answer.done = 0;
   if (!result.request_id.empty()) lane.request_id = result.request_id;
   lane.response = ResponseContext{200, result.executed_version, result.function_error};
   lane.was_throttled = false;
-  count_answer(lane, result, done);
-  if (done < batch.records.size()) {
-    note_failure(lane, shard, result.function_error.empty() ? "reported batch item failures" : error_text(result));
+  count_answer(lane, result, answer.done);
+  if (answer.done < units_of(batch)) {
+    note_failure(lane, shard,
+                 !result.function_error.empty() ? error_text(result)
+                 : tumbles && !answer.state     ? "the answer holds no state, which a tumbling window needs"
+                                                : "reported batch item failures");
   }
-  note_attempt(shard, lane, result, done);
-  if (done > 0) lane.blocked_since = kNever;
-  feed(shard, lane, Returned{Outcome::kAnswered, done});
+  note_attempt(shard, lane, result, answer.done);
+  if (answer.done > 0) lane.blocked_since = kNever;
+  feed(shard, lane, std::move(answer));
   meters_->blocked.set(is_blocked() ? 1 : 0);
 }
 
 void Runner::count_answer(LaneRun& lane, const InvokeResult& result, std::size_t done) {
   const Batch& batch = lane.lane.stack.back();
-  const std::size_t undone = batch.records.size() - done;
+  const bool failed = done < units_of(batch);
+  const std::size_t settled = std::min(done, batch.records.size());  // a final invocation has no records
+  const std::size_t undone = batch.records.size() - settled;
   ++totals_.invocations;
   totals_.invoked += batch.records.size();
-  totals_.settled += done;
+  totals_.settled += settled;
   totals_.batch_records_max = std::max<std::uint64_t>(totals_.batch_records_max, batch.records.size());
   totals_.duration += result.duration;
   meters_->invoked.add(batch.records.size());
   totals_.failed += undone;
   meters_->failed.add(undone);
-  if (undone > 0) ++totals_.failures;
+  if (failed) ++totals_.failures;
   const double gb_seconds = static_cast<double>(result.duration.count()) / 1000 * result.memory_mb / 1024;
   totals_.gb_seconds += gb_seconds;
   if (lane.is_retry) {
     ++totals_.retries;
     totals_.retry_gb_seconds += gb_seconds;
   }
-  const Milliseconds age = host_.scheduler.now() - batch.records.back().created;
-  meters_->iterator_age.set(static_cast<double>(age.count()));
-  last_result_ = undone == 0 ? "OK" : "PROBLEM: Function call failed";
+  if (!batch.records.empty()) {
+    const Milliseconds age = host_.scheduler.now() - batch.records.back().created;
+    meters_->iterator_age.set(static_cast<double>(age.count()));
+  }
+  last_result_ = failed ? "PROBLEM: Function call failed" : "OK";
 }
 
 void Runner::note_failure(LaneRun& lane, const ShardRun& shard, std::string text) {
@@ -506,7 +514,7 @@ void Runner::note_attempt(const ShardRun& shard, const LaneRun& lane, const Invo
   HistoryEntry entry = entry_of(shard, lane);
   ++entry.attempt;
   entry.done = done;
-  const bool failed = !was_invoked || !result.function_error.empty() || done < entry.records;
+  const bool failed = !was_invoked || !result.function_error.empty() || done < units_of(lane.lane.stack.back());
   entry.result = result.outcome == Outcome::kThrottled ? "throttled"
                  : !was_invoked                        ? "refused"
                  : !failed                             ? "ok"
@@ -536,6 +544,11 @@ FailureDocument Runner::document_of(const ShardRun& shard, const LaneRun& lane, 
   out.now = host_.scheduler.now();
   out.stream_arn = mapping_.stream_arn;
   out.shard_id = shard.info.id;
+  if (lane.lane.tumbling) {
+    const Tumbling& tumbling = *lane.lane.tumbling;
+    out.window = WindowInfo{tumbling.window, batch.records.empty(), batch.records.empty() && tumbling.early};
+  }
+  if (batch.records.empty()) return out;
   out.first = batch.records.front().sequence;
   out.last = batch.records.back().sequence;
   out.first_created = batch.records.front().created;
@@ -608,8 +621,8 @@ LaneStatus Runner::status_of(const ShardRun& shard, const LaneRun& run) const {
   if (!lane.stack.empty()) {
     const Batch& batch = lane.stack.back();
     out.batch_records = batch.records.size();
-    out.batch_first = batch.records.front().sequence;
-    out.batch_last = batch.records.back().sequence;
+    out.batch_first = batch.records.empty() ? lane.settled : batch.records.front().sequence;
+    out.batch_last = batch.records.empty() ? lane.settled : batch.records.back().sequence;
     out.tries = batch.tries;
     out.is_blocked = batch.tries.failures + batch.tries.refusals >= kBlockedTries;
   }
@@ -625,6 +638,8 @@ LaneStatus Runner::status_of(const ShardRun& shard, const LaneRun& run) const {
     out.waiting = run.was_throttled ? Waiting::kConcurrency : Waiting::kBackoff;
   } else if (!lane.unbatched.empty()) {
     out.waiting = Waiting::kWindow;
+  } else if (lane.tumbling && !lane.reading) {
+    out.waiting = Waiting::kTumbling;
   } else {
     out.waiting = lane.reading ? Waiting::kReading : Waiting::kRecords;
   }

@@ -15,17 +15,55 @@ using codec::Json;
 constexpr std::size_t kUuidLength = 36;
 constexpr std::size_t kShardDigits = 16;
 
+void add_tries(Json& out, const Tries& tries) {
+  out.set("invocations", tries.invocations)
+      .set("failures", tries.failures)
+      .set("refusals", tries.refusals)
+      .set("notBefore", to_unix_ms(tries.not_before))
+      .set("failingSince", to_unix_ms(tries.failing_since));
+}
+
+Tries tries_of(const Json& json) {
+  Tries out;
+  out.invocations = static_cast<int>(json.int_or("invocations", 0));
+  out.failures = static_cast<int>(json.int_or("failures", 0));
+  out.refusals = static_cast<int>(json.int_or("refusals", 0));
+  out.not_before = from_unix_ms(json.int_or("notBefore", 0));
+  out.failing_since = from_unix_ms(json.int_or("failingSince", 0));
+  return out;
+}
+
+Json encode_tumbling(const Tumbling& tumbling) {
+  Json out = Json::object({{"start", to_unix_ms(tumbling.window.start)},
+                           {"end", to_unix_ms(tumbling.window.end)},
+                           {"state", tumbling.state},
+                           {"closing", tumbling.closing},
+                           {"early", tumbling.early}});
+  if (tumbling.tries != Tries{}) add_tries(out, tumbling.tries);
+  return out;
+}
+
+Tumbling tumbling_of(const Json& json) {
+  Tumbling out;
+  out.window = {from_unix_ms(json.int_or("start", 0)), from_unix_ms(json.int_or("end", 0))};
+  out.state = json.string_or("state", kEmptyState);
+  out.closing = json.bool_or("closing", false);
+  out.early = json.bool_or("early", false);
+  out.tries = tries_of(json);
+  return out;
+}
+
 Json encode_lane(const SavedLane& lane) {
   Json out = Json::object({{"position", lane.settled}});
+  out.set_if(lane.window_opened != Time{}, "windowOpened", to_unix_ms(lane.window_opened));
+  if (lane.tumbling) out.set("tumbling", encode_tumbling(*lane.tumbling));
+  out.set_if(lane.tumbled_to != Time{}, "tumbledTo", to_unix_ms(lane.tumbled_to));
   if (lane.planned.empty()) return out;
   Json planned = Json::array();
   for (const Planned& plan : lane.planned) {
-    planned.push(Json::object({{"last", plan.last},
-                               {"invocations", plan.tries.invocations},
-                               {"failures", plan.tries.failures},
-                               {"refusals", plan.tries.refusals},
-                               {"notBefore", to_unix_ms(plan.tries.not_before)},
-                               {"failingSince", to_unix_ms(plan.tries.failing_since)}}));
+    Json each = Json::object({{"last", plan.last}});
+    add_tries(each, plan.tries);
+    planned.push(std::move(each));
   }
   return out.set("planned", std::move(planned));
 }
@@ -33,17 +71,13 @@ Json encode_lane(const SavedLane& lane) {
 SavedLane decode_lane(const Json& json) {
   SavedLane out;
   out.settled = static_cast<SequenceNumber>(json.int_or("position", 0));
+  out.window_opened = from_unix_ms(json.int_or("windowOpened", 0));
+  if (const Json* tumbling = json.find("tumbling"); tumbling != nullptr) out.tumbling = tumbling_of(*tumbling);
+  out.tumbled_to = from_unix_ms(json.int_or("tumbledTo", 0));
   const Json* planned = json.find("planned");
   if (planned == nullptr || !planned->is_array()) return out;
   for (const Json& plan : planned->as_array()) {
-    Planned each;
-    each.last = static_cast<SequenceNumber>(plan.int_or("last", 0));
-    each.tries.invocations = static_cast<int>(plan.int_or("invocations", 0));
-    each.tries.failures = static_cast<int>(plan.int_or("failures", 0));
-    each.tries.refusals = static_cast<int>(plan.int_or("refusals", 0));
-    each.tries.not_before = from_unix_ms(plan.int_or("notBefore", 0));
-    each.tries.failing_since = from_unix_ms(plan.int_or("failingSince", 0));
-    out.planned.push_back(each);
+    out.planned.push_back({static_cast<SequenceNumber>(plan.int_or("last", 0)), tries_of(plan)});
   }
   return out;
 }
@@ -120,7 +154,17 @@ SavedShard rearranged(const SavedShard& shard, unsigned factor) {
   LanePositions positions;
   for (const SavedLane& lane : shard.lanes) positions.push_back(lane.settled);
   out.previous.push_back(std::move(positions));
-  out.lanes.assign(factor, SavedLane{.settled = lowest(shard), .planned = {}});
+  // Open windows stay open: the earliest batching window for all, the one tumbling window in the first lane.
+  SavedLane fresh{.settled = lowest(shard)};
+  std::optional<Tumbling> tumbling;
+  for (const SavedLane& lane : shard.lanes) {
+    const bool earlier = fresh.window_opened == Time{} || lane.window_opened < fresh.window_opened;
+    if (lane.window_opened != Time{} && earlier) fresh.window_opened = lane.window_opened;
+    fresh.tumbled_to = std::max(fresh.tumbled_to, lane.tumbled_to);
+    if (lane.tumbling) tumbling = lane.tumbling;
+  }
+  out.lanes.assign(factor, fresh);
+  out.lanes.front().tumbling = std::move(tumbling);
   drop_passed(out);
   return out;
 }

@@ -50,7 +50,7 @@ wire::Document mapping_document(const triggers::Mapping& mapping, std::string_vi
   out.set("MaximumRecordAgeInSeconds", mapping.record_age_max_s);
   out.set("BisectBatchOnFunctionError", mapping.bisect);
   out.set("MaximumRetryAttempts", mapping.retries_max);
-  out.set("TumblingWindowInSeconds", 0);
+  out.set("TumblingWindowInSeconds", mapping.tumbling_s);
   out.set("FunctionResponseTypes", std::move(response_types));
   if (!mapping.metrics.empty()) {
     out.set("MetricsConfig", Document::object({{"Metrics", text_list(mapping.metrics)}}));

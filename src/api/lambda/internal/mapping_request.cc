@@ -128,14 +128,13 @@ Result<void> apply_metrics(const wire::lambda::EventSourceMappingMetricsConfig& 
 // Rules over several members, on the settings as they would be.
 Result<void> check_combinations(const wire::Document& request, const triggers::Mapping& mapping) {
   const wire::lambda::UpdateEventSourceMappingRequest view(request);
-  if (view.tumbling_window_in_seconds().value_or(0) > 0) {
+  if (mapping.tumbling_s > 0) {
     if (mapping.parallelization_factor > 1) {
       return invalid_mapping("Parallelization factor must be equal to 1 when tumbling window period is configured");
     }
     if (!mapping.filters.empty()) {
       return invalid_mapping("Tumbling window period should be zero when FilterCriteria is configured");
     }
-    return invalid_mapping("TumblingWindowInSeconds: tumbling windows are not supported by millrace yet; use 0.");
   }
   if (mapping.record_age_max_s != -1 && mapping.record_age_max_s < 60) {
     return invalid_mapping(
@@ -174,6 +173,7 @@ Result<void> apply_settings(const wire::Document& request, const MappingLookups&
   mapping.enabled = view.enabled().value_or(mapping.enabled);
   mapping.batch_size = view.batch_size().value_or(mapping.batch_size);
   mapping.window_s = view.maximum_batching_window_in_seconds().value_or(mapping.window_s);
+  mapping.tumbling_s = view.tumbling_window_in_seconds().value_or(mapping.tumbling_s);
   mapping.parallelization_factor = view.parallelization_factor().value_or(mapping.parallelization_factor);
   mapping.record_age_max_s = view.maximum_record_age_in_seconds().value_or(mapping.record_age_max_s);
   mapping.retries_max = view.maximum_retry_attempts().value_or(mapping.retries_max);
