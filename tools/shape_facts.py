@@ -1,6 +1,6 @@
 """Facts about AWS services that their public models do not contain; used by generate_shapes.py."""
 
-SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs"]
+SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs", "sns"]
 
 # Members of the model's metadata that differ from it or are missing.
 MODEL_OVERRIDES = {
@@ -81,6 +81,7 @@ EXTRA_ERRORS = {
     "sts": {"ValidationError": 400, "AccessDenied": 403, "InvalidClientTokenId": 403},
     "iam": {"ValidationError": 400, "AccessDenied": 403, "InvalidClientTokenId": 403, "Throttling": 400},
     "logs": dict(_JSON),
+    "sns": {"ValidationError": 400, "InvalidClientTokenId": 403, "Throttling": 400, "InternalFailure": 500},
     "s3": {
         "AuthorizationHeaderMalformed": 400, "AuthorizationQueryParametersError": 400, "BadDigest": 400,
         "BucketNotEmpty": 409, "EntityTooLarge": 400, "EntityTooSmall": 400, "IllegalLocationConstraintException": 400,

@@ -10,6 +10,7 @@
 #include "logs/service.h"
 #include "platform/control_loop.h"
 #include "s3/object_store.h"
+#include "sns/service.h"
 #include "sqs/service.h"
 #include "storage/group_committer.h"
 #include "streams/streams.h"
@@ -142,9 +143,9 @@ void admin_settle(Parts& parts, const AdminRequest& request, AdminReply reply) {
 void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method != "POST") return reply(Error(kBadRequest, "reset is a POST"));
   const std::string service(request.body.string_or("service", ""));
-  constexpr std::string_view kServices[] = {"dynamodb", "lambda", "s3", "sqs", "iam", "logs"};
+  constexpr std::string_view kServices[] = {"dynamodb", "lambda", "s3", "sqs", "sns", "iam", "logs"};
   if (!service.empty() && std::find(std::begin(kServices), std::end(kServices), service) == std::end(kServices))
-    return reply(Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, iam or logs"));
+    return reply(Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, sns, iam or logs"));
   auto result = std::make_shared<Result<void>>();
   parts.loop->offload(
       [&parts, scope = request.scope, service, result] {
@@ -160,6 +161,7 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
           if (!emptied.ok()) *result = emptied.error();
         }
         if (wanted("sqs")) parts.queues->reset(scope.account);
+        if (wanted("sns")) parts.topics->reset(scope.account);
         if (wanted("iam")) {
           parts.roles->reset(scope.account);
           parts.sessions->reset(scope.account);

@@ -12,6 +12,7 @@
 #include "api/lambda/service.h"
 #include "api/logs/service.h"
 #include "api/s3/service.h"
+#include "api/sns/service.h"
 #include "api/sqs/service.h"
 #include "app/admin.h"
 #include "app/internal/elsewhere.h"
@@ -31,6 +32,8 @@
 #include "runtimes/process_host.h"
 #include "s3/blob_store.h"
 #include "s3/object_store.h"
+#include "sns/service.h"
+#include "sns/target.h"
 #include "sqs/service.h"
 #include "sqs/target.h"
 #include "storage/group_committer.h"
@@ -98,6 +101,8 @@ struct Server::Impl {
   std::unique_ptr<s3::ObjectStore> objects;
   std::unique_ptr<sqs::Service> queues;
   std::unique_ptr<sqs::QueueTarget> queue_target;
+  std::unique_ptr<sns::Service> topics;
+  std::unique_ptr<sns::TopicTarget> topic_target;
   std::unique_ptr<iam::Roles> roles;
   std::unique_ptr<iam::Sessions> sessions;
   std::unique_ptr<logs::Service> logs;
@@ -172,6 +177,11 @@ Result<void> Server::Impl::load() {
   MR_RETURN_IF_ERROR(queues->load());
   queue_target = std::make_unique<sqs::QueueTarget>(*queues);
   delivery.add("sqs", *queue_target);
+  topics =
+      std::make_unique<sns::Service>(sns::Service::Resources{*store, *committer, *loop, random, registry, delivery});
+  MR_RETURN_IF_ERROR(topics->load());
+  topic_target = std::make_unique<sns::TopicTarget>(*topics);
+  delivery.add("sns", *topic_target);
   roles = std::make_unique<iam::Roles>(*store, *committer, *loop, random);
   MR_RETURN_IF_ERROR(roles->load());
   sessions = std::make_unique<iam::Sessions>(*store, *committer, *loop, random, *roles);
@@ -241,6 +251,7 @@ void Server::Impl::serve_faces() {
   faces.push_back(api_dynamodb::make_dynamodb_streams_service(*streams));
   faces.push_back(api_s3::make_s3_service(*objects));
   faces.push_back(api_sqs::make_sqs_service(*queues));
+  faces.push_back(api_sns::make_sns_service(*topics));
   faces.push_back(api_iam::make_iam_service(*roles));
   faces.push_back(api_iam::make_sts_service(*sessions, *roles));
   faces.push_back(api_logs::make_logs_service(*logs));
@@ -263,6 +274,7 @@ void Server::Impl::fill_parts() {
   parts.tables = tables.get();
   parts.objects = objects.get();
   parts.queues = queues.get();
+  parts.topics = topics.get();
   parts.roles = roles.get();
   parts.sessions = sessions.get();
   parts.logs = logs.get();

@@ -66,6 +66,7 @@ int run(int argc, const char* const* argv, const Callbacks& callbacks) {
   add_server_commands(app, session);
   add_control_commands(app, session);
   add_data_commands(app, session);
+  add_topic_commands(app, session);
   add_compute_commands(app, session);
   add_mapping_commands(app, session);
   try {

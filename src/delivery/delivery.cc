@@ -1,6 +1,17 @@
 #include "delivery/delivery.h"
 
+#include <algorithm>
+
 namespace millrace::delivery {
+
+std::string document_key(std::string_view prefix, Time timestamp) {
+  std::string time = format_iso_s(timestamp);  // 2026-09-17T13:29:12Z
+  time.pop_back();
+  std::string day = time.substr(0, 10);
+  std::ranges::replace(day, '-', '/');
+  std::ranges::replace(time, ':', '.');
+  return std::string(prefix) + "/" + day + "/" + time;
+}
 
 Result<Target*> Delivery::find(std::string_view arn) {
   // arn:partition:service:region:account:resource

@@ -18,15 +18,20 @@ namespace millrace::delivery {
 
 struct Attribute {
   std::string name;
-  std::string type;  // "String", "Number"
+  std::string type;  // "String", "Number", "Binary" (the value is the bytes)
   std::string value;
 };
 
 struct Message {
   std::string body;
   std::vector<Attribute> attributes;
-  std::string object_key;  // for s3 targets
+  std::string subject;     // for sns targets; "" none
+  std::string object_key;  // for s3 targets, see document_key()
 };
+
+// AWS: where a bucket keeps a failure document: "PREFIX/2026/09/17/2026-09-17T13.29.12" of the document's timestamp;
+// the target adds "-" and a random UUID. PREFIX is "aws/lambda/MAPPING/SHARD" or "aws/lambda/async/FUNCTION".
+std::string document_key(std::string_view prefix, Time timestamp);
 
 inline constexpr ErrorType kNoSuchTarget{"ResourceNotFoundException", 404, ErrorKind::kClient};
 inline constexpr ErrorType kUnsupportedTarget{"InvalidParameterValueException", 400, ErrorKind::kClient};

@@ -31,6 +31,9 @@ class ProcessHost;
 namespace millrace::s3 {
 class ObjectStore;
 }
+namespace millrace::sns {
+class Service;
+}
 namespace millrace::sqs {
 class Service;
 }
@@ -67,6 +70,7 @@ struct Parts {
   tables::Tables* tables = nullptr;
   s3::ObjectStore* objects = nullptr;
   sqs::Service* queues = nullptr;
+  sns::Service* topics = nullptr;
   iam::Roles* roles = nullptr;
   iam::Sessions* sessions = nullptr;
   logs::Service* logs = nullptr;

@@ -29,6 +29,7 @@ struct Session {
 void add_server_commands(CLI::App& app, Session& session);   // serve, run, env, doctor
 void add_control_commands(CLI::App& app, Session& session);  // status, settle, reset, faults, clock
 void add_data_commands(CLI::App& app, Session& session);     // tables, streams, queues, objects
+void add_topic_commands(CLI::App& app, Session& session);    // topics
 void add_compute_commands(CLI::App& app, Session& session);  // functions
 void add_mapping_commands(CLI::App& app, Session& session);  // mappings
 

@@ -1,12 +1,12 @@
-#include "triggers/pattern.h"
+#include "patterns/pattern.h"
 
 #include <algorithm>
 #include <optional>
 #include <utility>
 
-#include "triggers/internal/matcher.h"
+#include "patterns/internal/matcher.h"
 
-namespace millrace::triggers {
+namespace millrace::patterns {
 namespace internal {
 
 struct PatternField {
@@ -110,7 +110,7 @@ bool match_object(const PatternObject& pattern, const Json* value) {
          std::all_of(pattern.ors.begin(), pattern.ors.end(), match_or);
 }
 
-Error invalid() { return Error(kInvalidParameter, "Invalid filter pattern definition."); }
+Error invalid() { return Error(kInvalidPattern, "Invalid filter pattern definition."); }
 
 }  // namespace
 
@@ -144,4 +144,4 @@ bool Filters::pass_text(std::string_view record) const {
   return json.ok() && pass(*json);
 }
 
-}  // namespace millrace::triggers
+}  // namespace millrace::patterns

@@ -1,4 +1,4 @@
-#include "triggers/pattern.h"
+#include "patterns/pattern.h"
 
 #include <string>
 #include <utility>
@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace millrace::triggers {
+namespace millrace::patterns {
 namespace {
 
 constexpr const char* kRecord = R"({"eventID":"1","eventName":"INSERT","awsRegion":"us-east-1",
@@ -115,7 +115,7 @@ TEST(Pattern, RefusesWhatIsNoPatternWithTheOneText) {
                            R"({"$or":[{"a":[1]}]})"}) {
     const auto compiled = Pattern::compile(text);
     ASSERT_FALSE(compiled.ok()) << text;
-    EXPECT_TRUE(compiled.error().is(kInvalidParameter));
+    EXPECT_TRUE(compiled.error().is(kInvalidPattern));
     EXPECT_EQ(compiled.error().message(), "Invalid filter pattern definition.");
   }
 }
@@ -138,4 +138,4 @@ TEST(Filters, OneOfSeveralIsEnough) {
 }
 
 }  // namespace
-}  // namespace millrace::triggers
+}  // namespace millrace::patterns

@@ -1,4 +1,4 @@
-#include "triggers/internal/matcher.h"
+#include "patterns/internal/matcher.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,7 +6,7 @@
 
 #include <arpa/inet.h>
 
-namespace millrace::triggers::internal {
+namespace millrace::patterns::internal {
 namespace {
 
 using codec::Json;
@@ -255,4 +255,4 @@ std::optional<Matcher> compile_matcher(const Json& alternative) {
   return matcher;
 }
 
-}  // namespace millrace::triggers::internal
+}  // namespace millrace::patterns::internal

@@ -10,7 +10,7 @@
 
 #include "codec/json.h"
 
-namespace millrace::triggers::internal {
+namespace millrace::patterns::internal {
 
 // A rule over a string.
 struct TextRule {
@@ -50,4 +50,4 @@ struct Matcher {
 // nullopt: no alternative of the grammar.
 std::optional<Matcher> compile_matcher(const codec::Json& alternative);
 
-}  // namespace millrace::triggers::internal
+}  // namespace millrace::patterns::internal
