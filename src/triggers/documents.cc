@@ -22,6 +22,7 @@ std::string render(const FailureDocument& document) {
                                              {"functionError", error.empty() ? Json() : Json(error)}}));
   }
   out.set("version", "1.0");
+  out.set_if(!document.payload.empty(), "payload", document.payload);
   out.set("timestamp", format_iso_ms(document.now));
   Json batch = Json::object({{"shardId", document.shard_id}});
   if (document.batch_size > 0) {

@@ -38,6 +38,7 @@ struct FailureDocument {
   Time last_created{};
   std::size_t batch_size = 0;  // AWS: 0, a final invocation: no sequence numbers, times and size
   std::optional<WindowInfo> window;
+  std::string payload;  // the whole event, as a text; "": AWS's document for SQS and SNS, which has none
 };
 
 // The body of the message for SQS and SNS. Pure.

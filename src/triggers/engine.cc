@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "telemetry/log.h"
+#include "triggers/event.h"
 #include "triggers/internal/runner.h"
+#include "triggers/internal/sending.h"
 #include "triggers/internal/shard.h"
 
 namespace millrace::triggers {
@@ -23,6 +25,30 @@ std::string function_name(const std::string& arn) {
   const std::size_t at = arn.find(":function:");
   return at == std::string::npos ? arn : arn.substr(at + 10);
 }
+
+constexpr const char* kNotMade = "nothing was changed: the mapping has been deleted, or the server stops";
+
+// Tells once, on the control thread and without the engine's mutex, what became of an intervention; at the latest when
+// nobody holds it any more.
+class Answer {
+ public:
+  Answer(platform::Scheduler& scheduler, Engine::InterventionDone done)
+      : scheduler_(scheduler), done_(std::move(done)), busy_(scheduler.busy()) {}
+  ~Answer() { tell(Error(kResourceNotFound, kNotMade)); }
+  Answer(const Answer&) = delete;
+  Answer& operator=(const Answer&) = delete;
+  void tell(Result<void> result) {
+    if (!done_) return;
+    scheduler_.post([done = std::exchange(done_, nullptr), result = std::move(result)] { done(result); });
+    busy_.release();
+  }
+
+ private:
+  platform::Scheduler& scheduler_;
+  Engine::InterventionDone done_;
+  platform::Busy busy_;
+};
+using AnswerPointer = std::shared_ptr<Answer>;
 
 Error not_found() { return Error(kResourceNotFound, "The resource you requested does not exist."); }
 
@@ -71,6 +97,16 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
   Result<void> check_conflict(const Mapping& mapping) const;
   Mapping* find(const Scope& scope, std::string_view uuid);
   void erase(const std::string& uuid);
+  // Decides about copies of a mapping and its positions; what it returns goes into the history.
+  using Change = std::function<Result<HistoryEntry>(Mapping&, internal::Positions&)>;
+  void intervene(const Scope& scope, const std::string& uuid, Change change, AnswerPointer answer);
+  void carry_out(std::uint64_t id, const std::string& uuid, const Change& change, const AnswerPointer& answer);
+  void replace(std::uint64_t id, const std::string& uuid, internal::Positions positions);
+  Runner* runner(const Scope& scope, std::string_view uuid);
+  struct Trial;
+  void try_batch(const Scope& scope, std::string_view uuid, std::shared_ptr<Trial> trial);
+  void invoke_trial(const std::shared_ptr<Trial>& trial);
+  void end_trial(Trial& trial);
 
   platform::Scheduler& scheduler;
   platform::Random& random;
@@ -192,6 +228,168 @@ void Engine::Impl::erase(const std::string& uuid) {
   mappings.erase(uuid);
 }
 
+Runner* Engine::Impl::runner(const Scope& scope, std::string_view uuid) {
+  const auto running = runner_of.find(uuid);
+  return find(scope, uuid) == nullptr || running == runner_of.end() ? nullptr : runners.at(running->second).get();
+}
+
+void Engine::Impl::intervene(const Scope& scope, const std::string& uuid, Change change, AnswerPointer answer) {
+  Runner* held = runner(scope, uuid);
+  if (held == nullptr) return answer->tell(not_found());
+  if (held->is_held()) {
+    return answer->tell(Error(kResourceInUse, "another change of this mapping waits for the invocation that runs"));
+  }
+  const std::uint64_t id = runner_of.find(uuid)->second;
+  held->hold(entering([id, uuid, change = std::move(change), answer = std::move(answer)](Impl& impl) {
+    impl.carry_out(id, uuid, change, answer);
+  }));
+}
+
+// The runner is held, and nothing is in flight.
+void Engine::Impl::carry_out(std::uint64_t id, const std::string& uuid, const Change& change,
+                             const AnswerPointer& answer) {
+  const auto held = runners.find(id);
+  if (held == runners.end()) return;
+  const Mapping before = mappings.at(uuid);
+  const internal::Positions positions_before = held->second->positions();
+  Mapping mapping = before;
+  internal::Positions positions = positions_before;
+  auto entry = change(mapping, positions);
+  if (!entry.ok()) {
+    held->second->let_go();
+    return answer->tell(entry.error());
+  }
+  entry->time = scheduler.now();
+  held->second->ledger().note(std::move(*entry));
+  storage::WriteBatch batch;
+  held->second->ledger().stage(batch);
+  if (mapping != before) batch.put(storage::Family::kCatalogue, mapping_key(uuid), encode(mapping));
+  for (const auto& [number, saved] : positions) {
+    const auto old = positions_before.find(number);
+    if (old != positions_before.end() && old->second == saved) continue;
+    batch.put(storage::Family::kCatalogue, internal::shard_key(uuid, number), internal::encode(saved));
+  }
+  mappings.at(uuid) = std::move(mapping);
+  auto take_effect = entering([id, uuid, positions = std::move(positions), answer](Impl& impl) {
+    impl.replace(id, uuid, positions);
+    answer->tell({});
+  });
+  last_commit = commits.submit(std::move(batch),
+                               [scheduler = &scheduler, busy = std::make_shared<platform::Busy>(scheduler.busy()),
+                                take_effect = std::move(take_effect)](const storage::Committed& committed) {
+                                 if (committed.error == nullptr) scheduler->post(take_effect);
+                                 busy->release();
+                               });
+}
+
+// A runner that starts where a restart would: there is one way to begin, not two.
+void Engine::Impl::replace(std::uint64_t id, const std::string& uuid, internal::Positions positions) {
+  const auto old = runners.find(id);
+  if (old == runners.end()) return;
+  loaded[uuid] = std::move(positions);
+  loaded_totals[uuid] = old->second->ledger().saved();
+  runners.erase(old);
+  runner_of.erase(uuid);
+  apply(uuid);
+}
+
+// One try of a failing batch, from the read to the answer.
+struct Engine::Impl::Trial {
+  Trial(platform::Scheduler& scheduler, std::function<void(Result<Tried>)> done)
+      : busy(scheduler.busy()), scheduler_(scheduler), done_(std::move(done)) {}
+  ~Trial() { tell(Error(kResourceNotFound, kNotMade)); }
+  void tell(Result<Tried> result) {
+    if (!done_) return;
+    scheduler_.post([done = std::exchange(done_, nullptr), result = std::move(result)] { done(result); });
+  }
+
+  platform::Busy busy;
+  std::string function_arn;
+  Mapping mapping;
+  internal::FailingBatch batch;
+  std::shared_ptr<internal::ReadJob> job;
+  Tried tried;
+
+ private:
+  platform::Scheduler& scheduler_;
+  std::function<void(Result<Tried>)> done_;
+};
+
+void Engine::Impl::try_batch(const Scope& scope, std::string_view uuid, std::shared_ptr<Trial> trial) {
+  const Runner* of = runner(scope, uuid);
+  if (of == nullptr) return trial->tell(not_found());
+  const auto failing = of->failing_batch();
+  if (!failing) return trial->tell(Error(kInvalidParameter, "no batch of this mapping is failing: nothing to try"));
+  if (failing->is_running) {
+    return trial->tell(Error(kResourceInUse, "the batch is being invoked right now; pause the mapping, or try again"));
+  }
+  trial->mapping = mappings.find(uuid)->second;
+  if (trial->function_arn.empty()) trial->function_arn = trial->mapping.function_arn;
+  trial->batch = *failing;
+  trial->job = of->reader_of(*failing);
+  scheduler.offload([job = trial->job] { job->run(); }, entering([trial](Impl& impl) { impl.invoke_trial(trial); }));
+}
+
+void Engine::Impl::invoke_trial(const std::shared_ptr<Trial>& trial) {
+  if (trial->job->error) return trial->tell(*trial->job->error);
+  std::deque<Record>& records = trial->job->arrived.records;
+  while (!records.empty() && records.back().sequence > trial->batch.last) records.pop_back();
+  const bool is_final = trial->batch.tumbling && trial->batch.after >= trial->batch.last;
+  if (records.empty() && !is_final) {
+    return trial->tell(
+        Error(kInvalidParameter, "the records of the batch have left the stream, or no filter lets them pass"));
+  }
+  auto finish = [scheduler = &scheduler, trial,
+                 end = entering([trial](Impl& impl) { impl.end_trial(*trial); })](InvokeResult result) {
+    trial->tried.result = std::move(result);
+    scheduler->post(end);
+  };
+  host.invoker.invoke({.function_arn = trial->function_arn,
+                       .request_id = random.uuid(),
+                       .mapping = trial->mapping.uuid,
+                       .payload = render_event(Batch{.records = records, .tries = {}}, trial->batch.tumbling,
+                                               trial->batch.shard.id, trial->mapping.stream_arn)},
+                      std::move(finish));
+}
+
+void Engine::Impl::end_trial(Trial& trial) {
+  const std::deque<Record>& records = trial.job->arrived.records;
+  Tried& tried = trial.tried;
+  tried.shard = trial.batch.shard.id;
+  tried.lane = trial.batch.lane;
+  if (!records.empty()) {
+    tried.first = records.front().sequence;
+    tried.last = records.back().sequence;
+  }
+  tried.records = records.size();
+  tried.done = internal::done_of(tried.result, records, trial.mapping.report_failures);
+  tried.ok =
+      tried.done == tried.records && tried.result.function_error.empty() && tried.result.outcome == Outcome::kAnswered;
+  if (trial.batch.tumbling && !returned_state(tried.result.payload)) {
+    tried.ok = false;  // AWS: without a state all of it has failed
+    tried.done = 0;
+  }
+  tried.tries = trial.batch.tries;
+  if (Runner* of = runner(trial.mapping.scope, trial.mapping.uuid); of != nullptr) {
+    HistoryEntry entry{.what = "try", .result = internal::result_word(tried.result, tried.done, tried.records)};
+    if (!tried.ok && entry.result == "ok") entry.result = "failed";
+    entry.time = scheduler.now();
+    entry.shard = tried.shard;
+    entry.lane = tried.lane;
+    entry.first = tried.first;
+    entry.last = tried.last;
+    entry.records = tried.records;
+    entry.done = tried.done;
+    entry.duration = tried.result.duration;
+    entry.request_id = tried.result.request_id;
+    if (trial.function_arn != trial.mapping.function_arn) entry.function = function_name(trial.function_arn);
+    entry.text = internal::failure_text(tried.result, tried.ok);
+    of->ledger().note(std::move(entry));
+    of->save_ledger();
+  }
+  trial.tell(tried);
+}
+
 Engine::Engine(const Resources& resources, const Ports& ports) : impl_(std::make_shared<Impl>(resources, ports)) {}
 
 Engine::~Engine() { stop(); }
@@ -276,6 +474,73 @@ void Engine::remove_all(const Scope& scope) {
     // Gone meanwhile is as good.
     (void)remove(scope, mapping.uuid);
   }
+}
+
+void Engine::rewind(const Scope& scope, std::string_view uuid, SequenceNumber target, std::string said,
+                    InterventionDone done) {
+  auto change = [target, said = std::move(said)](Mapping& mapping, internal::Positions& positions) {
+    HistoryEntry entry{.what = "rewind", .result = "rewound", .first = target, .text = "to " + said};
+    entry.records = 0;
+    return internal::rewind(mapping, positions, target) > 0
+               ? Result<HistoryEntry>(std::move(entry))
+               : Error(kInvalidParameter, "nothing to rewind: no shard has been settled beyond that");
+  };
+  auto answer = std::make_shared<Answer>(impl_->scheduler, std::move(done));
+  impl_->scheduler.post(
+      impl_->entering([scope, uuid = std::string(uuid), change = std::move(change),
+                       answer = std::move(answer)](Impl& impl) { impl.intervene(scope, uuid, change, answer); }));
+}
+
+void Engine::skip(const Scope& scope, std::string_view uuid, SkippedRecord record, std::uint64_t key_hash,
+                  std::string reason, InterventionDone done) {
+  auto change = [record, key_hash, reason = std::move(reason), source = &impl_->source](
+                    Mapping& mapping, internal::Positions& positions) -> Result<HistoryEntry> {
+    MR_RETURN_IF_ERROR(internal::skip(mapping, positions, record, key_hash));
+    HistoryEntry entry{.what = "skip", .result = "skipped", .first = record.sequence, .last = record.sequence};
+    entry.records = 1;
+    entry.text = reason;
+    const auto info = source->describe(mapping.stream_arn);
+    if (!info.ok()) return entry;
+    for (const ShardInfo& shard : info->shards) {
+      if (shard.number == record.shard) entry.shard = shard.id;
+    }
+    return entry;
+  };
+  auto answer = std::make_shared<Answer>(impl_->scheduler, std::move(done));
+  impl_->scheduler.post(
+      impl_->entering([scope, uuid = std::string(uuid), change = std::move(change),
+                       answer = std::move(answer)](Impl& impl) { impl.intervene(scope, uuid, change, answer); }));
+}
+
+void Engine::try_batch(const Scope& scope, std::string_view uuid, std::string function_arn,
+                       std::function<void(Result<Tried>)> done) {
+  auto trial = std::make_shared<Impl::Trial>(impl_->scheduler, std::move(done));
+  trial->function_arn = std::move(function_arn);
+  impl_->scheduler.post(impl_->entering(
+      [scope, uuid = std::string(uuid), trial = std::move(trial)](Impl& impl) { impl.try_batch(scope, uuid, trial); }));
+}
+
+SenderTools Engine::sender_tools(const Scope& scope, std::string_view uuid) {
+  auto note = [weak = impl_->weak_from_this(), scope, uuid = std::string(uuid)](HistoryEntry entry) {
+    const auto impl = weak.lock();
+    if (!impl) return;
+    const std::lock_guard lock(impl->mutex);
+    Runner* runner = impl->runner(scope, uuid);
+    if (runner == nullptr) return;
+    entry.time = impl->scheduler.now();
+    runner->ledger().note(std::move(entry));
+    runner->save_ledger();
+  };
+  return {impl_->scheduler, impl_->random, impl_->host.invoker, std::move(note)};
+}
+
+Result<std::shared_ptr<Replay>> Engine::replay(const Scope& scope, std::string_view uuid, ReplayRequest request) {
+  const auto mapping = find(scope, uuid);
+  if (!mapping) return not_found();
+  request.mapping = *mapping;
+  auto replay = std::make_shared<Replay>(sender_tools(scope, uuid), impl_->source, impl_->gate, std::move(request));
+  replay->start();
+  return replay;
 }
 
 std::string Engine::last_result(std::string_view uuid) const {

@@ -27,6 +27,8 @@
 #include "triggers/history.h"
 #include "triggers/mapping.h"
 #include "triggers/ports.h"
+#include "triggers/replay.h"
+#include "triggers/sender.h"
 #include "triggers/status.h"
 
 namespace millrace::triggers {
@@ -41,6 +43,19 @@ struct Ports {
 struct Changed {
   Mapping mapping;
   storage::CommitNumber after = 0;
+};
+
+// What one invocation with a batch that is failing came to; nothing else has changed by it.
+struct Tried {
+  std::string shard;
+  unsigned lane = 0;
+  SequenceNumber first = 0;
+  SequenceNumber last = 0;
+  std::size_t records = 0;
+  std::size_t done = 0;  // leading records that would be settled
+  bool ok = false;       // all of them, and what else the batch needs
+  Tries tries;           // of the batch, so far, without this one
+  InvokeResult result;
 };
 
 // Thread-safe. The scheduler must be stopped, or outlive every call of a port that is still running; all other
@@ -77,6 +92,27 @@ class Engine {
   Result<Changed> remove(const Scope& scope, std::string_view uuid);
   Result<Changed> set_enabled(const Scope& scope, std::string_view uuid, bool enabled);  // pause and resume
   void remove_all(const Scope& scope);
+
+  // Interventions. `done` is called once, on the control thread; it is not when the engine stops. They wait for the
+  // invocations in flight, while nothing new begins; killed before that, nothing has happened.
+  using InterventionDone = std::function<void(Result<void>)>;
+  // The record after `target` comes next; `said` is how it was asked for. Errors: kResourceNotFound, kInvalidParameter
+  // when no shard is further, kResourceInUse while another intervention waits.
+  void rewind(const Scope& scope, std::string_view uuid, SequenceNumber target, std::string said,
+              InterventionDone done);
+  // The record is never delivered; `reason` goes into the history. Errors: as above, kInvalidParameter when it is
+  // settled already. `key_hash` is that of the record.
+  void skip(const Scope& scope, std::string_view uuid, SkippedRecord record, std::uint64_t key_hash, std::string reason,
+            InterventionDone done);
+  // Invokes `function_arn` (empty: the mapping's function) once with the batch that is failing. Nothing changes but a
+  // line in the history. Errors: kResourceNotFound; kInvalidParameter when nothing is failing, or its records are gone;
+  // kResourceInUse while it is being invoked.
+  void try_batch(const Scope& scope, std::string_view uuid, std::string function_arn,
+                 std::function<void(Result<Tried>)> done);
+  // Begins to send a part of the stream to a function; `request.mapping` is filled in. Error: kResourceNotFound.
+  Result<std::shared_ptr<Replay>> replay(const Scope& scope, std::string_view uuid, ReplayRequest request);
+  // What send() needs to act for a mapping.
+  SenderTools sender_tools(const Scope& scope, std::string_view uuid);
 
   std::string last_result(std::string_view uuid) const;  // LastProcessingResult
   // What answers about the catalogue have to wait for.

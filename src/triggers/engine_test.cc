@@ -144,10 +144,12 @@ class FakeQueue final : public delivery::Target {
   Result<delivery::AfterCommit> stage(std::string_view arn, const delivery::Message& message,
                                       storage::WriteBatch& batch) override {
     if (refuses) return Error(delivery::kNoSuchTarget, "no such queue");
+    if (message.body.size() > bytes_max) return Error(delivery::kUnsupportedTarget, "too large");
     batch.put(storage::Family::kQueue, std::string(arn) + "/" + std::to_string(staged++), message.body);
     return delivery::AfterCommit{};
   }
   bool refuses = false;
+  std::size_t bytes_max = 1 << 20;
   int staged = 0;
 };
 
@@ -837,6 +839,291 @@ TEST_F(EngineTest, ThrottledAttemptsAreInTheHistoryAndWaitForConcurrency) {
   ASSERT_FALSE(history.empty());
   EXPECT_EQ(history.back().result, "throttled");
   EXPECT_EQ(history.back().text, "Rate Exceeded.");
+}
+
+class Interventions : public EngineTest {
+ protected:
+  // What became of it, "" when it succeeded.
+  std::string rewind(const std::string& uuid, SequenceNumber target) {
+    const auto out = std::make_shared<std::string>("nothing was told");
+    engine->rewind({}, uuid, target, "there",
+                   [out](Result<void> result) { *out = result.ok() ? "" : result.error().message(); });
+    scheduler.run_ready();
+    return *out;
+  }
+  std::string skip(const std::string& uuid, int id, std::uint64_t key = 0) {
+    const auto out = std::make_shared<std::string>("nothing was told");
+    engine->skip({}, uuid, {.shard = 1, .sequence = sequence_of[id]}, key, "a poison record",
+                 [out](Result<void> result) { *out = result.ok() ? "" : result.error().message(); });
+    scheduler.run_ready();
+    return *out;
+  }
+  Result<Tried> attempt(const std::string& uuid, const std::string& function = "") {
+    Result<Tried> out = Error(kInternalError, "nothing was told");
+    engine->try_batch({}, uuid, function, [&](Result<Tried> result) { out = std::move(result); });
+    scheduler.run_ready();
+    return out;
+  }
+  static FakeFunctions::Function failing_on(int bad) {
+    return [bad](const Ids& ids) {
+      return std::find(ids.begin(), ids.end(), bad) != ids.end() ? throwing() : InvokeResult{.payload = "null"};
+    };
+  }
+};
+
+TEST_F(Interventions, RewindSendsWhatWasSettledOnceMore) {
+  const std::string uuid = create(options());
+  write_many(3);
+  scheduler.run_ready();
+  EXPECT_EQ(rewind(uuid, sequence_of[1]), "");
+  EXPECT_THAT(calls(), ElementsAre(Ids{1, 2, 3}, Ids{2, 3}));
+  EXPECT_EQ(rewind(uuid, 0), "");
+  EXPECT_THAT(calls().back(), ElementsAre(1, 2, 3));
+  EXPECT_EQ((*engine->history(uuid, 2))[1].what, "rewind");
+  EXPECT_EQ(engine->status(uuid)->totals.invocations, 3u) << "sums go on";
+  EXPECT_EQ(rewind(uuid, sequence_of[3] + 5), "nothing to rewind: no shard has been settled beyond that");
+  EXPECT_EQ(rewind("nothing", 0), "The resource you requested does not exist.");
+  write();
+  scheduler.run_ready();
+  EXPECT_THAT(calls().back(), ElementsAre(4)) << "and it goes on as before";
+}
+
+TEST_F(Interventions, RewindReadsParentsBeforeChildrenAgain) {
+  const std::string uuid = create(options());
+  write_many(2);
+  scheduler.run_ready();
+  add_shard(kStream, 2, 1);
+  close_shard(1);
+  scheduler.run_ready();
+  write(0, 2);
+  scheduler.run_ready();
+  ASSERT_THAT(calls(), ElementsAre(Ids{1, 2}, Ids{3}));
+  EXPECT_EQ(rewind(uuid, 0), "");
+  EXPECT_THAT(calls(), ElementsAre(Ids{1, 2}, Ids{3}, Ids{1, 2}, Ids{3}));
+}
+
+TEST_F(Interventions, RewindOfAMappingThatStartedWithLatestGoesBehindItsStart) {
+  write_many(2);
+  scheduler.run_ready();
+  Mapping mapping = options();
+  mapping.starting_position = "LATEST";
+  const std::string uuid = create(mapping);
+  write();
+  scheduler.run_ready();
+  EXPECT_EQ(rewind(uuid, 0), "");
+  EXPECT_THAT(calls(), ElementsAre(Ids{3}, Ids{1, 2, 3}));
+}
+
+TEST_F(Interventions, RewindWaitsForTheInvocationInFlightAndIsLostWithAKillBefore) {
+  functions.hanging = {kFunction};
+  const std::string uuid = create(options());
+  write();
+  scheduler.run_ready();
+  functions.hanging = {};
+  functions.let_go();
+  scheduler.run_ready();
+  functions.hanging = {kFunction};
+  write();
+  scheduler.run_ready();
+  EXPECT_EQ(rewind(uuid, 0), "nothing was told");
+  EXPECT_EQ(skip(uuid, 2), "another change of this mapping waits for the invocation that runs");
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{2}));
+  restart();
+  functions.let_go();
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{2}, Ids{2})) << "killed before: nothing has happened";
+  functions.hanging = {kFunction};
+  write();
+  scheduler.run_ready();
+  bool told = false;
+  engine->rewind({}, uuid, 0, "horizon", [&](const Result<void>& result) { told = result.ok(); });
+  scheduler.run_ready();
+  EXPECT_FALSE(told);
+  functions.let_go();
+  scheduler.run_ready();
+  EXPECT_TRUE(told);
+  EXPECT_THAT(calls().back(), ElementsAre(1, 2, 3));
+}
+
+TEST_F(Interventions, RewindSurvivesAKillOnceItIsTold) {
+  const std::string uuid = create(options());
+  write_many(2);
+  scheduler.run_ready();
+  functions.hanging = {kFunction};
+  EXPECT_EQ(rewind(uuid, 0), "");
+  restart();
+  functions.let_go();
+  scheduler.run_ready();
+  EXPECT_THAT(calls().back(), ElementsAre(1, 2));
+}
+
+TEST_F(Interventions, DeletingAMappingEndsWhatWaits) {
+  functions.hanging = {kFunction};
+  const std::string uuid = create(options());
+  write();
+  scheduler.run_ready();
+  std::string told;
+  engine->rewind({}, uuid, 0, "horizon", [&](const Result<void>& result) { told = result.error().message(); });
+  scheduler.run_ready();
+  ASSERT_TRUE(engine->remove({}, uuid).ok());
+  scheduler.run_ready();
+  EXPECT_THAT(told, HasSubstr("nothing was changed"));
+}
+
+TEST_F(Interventions, SkipLetsOneRecordGoAndTheOthersArrive) {
+  functions.functions[kFunction] = failing_on(2);
+  const std::string uuid = create(options());
+  write_many(3);
+  scheduler.advance(Seconds(5));
+  EXPECT_TRUE(engine->status(uuid)->is_blocked);
+  EXPECT_EQ(skip(uuid, 2), "");
+  scheduler.advance(Seconds(60));
+  EXPECT_THAT(calls().back(), ElementsAre(1, 3));
+  const Status status = *engine->status(uuid);
+  EXPECT_FALSE(status.is_blocked);
+  EXPECT_EQ(status.totals.skipped, 1u);
+  EXPECT_EQ(status.shards[0].lanes[0].position, sequence_of[3]);
+  EXPECT_EQ((*engine->history(uuid, 2))[1].text, "a poison record");
+  EXPECT_EQ(skip(uuid, 2), "record " + model::sequence_number(sequence_of[2]) + " is settled already");
+}
+
+TEST_F(Interventions, SkipOfTheOnlyRecordOfABatchAndOfOneToComeSurvivesAKill) {
+  functions.functions[kFunction] = failing_on(1);
+  Mapping mapping = options();
+  mapping.batch_size = 1;
+  const std::string uuid = create(mapping);
+  write_many(4);
+  scheduler.advance(Seconds(5));
+  EXPECT_EQ(skip(uuid, 3), "");
+  EXPECT_EQ(skip(uuid, 3), "record " + model::sequence_number(sequence_of[3]) + " is to be skipped already");
+  EXPECT_EQ(skip(uuid, 1), "");
+  restart();
+  scheduler.advance(Seconds(60));
+  EXPECT_THAT(calls().back(), ElementsAre(4));
+  EXPECT_EQ(std::count(calls().begin(), calls().end(), Ids{2}), 1);
+  EXPECT_EQ(std::count(calls().begin(), calls().end(), Ids{3}), 0);
+}
+
+TEST_F(Interventions, TryInvokesOnceAndChangesNothing) {
+  functions.functions[kFunction] = failing_on(2);
+  const std::string uuid = create(options());
+  EXPECT_EQ(attempt(uuid).error().message(), "no batch of this mapping is failing: nothing to try");
+  write_many(3);
+  scheduler.advance(Seconds(5));
+  const Status before = *engine->status(uuid);
+  const std::size_t invoked = calls().size();
+  const auto tried = attempt(uuid);
+  ASSERT_TRUE(tried.ok()) << tried.error().message();
+  EXPECT_EQ(tried->records, 3u);
+  EXPECT_EQ(tried->done, 0u);
+  EXPECT_EQ(tried->result.function_error, "Unhandled");
+  EXPECT_EQ(calls().size(), invoked + 1);
+  EXPECT_THAT(calls().back(), ElementsAre(1, 2, 3));
+  const auto other = attempt(uuid, "arn:aws:lambda:us-east-1:000000000000:function:fixed");
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ(other->done, 3u);
+  EXPECT_THAT(calls("arn:aws:lambda:us-east-1:000000000000:function:fixed"), ElementsAre(Ids{1, 2, 3}));
+  const Status after = *engine->status(uuid);
+  EXPECT_EQ(after.totals, before.totals);
+  EXPECT_EQ(after.shards[0].lanes[0].tries, before.shards[0].lanes[0].tries);
+  EXPECT_EQ(after.shards[0].lanes[0].position, before.shards[0].lanes[0].position);
+  const auto history = *engine->history(uuid, 2);
+  EXPECT_EQ(history[0].what + " " + history[0].result + " " + history[0].function, "try ok fixed");
+  EXPECT_EQ(history[1].what + " " + history[1].result + " " + history[1].text, "try failed Error: boom");
+}
+
+TEST_F(Interventions, TryWorksWhileTheMappingIsPaused) {
+  functions.functions[kFunction] = failing_on(2);
+  const std::string uuid = create(options());
+  write_many(3);
+  scheduler.advance(Seconds(5));
+  ASSERT_TRUE(engine->set_enabled({}, uuid, false).ok());
+  scheduler.run_ready();
+  const auto tried = attempt(uuid);
+  ASSERT_TRUE(tried.ok()) << tried.error().message();
+  EXPECT_EQ(tried->first, sequence_of[1]);
+  EXPECT_EQ(tried->last, sequence_of[3]);
+}
+
+TEST_F(Interventions, ReplaySendsARangeAndMovesNothing) {
+  Mapping mapping = options();
+  mapping.batch_size = 2;
+  const std::string uuid = create(mapping);
+  write_many(2);
+  add_shard(kStream, 2, 1);
+  close_shard(1);
+  for (int i = 0; i < 3; ++i) write(0, 2);
+  scheduler.run_ready();
+  const auto before = calls().size();
+  const std::string other = "arn:aws:lambda:us-east-1:000000000000:function:other";
+  const auto replay =
+      engine->replay({}, uuid, {.function_arn = other, .after = sequence_of[1], .last = sequence_of[4]});
+  ASSERT_TRUE(replay.ok());
+  scheduler.run_ready();
+  EXPECT_THAT(calls(other), ElementsAre(Ids{2}, Ids{3, 4}));
+  EXPECT_EQ(calls().size(), before);
+  EXPECT_TRUE((*replay)->progress().finished);
+  EXPECT_EQ((*replay)->progress().stopped, "");
+  EXPECT_EQ((*replay)->progress().records, 3u);
+  EXPECT_EQ(engine->status(uuid)->shards[1].lanes[0].position, sequence_of[5]);
+  EXPECT_FALSE(engine->replay({}, "nothing", {}).ok());
+}
+
+TEST_F(Interventions, ReplayStopsAtWhatFailsOrLeavesItOut) {
+  functions.functions[kFunction] = [](const Ids&) { return InvokeResult{.payload = "null"}; };
+  Mapping mapping = options();
+  mapping.batch_size = 1;
+  const std::string uuid = create(mapping);
+  write_many(3);
+  scheduler.run_ready();
+  functions.functions[kFunction] = failing_on(2);
+  const std::size_t before = calls().size();
+  const auto strict = *engine->replay({}, uuid, {.after = 0, .last = sequence_of[3], .retries = 1});
+  scheduler.advance(Seconds(60));
+  EXPECT_EQ(calls().size(), before + 3) << "1, 2, and 2 again";
+  EXPECT_THAT(strict->progress().stopped, HasSubstr("failed: Error: boom"));
+  EXPECT_EQ(strict->progress().position, sequence_of[1]);
+  const auto lenient =
+      *engine->replay({}, uuid, {.after = 0, .last = sequence_of[3], .retries = 0, .keep_going = true});
+  scheduler.advance(Seconds(60));
+  EXPECT_THAT(calls().back(), ElementsAre(3));
+  EXPECT_EQ(lenient->progress().stopped, "");
+  EXPECT_EQ(lenient->progress().failed, 1u);
+  EXPECT_EQ(lenient->progress().records, 2u);
+}
+
+TEST_F(Interventions, FailureDocumentsCarryThePayloadWhenAskedTo) {
+  functions.functions[kFunction] = failing_on(1);
+  Mapping mapping = options();
+  mapping.retries_max = 0;
+  mapping.destination = kQueue;
+  const std::string uuid = create(mapping);
+  write();
+  scheduler.run_ready();
+  update(uuid, [](Mapping& changed) { changed.payload_in_failures = true; });
+  restart();
+  functions.functions[kFunction] = failing_on(2);
+  write();
+  scheduler.run_ready();
+  const std::vector<codec::Json> documents = sent();
+  ASSERT_EQ(documents.size(), 2u);
+  EXPECT_EQ(documents[0].find("payload"), nullptr) << "AWS's document is exact by default";
+  EXPECT_EQ(documents[1].string_or("payload", ""), R"({"Records":[{"id":2,"eventName":"INSERT"}]})");
+}
+
+TEST_F(Interventions, APayloadThatIsTooLargeIsLeftOut) {
+  queue.bytes_max = 1000;
+  functions.functions[kFunction] = failing_on(1);
+  Mapping mapping = options();
+  mapping.retries_max = 0;
+  mapping.destination = kQueue;
+  mapping.payload_in_failures = true;
+  create(mapping);
+  write(0, 1, kStream, std::string(1000, 'x'));
+  scheduler.run_ready();
+  const std::vector<codec::Json> documents = sent();
+  ASSERT_EQ(documents.size(), 1u);
+  EXPECT_EQ(documents[0].find("payload"), nullptr);
 }
 
 }  // namespace

@@ -111,6 +111,7 @@ class Invoker {
 struct Letter {
   std::string destination;
   delivery::Message message;
+  std::string shorter;  // what to send instead when the destination refuses the message; "": nothing
 };
 
 class Settlement {

@@ -12,6 +12,11 @@ Result<void> CommitSettlement::settle(storage::WriteBatch batch, const Letter& l
   // Staged apart: a target that refuses must not leave half of its entries in our batch.
   storage::WriteBatch staged;
   auto after = delivery_.stage(letter.destination, letter.message, staged);
+  if (!after.ok() && !letter.shorter.empty()) {
+    staged = {};
+    after = delivery_.stage(letter.destination, {letter.shorter, letter.message.attributes, letter.message.object_key},
+                            staged);
+  }
   if (!after.ok()) {
     commits_.submit(std::move(batch));
     return std::move(after).error();

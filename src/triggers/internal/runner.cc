@@ -243,7 +243,7 @@ SavedShard Runner::saved_form(const ShardRun& shard) const {
 
 Settings Runner::settings_of(const ShardRun& shard) const {
   Settings settings = lane_settings(mapping_, retention_);
-  if (shard.rearranging) settings.enabled = false;
+  if (shard.rearranging || held_) settings.enabled = false;
   return settings;
 }
 
@@ -261,6 +261,7 @@ void Runner::feed_all(ShardRun& shard, const Input& input) {
 void Runner::feed(ShardRun& shard, LaneRun& lane, Input input) {
   perform(shard, lane, step(settings_of(shard), lane.lane, std::move(input), host_.scheduler.now()));
   finish_step(shard);
+  tell_if_quiet();
 }
 
 void Runner::perform(ShardRun& shard, LaneRun& lane, Effects effects) {
@@ -338,6 +339,7 @@ void Runner::start_read(ShardRun& shard, LaneRun& lane, const ReadMore& wanted) 
                   .lanes = static_cast<unsigned>(shard.lanes.size())};
   job->filters = filters_;
   job->previous = shard.previous;
+  job->skipped = skipped_in(shard.info.number);
   host_.scheduler.offload(
       [job] { job->run(); },
       for_lane(shard.info.number, lane, [this, job](ShardRun& of, LaneRun& to) { arrived(of, to, *job); }));
@@ -352,6 +354,7 @@ void Runner::arrived(ShardRun& shard, LaneRun& lane, ReadJob& job) {
     lane.counted_to = job.arrived.read_to;
     totals_.polled += job.polled;
     totals_.filtered += job.filtered;
+    totals_.skipped += job.left_out;
     meters_->polled.add(job.polled);
     meters_->filtered.add(job.filtered);
   }
@@ -564,7 +567,15 @@ Effects Runner::discard(ShardRun& shard, LaneRun& lane, Reason reason) {
   HistoryEntry entry = entry_of(shard, lane);
   entry.what = "discard";
   Letter letter{.destination = mapping_.destination, .message = {}};
-  if (!letter.destination.empty()) letter.message.body = render(document_of(shard, lane, reason));
+  if (!letter.destination.empty()) {
+    FailureDocument document = document_of(shard, lane, reason);
+    letter.message.body = render(document);
+    if (mapping_.payload_in_failures) {
+      letter.shorter = letter.message.body;  // what AWS would send, if the payload is too large for the queue
+      document.payload = render_event(lane.lane.stack.back(), lane.lane.tumbling, shard.info.id, mapping_.stream_arn);
+      letter.message.body = render(document);
+    }
+  }
   lane.blocked_since = kNever;
   lane.request_id.clear();
   Effects effects = step(settings_of(shard), lane.lane, Discarded{}, host_.scheduler.now());
@@ -592,6 +603,87 @@ Effects Runner::discard(ShardRun& shard, LaneRun& lane, Reason reason) {
   }
   telemetry::log_warning("triggers", "mapping " + mapping_.uuid + " dropped " + range + ": " + why);
   return effects;
+}
+
+std::vector<SequenceNumber> Runner::skipped_in(std::uint64_t shard) const {
+  std::vector<SequenceNumber> out;
+  for (const SkippedRecord& record : mapping_.skipped) {
+    if (record.shard == shard) out.push_back(record.sequence);
+  }
+  return out;
+}
+
+void Runner::hold(std::function<void()> quiet) {
+  held_ = true;
+  quiet_ = std::move(quiet);
+  for (auto& [number, shard] : shards_) feed_all(shard, Woken{});
+  tell_if_quiet();
+}
+
+void Runner::let_go() {
+  held_ = false;
+  quiet_ = nullptr;
+  for (auto& [number, shard] : shards_) feed_all(shard, Woken{});
+}
+
+void Runner::tell_if_quiet() {
+  if (!quiet_) return;
+  for (const auto& [number, shard] : shards_) {
+    for (const auto& lane : shard.lanes) {
+      if (lane->lane.busy) return;
+    }
+  }
+  host_.scheduler.post(std::exchange(quiet_, nullptr));
+}
+
+Positions Runner::positions() const {
+  Positions out = saved_;
+  for (const auto& [number, shard] : shards_) {
+    if (shard.finished || !shard.lanes.empty()) out[number] = saved_form(shard);
+  }
+  return out;
+}
+
+std::optional<FailingBatch> Runner::failing_batch() const {
+  std::optional<FailingBatch> worst;
+  for (const auto& [number, shard] : shards_) {
+    for (const auto& run : shard.lanes) {
+      const SavedLane state = saved(run->lane);
+      const bool is_final = state.planned.empty() && state.tumbling && state.tumbling->tries != Tries{};
+      if (!is_final && (state.planned.empty() || state.planned.back().tries == Tries{})) continue;
+      const Planned plan =
+          is_final ? Planned{.last = state.settled, .tries = state.tumbling->tries} : state.planned.back();
+      if (worst && worst->tries.failures + worst->tries.refusals >= plan.tries.failures + plan.tries.refusals) continue;
+      const bool is_formed = !run->lane.stack.empty() && !run->lane.stack.back().records.empty();
+      worst = FailingBatch{.shard = shard.info,
+                           .lane = run->index,
+                           .lanes = static_cast<unsigned>(shard.lanes.size()),
+                           .after = is_formed ? run->lane.stack.back().records.front().sequence - 1 : state.settled,
+                           .last = plan.last,
+                           .tries = plan.tries,
+                           .is_running = run->lane.busy,
+                           .previous = shard.previous,
+                           .tumbling = state.tumbling};
+    }
+  }
+  return worst;
+}
+
+std::shared_ptr<ReadJob> Runner::reader_of(const FailingBatch& batch) const {
+  auto job = std::make_shared<ReadJob>();
+  job->gate = host_.gate;
+  job->source = &host_.source;
+  job->request = {.stream_arn = mapping_.stream_arn,
+                  .shard = batch.shard.number,
+                  .after = batch.after,
+                  .records_max = static_cast<std::size_t>(std::max<std::int64_t>(1, mapping_.batch_size)),
+                  .bytes_max = kPayloadBytesMax - kEnvelopeBytes,
+                  .lane = batch.lane,
+                  .lanes = batch.lanes};
+  job->filters = filters_;
+  job->previous = batch.previous;
+  job->skipped = skipped_in(batch.shard.number);
+  return job;
 }
 
 Result<void> Runner::save(const ShardRun& shard, const Letter& letter) {
@@ -632,7 +724,7 @@ LaneStatus Runner::status_of(const ShardRun& shard, const LaneRun& run) const {
   out.until = run.timer_at;
   if (lane.busy) {
     out.waiting = Waiting::kInvocation;
-  } else if (!mapping_.enabled || shard.rearranging) {
+  } else if (!mapping_.enabled || shard.rearranging || held_) {
     out.waiting = Waiting::kPaused;
   } else if (!lane.stack.empty()) {
     out.waiting = run.was_throttled ? Waiting::kConcurrency : Waiting::kBackoff;

@@ -14,6 +14,7 @@
 #include "platform/random.h"
 #include "telemetry/metrics.h"
 #include "triggers/documents.h"
+#include "triggers/internal/interventions.h"
 #include "triggers/internal/ledger.h"
 #include "triggers/internal/read_job.h"
 #include "triggers/internal/shard.h"
@@ -41,6 +42,20 @@ struct Host {
   std::uint64_t last_token = 0;
 };
 
+// The batch that a lane cannot get rid of: its records are those of (after, last]; none: the final invocation of
+// `tumbling`.
+struct FailingBatch {
+  ShardInfo shard;
+  unsigned lane = 0;
+  unsigned lanes = 1;
+  SequenceNumber after = 0;
+  SequenceNumber last = 0;
+  Tries tries;
+  bool is_running = false;  // an invocation with it
+  std::vector<LanePositions> previous;
+  std::optional<Tumbling> tumbling;
+};
+
 class Runner {
  public:
   Runner(Host& host, std::uint64_t id, Mapping mapping, std::map<std::uint64_t, SavedShard> saved, SavedTotals totals);
@@ -52,6 +67,19 @@ class Runner {
   void configure(Mapping mapping);
   Status status() const;  // without backlogs, which may need the disk
   const std::string& last_result() const { return last_result_; }
+
+  // For interventions: begins nothing any more, whatever the settings say, and posts `quiet` once nothing is in flight.
+  // From then on positions() is what would be found after a restart. let_go() goes on.
+  void hold(std::function<void()> quiet);
+  void let_go();
+  bool is_held() const { return held_; }
+  Positions positions() const;
+  Ledger& ledger() { return ledger_; }
+  void save_ledger();
+  // Of all lanes, the one that was tried most often; nullopt: none is failing.
+  std::optional<FailingBatch> failing_batch() const;
+  // A read of those of its records that would be delivered.
+  std::shared_ptr<ReadJob> reader_of(const FailingBatch& batch) const;
 
  private:
   struct LaneRun {
@@ -108,7 +136,6 @@ class Runner {
   void count_answer(LaneRun& lane, const InvokeResult& result, std::size_t done);
   HistoryEntry entry_of(const ShardRun& shard, const LaneRun& lane) const;
   void note_attempt(const ShardRun& shard, const LaneRun& lane, const InvokeResult& result, std::size_t done);
-  void save_ledger();
   void note_failure(LaneRun& lane, const ShardRun& shard, std::string text);
   Effects discard(ShardRun& shard, LaneRun& lane, Reason reason);
   FailureDocument document_of(const ShardRun& shard, const LaneRun& lane, Reason reason) const;
@@ -118,6 +145,8 @@ class Runner {
                                  std::function<void(ShardRun&, LaneRun&)> work);
   LaneStatus status_of(const ShardRun& shard, const LaneRun& lane) const;
   bool is_blocked() const;
+  void tell_if_quiet();
+  std::vector<SequenceNumber> skipped_in(std::uint64_t shard) const;
 
   Host& host_;
   const std::uint64_t id_;
@@ -133,6 +162,8 @@ class Runner {
   Ledger ledger_;
   Totals& totals_ = ledger_.totals();
   std::shared_ptr<Meters> meters_;
+  bool held_ = false;
+  std::function<void()> quiet_;
 };
 
 }  // namespace millrace::triggers::internal
