@@ -8,6 +8,7 @@
 #include "api/dynamodb/service.h"
 #include "api/dynamodb/streams_service.h"
 #include "api/iam/service.h"
+#include "api/lambda/function_urls.h"
 #include "api/lambda/mappings.h"
 #include "api/lambda/service.h"
 #include "api/logs/service.h"
@@ -119,6 +120,7 @@ struct Server::Impl {
   std::vector<std::unique_ptr<wire::Service>> faces;
   wire::FaultPlan faults;
   std::unique_ptr<Elsewhere> elsewhere;
+  std::unique_ptr<api_lambda::FunctionUrls> function_urls;
   std::unique_ptr<wire::Dispatcher> dispatcher;
   Parts parts;
   std::unique_ptr<Admin> admin;
@@ -295,6 +297,8 @@ Result<void> Server::Impl::listen() {
   admin = std::make_unique<Admin>(parts);
   dispatcher->set_admin(*admin);
   dispatcher->set_faults(faults);
+  function_urls = std::make_unique<api_lambda::FunctionUrls>(*functions, *loop, random);
+  dispatcher->set_function_urls(*function_urls);
   elsewhere = std::make_unique<Elsewhere>(parts);
   dispatcher->set_not_found([this](const wire::NotFound& missing) { elsewhere->look(missing); });
   dispatcher->set_access_keys([this](std::string_view key) -> std::optional<std::string> {

@@ -108,6 +108,12 @@ struct EventInvokeChange {
   std::optional<std::string> on_failure;
 };
 
+// Members to change; absent ones stay.
+struct UrlChange {
+  std::optional<std::string> auth_type;
+  std::optional<Cors> cors;
+};
+
 struct InvokeRequest {
   FunctionReference target;
   std::string payload;     // JSON text; empty = {}
@@ -225,6 +231,14 @@ class Functions final : private EventRunner {
   Result<void> remove_permission(const FunctionReference& target, const std::string& sid,
                                  const std::optional<std::string>& revision);
   Result<Policy> policy(const FunctionReference& target) const;
+
+  // One URL per function ("") or alias. Errors: kResourceConflict, kResourceNotFound.
+  Result<FunctionUrl> create_url(const FunctionReference& target, const UrlChange& change);
+  Result<FunctionUrl> update_url(const FunctionReference& target, const UrlChange& change);
+  Result<FunctionUrl> url(const FunctionReference& target) const;
+  Result<void> delete_url(const FunctionReference& target);
+  std::map<std::string, FunctionUrl> urls(const FunctionName& name) const;  // by qualifier
+  std::optional<std::pair<FunctionReference, FunctionUrl>> find_url(std::string_view id) const;
 
   Result<void> tag(const FunctionName& name, const StringMap& tags);
   Result<void> untag(const FunctionName& name, const std::vector<std::string>& keys);

@@ -106,6 +106,8 @@ class UploadSink final : public http::RequestSink {
   std::optional<Error> error_;
 };
 
+constexpr std::string_view kFunctionUrlPath = "/_millrace/lambda-url/";
+
 bool is_admin_path(std::string_view path) { return path.starts_with("/_millrace/") || path == "/metrics"; }
 
 }  // namespace
@@ -127,6 +129,7 @@ void Dispatcher::add(const Service& service) {
 }
 
 void Dispatcher::set_admin(http::Application& admin) { impl_->admin = &admin; }
+void Dispatcher::set_function_urls(http::Application& urls) { impl_->function_urls = &urls; }
 void Dispatcher::set_faults(FaultPlan& faults) { impl_->faults = &faults; }
 void Dispatcher::set_access_keys(std::function<std::optional<std::string>(std::string_view)> account_of) {
   impl_->account_of = std::move(account_of);
@@ -144,9 +147,14 @@ std::vector<Dispatcher::Served> Dispatcher::served() const {
 std::vector<OperationRecord> Dispatcher::records() const { return impl_->statistics.snapshot(); }
 
 std::unique_ptr<http::RequestSink> Dispatcher::begin(std::shared_ptr<const http::RequestHead> head) {
+  http::Application* urls = impl_->function_urls;
+  if (urls != nullptr && internal::is_function_url(*head, impl_->options.allowed_hosts)) {
+    return urls->begin(std::move(head));
+  }
   if (auto reason = internal::refusal(*head, impl_->options.allowed_hosts)) {
     return std::make_unique<ForbiddenSink>(std::move(*reason));
   }
+  if (urls != nullptr && head->path.starts_with(kFunctionUrlPath)) return urls->begin(std::move(head));
   if (impl_->admin != nullptr && is_admin_path(head->path)) return impl_->admin->begin(std::move(head));
   auto call = std::make_shared<Call>(*impl_, head);
   if (!call->begin()) return std::make_unique<ErrorSink>(call, *call->route().error);

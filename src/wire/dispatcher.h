@@ -72,6 +72,9 @@ class Dispatcher final : public http::Application {
   void add(const Service& service);
   // Gets requests under /_millrace/ and for /metrics, after the guard.
   void set_admin(http::Application& admin);
+  // Gets requests to the hosts <id>.lambda-url.<region>.localhost (and below allowed hosts), from any web page, and
+  // those under /_millrace/lambda-url/, after the guard.
+  void set_function_urls(http::Application& urls);
   void set_faults(FaultPlan& faults);
   // Tells the account of an access key that is no account number (temporary credentials); nullopt: unknown, the
   // default account.

@@ -155,7 +155,7 @@ def test_the_aws_cli_and_our_own_show_versions_and_aliases(server, two):
     def aws(*arguments):
         done = subprocess.run([ROOT / ".deps/venv/bin/aws", "lambda", *arguments], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        return json.loads(done)
+        return json.loads(done.stdout)
 
     aws("create-alias", "--function-name", two, "--name", "live", "--function-version", "1",
         "--routing-config", "AdditionalVersionWeights={2=0.25}")

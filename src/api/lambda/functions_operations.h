@@ -87,4 +87,16 @@ Result<wire::Reply> remove_permission(functions::Functions& engine, const wire::
 Result<wire::Reply> get_policy(functions::Functions& engine, const wire::RequestContext& context,
                                const wire::Document& input);
 
+// operations/functions_urls.cc
+Result<wire::Reply> create_function_url_config(functions::Functions& engine, const wire::RequestContext& context,
+                                               const wire::Document& input);
+Result<wire::Reply> update_function_url_config(functions::Functions& engine, const wire::RequestContext& context,
+                                               const wire::Document& input);
+Result<wire::Reply> get_function_url_config(functions::Functions& engine, const wire::RequestContext& context,
+                                            const wire::Document& input);
+Result<wire::Reply> list_function_url_configs(functions::Functions& engine, const wire::RequestContext& context,
+                                              const wire::Document& input);
+Result<wire::Reply> delete_function_url_config(functions::Functions& engine, const wire::RequestContext& context,
+                                               const wire::Document& input);
+
 }  // namespace millrace::api_lambda

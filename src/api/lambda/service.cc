@@ -39,6 +39,11 @@ void register_function_operations(wire::Service& service, functions::Functions& 
   serve("AddPermission", add_permission);
   serve("RemovePermission", remove_permission);
   serve("GetPolicy", get_policy);
+  serve("CreateFunctionUrlConfig", create_function_url_config);
+  serve("UpdateFunctionUrlConfig", update_function_url_config);
+  serve("GetFunctionUrlConfig", get_function_url_config);
+  serve("ListFunctionUrlConfigs", list_function_url_configs);
+  serve("DeleteFunctionUrlConfig", delete_function_url_config);
   serve("PutFunctionConcurrency", put_function_concurrency);
   serve("GetFunctionConcurrency", get_function_concurrency);
   serve("DeleteFunctionConcurrency", delete_function_concurrency);

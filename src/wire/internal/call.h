@@ -24,6 +24,7 @@ struct Surroundings {
   Router router;
   Statistics statistics;
   http::Application* admin = nullptr;
+  http::Application* function_urls = nullptr;
   FaultPlan* faults = nullptr;
   std::function<std::optional<std::string>(std::string_view)> account_of;
   std::function<void(const NotFound&)> not_found;

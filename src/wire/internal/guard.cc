@@ -83,18 +83,28 @@ bool is_aws_host(std::string_view host) {
   return is_or_below(host, "amazonaws.com") || is_or_below(host, "amazonaws.com.cn") || is_or_below(host, "api.aws");
 }
 
+bool is_known_host(std::string_view given, const std::vector<std::string>& allowed) {
+  const std::string host = lower(given);
+  return host.empty() || is_loopback(host) || is_aws_host(host) || is_ipv4_loopback(host) ||
+         std::ranges::any_of(allowed,
+                             [&](const std::string& each) {
+                               // BUCKET.127.0.0.1 and BUCKET.millrace: virtual-host buckets below what is
+                               // allowed.
+                               return is_or_below(host, each);
+                             }) ||
+         host.ends_with(".127.0.0.1");
+}
+
+bool is_function_url(const http::RequestHead& head, const std::vector<std::string>& allowed) {
+  const std::string host = lower(host_of(head.fields.get("host")));
+  return host.find(".lambda-url.") != std::string::npos && !is_aws_host(host) && is_known_host(host, allowed);
+}
+
 std::optional<std::string> refusal(const http::RequestHead& head, const std::vector<std::string>& allowed) {
   const std::string authority = lower(head.fields.get("host"));
   const std::string host(host_of(authority));
-  const bool known = host.empty() || is_loopback(host) || is_aws_host(host) || is_ipv4_loopback(host) ||
-                     std::ranges::any_of(allowed,
-                                         [&](const std::string& each) {
-                                           // BUCKET.127.0.0.1 and BUCKET.millrace: virtual-host buckets below what is
-                                           // allowed.
-                                           return is_or_below(host, each);
-                                         }) ||
-                     host.ends_with(".127.0.0.1");
-  if (!known) return "The host name \"" + host + "\" is not one of this server's. Allow it in the configuration.";
+  if (!is_known_host(host, allowed))
+    return "The host name \"" + host + "\" is not one of this server's. Allow it in the configuration.";
   if (const auto origin = head.fields.find("origin")) {
     if (lower(authority_of_origin(*origin)) != authority) {
       return "Requests from web pages of another origin are refused: " + std::string(*origin);

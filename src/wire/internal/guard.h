@@ -14,6 +14,10 @@ namespace millrace::wire::internal {
 std::string_view host_of(std::string_view authority);
 bool is_loopback(std::string_view host);  // 127.0.0.0/8, ::1, localhost, *.localhost
 bool is_aws_host(std::string_view host);  // *.amazonaws.com, *.amazonaws.com.cn, *.api.aws
+bool is_known_host(std::string_view host, const std::vector<std::string>& allowed);
+// "<id>.lambda-url.<region>" below a host of this server. These are open to web pages as far as their owner says
+// (CORS), so refusal() does not apply.
+bool is_function_url(const http::RequestHead& head, const std::vector<std::string>& allowed);
 // Why the request is refused; nullopt: it may pass. `allowed`: further host names, their subdomains included.
 std::optional<std::string> refusal(const http::RequestHead& head, const std::vector<std::string>& allowed);
 
