@@ -1,11 +1,12 @@
 """Facts about AWS services that their public models do not contain; used by generate_shapes.py."""
 
-SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs", "sns"]
+SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs", "sns", "cloudwatch"]
 
 # Members of the model's metadata that differ from it or are missing.
 MODEL_OVERRIDES = {
     "sqs": {"xmlNamespace": "http://queue.amazonaws.com/doc/2012-11-05/"},
     "s3": {"xmlNamespace": "http://s3.amazonaws.com/doc/2006-03-01/"},
+    "cloudwatch": {"protocol": "json"},  # of its three (CBOR, JSON, query) the one that the tables speak of
 }
 
 # Prefix of the error names in JSON answers.
@@ -82,6 +83,7 @@ EXTRA_ERRORS = {
     "iam": {"ValidationError": 400, "AccessDenied": 403, "InvalidClientTokenId": 403, "Throttling": 400},
     "logs": dict(_JSON),
     "sns": {"ValidationError": 400, "InvalidClientTokenId": 403, "Throttling": 400, "InternalFailure": 500},
+    "cloudwatch": {"ValidationError": 400, "InvalidAction": 400},
     "s3": {
         "AuthorizationHeaderMalformed": 400, "AuthorizationQueryParametersError": 400, "BadDigest": 400,
         "BucketNotEmpty": 409, "EntityTooLarge": 400, "EntityTooSmall": 400, "IllegalLocationConstraintException": 400,

@@ -8,6 +8,7 @@
 #include "iam/roles.h"
 #include "iam/sessions.h"
 #include "logs/service.h"
+#include "metrics/store.h"
 #include "platform/control_loop.h"
 #include "s3/object_store.h"
 #include "sns/service.h"
@@ -143,9 +144,9 @@ void admin_settle(Parts& parts, const AdminRequest& request, AdminReply reply) {
 void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method != "POST") return reply(Error(kBadRequest, "reset is a POST"));
   const std::string service(request.body.string_or("service", ""));
-  constexpr std::string_view kServices[] = {"dynamodb", "lambda", "s3", "sqs", "sns", "iam", "logs"};
+  constexpr std::string_view kServices[] = {"dynamodb", "lambda", "s3", "sqs", "sns", "iam", "logs", "cloudwatch"};
   if (!service.empty() && std::find(std::begin(kServices), std::end(kServices), service) == std::end(kServices))
-    return reply(Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, sns, iam or logs"));
+    return reply(Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, sns, iam, logs or cloudwatch"));
   auto result = std::make_shared<Result<void>>();
   parts.loop->offload(
       [&parts, scope = request.scope, service, result] {
@@ -166,6 +167,7 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
           parts.roles->reset(scope.account);
           parts.sessions->reset(scope.account);
         }
+        if (wanted("cloudwatch")) parts.metrics->reset(scope.account);
         if (wanted("logs")) parts.logs->reset(scope.account);
       },
       [&parts, result, reply] {

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "api/cloudwatch/service.h"
 #include "api/dynamodb/service.h"
 #include "api/dynamodb/streams_service.h"
 #include "api/iam/service.h"
@@ -27,6 +28,7 @@
 #include "iam/roles.h"
 #include "iam/sessions.h"
 #include "logs/service.h"
+#include "metrics/store.h"
 #include "platform/control_loop.h"
 #include "platform/random.h"
 #include "runtimes/interpreters.h"
@@ -95,6 +97,7 @@ struct Server::Impl {
   std::unique_ptr<platform::ControlLoop> loop;
   std::unique_ptr<storage::Committer> committer;
   delivery::Delivery delivery;
+  std::unique_ptr<metrics::Store> metrics;
 
   std::unique_ptr<streams::Streams> streams;
   std::unique_ptr<tables::Tables> tables;
@@ -166,6 +169,8 @@ Result<void> Server::Impl::open(const std::string& command) {
 }
 
 Result<void> Server::Impl::load() {
+  metrics = std::make_unique<metrics::Store>(*store, *committer, *loop);
+  MR_RETURN_IF_ERROR(metrics->load());
   MR_ASSIGN_OR_RETURN(streams,
                       streams::Streams::load(*store, *committer, *loop, random, {.retention = config.retention}));
   MR_ASSIGN_OR_RETURN(tables, tables::Tables::load(
@@ -257,6 +262,7 @@ void Server::Impl::serve_faces() {
   faces.push_back(api_iam::make_iam_service(*roles));
   faces.push_back(api_iam::make_sts_service(*sessions, *roles));
   faces.push_back(api_logs::make_logs_service(*logs));
+  faces.push_back(api_cloudwatch::make_cloudwatch_service({*metrics, *loop}));
   faces.push_back(api_lambda::make_lambda_service(*functions));
   api_lambda::MappingLookups lookups;
   lookups.function_exists = [this](const std::string& arn) { return functions->exists(arn); };
@@ -280,6 +286,7 @@ void Server::Impl::fill_parts() {
   parts.roles = roles.get();
   parts.sessions = sessions.get();
   parts.logs = logs.get();
+  parts.metrics = metrics.get();
   parts.processes = processes.get();
   parts.functions = functions.get();
   parts.engine = engine.get();
@@ -344,6 +351,7 @@ void Server::Impl::stop(Milliseconds limit) {
   if (objects) objects->stop();
   if (processes) processes->stop();
   if (logs) logs->flush();
+  if (metrics) metrics->flush();
   loop->stop();
   if (committer) committer->stop();
 }

@@ -1,4 +1,5 @@
 // From an Error to an HTTP response, by protocol.
+#include "codec/cbor.h"
 #include "wire/codec.h"
 #include "wire/internal/answers.h"
 
@@ -79,6 +80,16 @@ void write_json(const Addressee& to, const Error& error, std::string_view name, 
   response.body += '}';
 }
 
+void write_cbor(const Addressee& to, const Error& error, std::string_view name, http::Response& response) {
+  const Shape* shape = to.model == nullptr ? nullptr : to.model->find_error(name);
+  codec::CborWriter writer(response.body);
+  writer.map(2);
+  writer.text("__type");
+  writer.text(type_on_wire(to, name));
+  writer.text(message_member(to, shape, name));
+  writer.text(error.message());
+}
+
 // The error's code in the query protocol.
 std::string_view query_code(const Addressee& to, std::string_view name) {
   const Shape* shape = to.model == nullptr ? nullptr : to.model->find_error(name);
@@ -119,11 +130,15 @@ http::Response encode_error(const Addressee& to, const Error& error) {
     case Protocol::kRestXml:
       write_s3(to, error, name, response);
       break;
+    case Protocol::kCbor:
+      write_cbor(to, error, name, response);
+      break;
     default:
       write_json(to, error, name, response);
   }
   // Whether or not the client asks with x-amzn-query-mode: aws-sdk v2 and boto3 before 1.36 do not, and read it.
-  if (to.protocol == Protocol::kJson && to.model != nullptr && to.model->also_query) {
+  const bool has_codes = to.protocol == Protocol::kJson || to.protocol == Protocol::kCbor;
+  if (has_codes && to.model != nullptr && to.model->also_query) {
     response.fields.set("x-amzn-query-error", std::string(query_code(to, name)) +
                                                   (error.type().http_status >= 500 ? ";Receiver" : ";Sender"));
   }

@@ -153,6 +153,12 @@ void write_body(const Addressee& to, Reply& reply, http::Response& response) {
         response.body = std::move(reply.json);
       }
       return;
+    case Protocol::kCbor:
+      if (to.operation->output != kNoShape) {
+        const Shape& shape = to.model->shape(to.operation->output);
+        response.body = internal::encode_cbor(*to.model, shape, reply.output);
+      }
+      return;
     case Protocol::kQuery:
       return write_query(to, reply.output, response);
     default:
@@ -197,6 +203,9 @@ void finish(const Addressee& to, http::Response& response) {
   if (s3) response.fields.set("x-amz-id-2", to.request_id);
   if (to.protocol == Protocol::kQuery) {
     response.fields.set("Content-Type", "text/xml");
+  } else if (to.protocol == Protocol::kCbor) {
+    response.fields.set("smithy-protocol", "rpc-v2-cbor");
+    if (!response.body.empty()) response.fields.set("Content-Type", "application/cbor");
   } else if (to.model != nullptr && to.model->signing_name == "dynamodb") {
     response.fields.set("x-amz-crc32", std::to_string(crypto::crc32(response.body)));
   }

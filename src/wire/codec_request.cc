@@ -167,6 +167,9 @@ Result<Document> decode_request(const ServiceModel& model, const OperationModel&
       MR_RETURN_IF_ERROR(internal::conform_json(model, input, document));
       return document;
     }
+    case Protocol::kCbor:
+      if (incoming.body.empty()) return Document::object();
+      return internal::decode_cbor(model, input, incoming.body);
     case Protocol::kQuery:
       return internal::decode_query(model, input, *incoming.form);
     default: {

@@ -13,7 +13,8 @@
 
 namespace millrace::wire {
 
-enum class Protocol : std::uint8_t { kJson, kQuery, kRestJson, kRestXml };
+// kCbor (Smithy's RPC v2) is no model's own here: clients choose it for services that also speak kJson.
+enum class Protocol : std::uint8_t { kJson, kQuery, kRestJson, kRestXml, kCbor };
 
 enum class Kind : std::uint8_t {
   kStructure,

@@ -22,6 +22,9 @@ class Sessions;
 namespace millrace::logs {
 class Service;
 }
+namespace millrace::metrics {
+class Store;
+}
 namespace millrace::platform {
 class ControlLoop;
 }
@@ -74,6 +77,7 @@ struct Parts {
   iam::Roles* roles = nullptr;
   iam::Sessions* sessions = nullptr;
   logs::Service* logs = nullptr;
+  metrics::Store* metrics = nullptr;
   runtimes::ProcessHost* processes = nullptr;
   functions::Functions* functions = nullptr;
   triggers::Engine* engine = nullptr;

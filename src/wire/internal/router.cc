@@ -224,6 +224,15 @@ Route Router::route_target(std::string_view target) const {
   return refused(Protocol::kJson, Error(kUnknownOperation, "Unknown X-Amz-Target: " + std::string(target)));
 }
 
+// "/service/GraniteServiceVersion20100801/operation/PutMetricData"
+Route Router::route_cbor(std::string_view path) const {
+  const auto labels = match_path("/service/{service}/operation/{operation}", path);
+  if (!labels) return refused(Protocol::kCbor, Error(kUnknownPath, "No operation is at " + std::string(path) + "."));
+  Route route = route_target((*labels)[0].second + "." + (*labels)[1].second);
+  route.protocol = Protocol::kCbor;
+  return route;
+}
+
 Route Router::route_action(std::string_view action, std::string_view version, std::string_view scope_service) const {
   Route route;
   route.protocol = Protocol::kQuery;
@@ -345,6 +354,7 @@ Route Router::route_service(const Served& served, const http::RequestHead& head,
 Route Router::route(const http::RequestHead& head, const Credentials& credentials,
                     const std::vector<std::string>& allowed_hosts) const {
   if (const auto target = head.fields.find("x-amz-target")) return route_target(*target);
+  if (head.fields.get("smithy-protocol") == "rpc-v2-cbor") return route_cbor(head.path);
   if (const auto action = head.query_value("Action")) {
     return route_action(*action, head.query_value("Version").value_or(""), credentials.service);
   }

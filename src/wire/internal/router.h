@@ -1,6 +1,6 @@
 // Tells the service and operation of a request from its head.
 //
-// Order: X-Amz-Target; `Action` with its Version in the query; the service in the credential scope; Lambda's path
+// Order: X-Amz-Target; the path of Smithy's RPC v2 (only with its header field); `Action` with its Version in the query; the service in the credential scope; Lambda's path
 // prefixes; the host name; a form body (its Action is read later); else S3. Built once; then immutable and thread-safe.
 #pragma once
 
@@ -65,6 +65,7 @@ class Router {
   const Served* by_host(std::string_view host) const;
   const Rest* rest_of(const Served& served) const;
   Route route_target(std::string_view target) const;
+  Route route_cbor(std::string_view path) const;
   Route route_action(std::string_view action, std::string_view version, std::string_view scope_service) const;
   Route route_service(const Served& served, const http::RequestHead& head,
                       const std::vector<std::string>& allowed_hosts) const;

@@ -24,6 +24,8 @@ Result<void> conform_json(const ServiceModel& model, const Shape& shape, Documen
 
 // Body decoders and encoders of the protocols.
 Result<Document> decode_query(const ServiceModel& model, const Shape& input, const Form& form);
+Result<Document> decode_cbor(const ServiceModel& model, const Shape& input, std::string_view body);
+std::string encode_cbor(const ServiceModel& model, const Shape& output, const Document& value);
 Result<Document> decode_xml_body(const ServiceModel& model, const Shape& shape, std::string_view body);
 // Appends the element `name` with the members of `value` that are in the body.
 void write_xml_structure(std::string& out, const ServiceModel& model, const Shape& shape, std::string_view name,

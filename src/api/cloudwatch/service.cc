@@ -1,0 +1,23 @@
+#include "api/cloudwatch/service.h"
+
+#include "api/cloudwatch/operations.h"
+#include "wire/generated/cloudwatch.h"
+
+namespace millrace::api_cloudwatch {
+
+std::unique_ptr<wire::Service> make_cloudwatch_service(const Parts& parts) {
+  auto service = std::make_unique<wire::Service>(wire::cloudwatch::kModel);
+  using Operation = Result<Reply> (*)(const Parts&, const RequestContext&, const Document&);
+  const auto serve = [&](std::string_view name, Operation operation) {
+    service->on(name, [parts, operation](const RequestContext& context, const Document& input) {
+      return operation(parts, context, input);
+    });
+  };
+  serve("PutMetricData", put_metric_data);
+  serve("ListMetrics", list_metrics);
+  serve("GetMetricData", get_metric_data);
+  serve("GetMetricStatistics", get_metric_statistics);
+  return service;
+}
+
+}  // namespace millrace::api_cloudwatch
