@@ -1,0 +1,377 @@
+#include "ledger.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "codec/json.h"
+#include "codec/key.h"
+#include "model/stored.h"
+
+namespace millrace::simulation {
+
+using triggers::internal::SavedShard;
+
+namespace {
+
+// The attributes that the world writes: {"k":S,"v":N,"g":S,"p":S,"ttl":N}.
+struct Image {
+  std::string key, group;
+  std::int64_t version = 0, ttl = 0;
+  bool poison = false;
+};
+
+Image image_of(std::string_view stored) {
+  Image out;
+  if (stored.empty()) return out;
+  std::string text;
+  model::append_json_of_stored(text, stored);
+  const auto json = codec::parse_json(text);
+  const auto text_of = [&](std::string_view name, std::string_view type) -> std::string {
+    const auto* attribute = json->find(name);
+    return attribute == nullptr ? "" : std::string(attribute->string_or(type, ""));
+  };
+  const auto number_of = [&](std::string_view name) -> std::int64_t {
+    const std::string digits = text_of(name, "N");
+    return digits.empty() ? 0 : std::stoll(digits);
+  };
+  out.key = text_of("k", "S");
+  out.group = text_of("g", "S");
+  out.version = number_of("v");
+  out.ttl = number_of("ttl");
+  out.poison = !text_of("p", "S").empty();
+  return out;
+}
+
+std::uint64_t be64(std::string_view bytes) {
+  std::uint64_t value = 0;
+  for (const char c : bytes.substr(0, 8)) value = value << 8 | static_cast<unsigned char>(c);
+  return value;
+}
+
+// The two patterns that plans use, judged without the code under test.
+bool matches(const std::vector<std::string>& filters, const Change& change) {
+  if (filters.empty()) return true;
+  return std::any_of(filters.begin(), filters.end(), [&](const std::string& filter) {
+    if (filter.find("eventName") != filter.npos) return change.event != model::ChangeEvent::kRemove;
+    return change.after != 0 && change.group == "a";
+  });
+}
+
+std::string name_of(const Change& change) {
+  return "record " + std::to_string(change.stamp) + " (shard " + std::to_string(change.shard) + ", key " + change.key +
+         ", " + std::string(model::event_name(change.event)) + " " + std::to_string(change.before) + "->" +
+         std::to_string(change.after) + (change.poison ? ", poison)" : ")");
+}
+
+}  // namespace
+
+void Ledger::fail(const std::string& text) const { throw Violation(text); }
+
+void Ledger::shard_opened(std::uint64_t shard, std::uint64_t parent, const std::string& table) {
+  parents_[shard] = parent;
+  tables_[shard] = table;
+}
+
+void Ledger::mapping_created(const triggers::Mapping& mapping, int table, bool pure) {
+  Book& book = books_[mapping.uuid];
+  book.now = mapping;
+  book.history = {mapping};
+  book.table = "T" + std::to_string(table);
+  book.pure = pure;
+}
+
+void Ledger::mapping_changed(const triggers::Mapping& mapping) {
+  Book& book = book_of(mapping.uuid);
+  book.now = mapping;
+  book.history.push_back(mapping);
+}
+
+Ledger::Book& Ledger::book_of(const std::string& uuid) {
+  const auto found = books_.find(uuid);
+  if (found == books_.end()) fail("a mapping that was never created: " + uuid);
+  return found->second;
+}
+
+void Ledger::acknowledged(const std::string& table, const std::string& key, std::int64_t version, bool is_delete) {
+  ++counters["writes acknowledged"];
+  // Callbacks come after the write has reached the disk.
+  if ((is_delete ? removed_versions_ : written_versions_).count(version) == 0)
+    fail("an acknowledged write of " + table + "/" + key + " is not in the stream: version " + std::to_string(version));
+}
+
+void Ledger::written(const storage::WriteBatch& batch, Time now) {
+  for (const auto& operation : batch.operations()) {
+    if (operation.kind != storage::WriteBatch::Kind::kPut) continue;
+    if (operation.family == storage::Family::kLog) {
+      Change change;
+      change.shard = be64(std::string_view(operation.key).substr(8));
+      change.stamp = be64(std::string_view(operation.key).substr(16));
+      change.committed = Time(Milliseconds(static_cast<std::int64_t>(be64(operation.value))));
+      const auto record = model::decode_change(std::string_view(operation.value).substr(8));
+      if (!record) fail("a damaged stream record");
+      const Image before = image_of(record->old_image), after = image_of(record->new_image);
+      change.key = before.version != 0 ? before.key : after.key;
+      change.key_hash = record->key_hash;
+      change.event = record->event;
+      change.origin = record->origin;
+      change.before = before.version;
+      change.after = after.version;
+      change.group = after.group;
+      change.poison = after.version != 0 ? after.poison : before.poison;
+      if (change.origin == model::ChangeOrigin::kTimeToLive) {
+        ++counters["records of expiry"];
+        if (before.ttl == 0 || Time(Seconds(before.ttl)) > now)
+          fail("an item was removed before its time to live had passed");
+      }
+      change_written(change);
+    }
+  }
+  // Letters and positions that are in one batch belong together: letters first.
+  for (const auto& operation : batch.operations()) {
+    if (operation.kind == storage::WriteBatch::Kind::kPut && operation.family == storage::Family::kQueue &&
+        operation.key.starts_with("letter/"))
+      letter_written(operation.value, now);
+  }
+  for (const auto& operation : batch.operations()) {
+    if (operation.kind != storage::WriteBatch::Kind::kPut || operation.family != storage::Family::kCatalogue) continue;
+    if (!operation.key.starts_with(triggers::kMappingPrefix)) continue;
+    const std::uint64_t shard = triggers::internal::shard_of_key(operation.key);
+    if (shard == 0) continue;
+    const std::string uuid = operation.key.substr(triggers::kMappingPrefix.size(), 36);
+    const auto book = books_.find(uuid);
+    if (book != books_.end()) position_written(book->second, shard, operation.value, now);
+  }
+}
+
+void Ledger::change_written(const Change& change) {
+  ++counters["records"];
+  if (!changes_.empty() && changes_.rbegin()->first >= change.stamp) fail("stamps fall: " + name_of(change));
+  if (tables_.count(change.shard) == 0) fail("a record of a shard that was never opened: " + name_of(change));
+  Change kept = change;
+  kept.table = tables_[change.shard];
+  std::int64_t& current = current_[{kept.table, kept.key}];
+  if (kept.before != current)
+    fail("the stream skips a change of its item: " + name_of(kept) + " after " + std::to_string(current));
+  if ((kept.event == model::ChangeEvent::kInsert) != (kept.before == 0) ||
+      (kept.event == model::ChangeEvent::kRemove) != (kept.after == 0))
+    fail("the event does not fit its images: " + name_of(kept));
+  current = kept.after;
+  if (kept.after != 0 && !written_versions_.insert(kept.after).second)
+    fail("a change is twice in the stream: " + name_of(kept));
+  if (kept.after == 0 && !removed_versions_.insert(kept.before).second)
+    fail("a removal is twice in the stream: " + name_of(kept));
+  by_shard_[kept.shard].push_back(kept.stamp);
+  changes_.emplace(kept.stamp, std::move(kept));
+}
+
+bool Ledger::is_covered(const SavedShard& saved, const Change& change) {
+  if (saved.finished) return true;
+  if (saved.lanes.empty()) return false;
+  const auto lane = triggers::lane_of(change.key_hash, static_cast<unsigned>(saved.lanes.size()));
+  return change.stamp <= saved.lanes[lane].settled ||
+         triggers::internal::is_settled_before(saved.previous, change.key_hash, change.stamp);
+}
+
+bool Ledger::may_match(const Book& book, const Change& change) {
+  return std::any_of(book.history.begin(), book.history.end(),
+                     [&](const auto& each) { return matches(each.filters, change); });
+}
+
+bool Ledger::may_be_filtered(const Book& book, const Change& change) {
+  return std::any_of(book.history.begin(), book.history.end(),
+                     [&](const auto& each) { return !matches(each.filters, change); });
+}
+
+bool Ledger::may_be_discarded(const Book& book, const Change& change, Time now) const {
+  if (change.committed + retention_ <= now) return true;
+  const auto failures = book.failures.find(change.stamp);
+  for (const auto& each : book.history) {
+    if (each.record_age_max_s >= 0 && change.committed + Seconds(each.record_age_max_s) <= now) return true;
+    if (each.retries_max >= 0 && failures != book.failures.end() && failures->second > each.retries_max) return true;
+  }
+  return false;
+}
+
+bool Ledger::is_settled(const Book& book, const Change& change, Time now) const {
+  if (change.stamp <= book.now.start_after) return true;
+  const auto fate = book.fates.find(change.stamp);
+  if (fate != book.fates.end() && fate->second != Fate::kPending) return true;
+  return may_be_filtered(book, change) || may_be_discarded(book, change, now);
+}
+
+void Ledger::position_written(Book& book, std::uint64_t shard, const std::string& text, Time now) {
+  ++counters["positions saved"];
+  const auto decoded = triggers::internal::decode_shard(text);
+  if (!decoded.ok()) fail("a position that cannot be read: " + text);
+  const auto before = book.saved.find(shard);
+  for (const Stamp stamp : by_shard_[shard]) {
+    const Change& change = changes_.at(stamp);
+    const bool was = before != book.saved.end() && is_covered(before->second, change);
+    const bool is = is_covered(*decoded, change);
+    if (was && !is) fail("a position has moved back behind " + name_of(change) + ": " + text);
+    if (is && !was && !is_settled(book, change, now))
+      fail("a position passes what is not settled, " + name_of(change) + ": " + text);
+  }
+  book.saved[shard] = *decoded;
+}
+
+void Ledger::letter_written(const std::string& text, Time now) {
+  ++counters["failure documents"];
+  const auto json = codec::parse_json(text);
+  const auto* context = json.ok() ? json->find("requestContext") : nullptr;
+  const auto* info = json.ok() ? json->find("DDBStreamBatchInfo") : nullptr;
+  if (context == nullptr || info == nullptr) fail("a failure document without its parts: " + text);
+  const std::string function(context->string_or("functionArn", ""));
+  const auto found = std::find_if(books_.begin(), books_.end(),
+                                  [&](const auto& each) { return function.starts_with(each.second.now.function_arn); });
+  if (found == books_.end()) fail("a failure document of nobody: " + text);
+  Book& book = found->second;
+  const auto first = model::parse_sequence_number(info->string_or("startSequenceNumber", ""));
+  const auto last = model::parse_sequence_number(info->string_or("endSequenceNumber", ""));
+  const Change* start = first ? find(*first) : nullptr;
+  if (start == nullptr || !last) fail("a failure document about no record: " + text);
+  const auto size = static_cast<std::size_t>(info->int_or("batchSize", 0));
+  const bool aged = context->string_or("condition", "") == "RecordAgeExceeded";
+  // Which factor was in force is not in the document: one of those there were must explain it.
+  for (const auto& each : book.history) {
+    const auto lanes = static_cast<unsigned>(each.parallelization_factor);
+    std::vector<const Change*> members;
+    for (const Stamp stamp : by_shard_[start->shard]) {
+      const Change& change = changes_.at(stamp);
+      if (stamp < *first || stamp > *last || stamp <= book.now.start_after) continue;
+      if (triggers::lane_of(change.key_hash, lanes) != triggers::lane_of(start->key_hash, lanes)) continue;
+      if (!matches(each.filters, change)) continue;
+      const auto fate = book.fates.find(stamp);
+      if (fate != book.fates.end() && fate->second != Fate::kPending && !killed_) continue;
+      members.push_back(&change);
+    }
+    // After a restart records may be given up that were done before; after an update, ones that another filter let
+    // pass.
+    const bool exact = book.history.size() == 1 && !killed_;
+    if (exact && members.size() != size) {
+      fail("a failure document counts " + std::to_string(size) + " records where " + std::to_string(members.size()) +
+           " are: " + text);
+    }
+    const auto too_early = [&](const Change* member) { return !may_be_discarded(book, *member, now); };
+    if (const auto early = std::find_if(members.begin(), members.end(), too_early); exact && early != members.end())
+      fail("given up too early: " + name_of(**early) + ": " + text);
+    std::erase_if(members, too_early);
+    if (members.size() < size) continue;
+    for (const Change* member : members) book.fates[member->stamp] = Fate::kInLetter;
+    if (exact && !aged && book.pure && each.bisect && !each.report_failures) {
+      if (members.size() != 1 || !members[0]->poison)
+        fail("bisecting gave up a neighbour of the poison record: " + text);
+      ++counters["poison records isolated"];
+    }
+    return;
+  }
+  fail("a failure document that no configuration explains: " + text);
+}
+
+void Ledger::killed() {
+  killed_ = true;
+  ++counters["kills"];
+}
+
+const Change* Ledger::find(Stamp stamp) const {
+  const auto found = changes_.find(stamp);
+  return found == changes_.end() ? nullptr : &found->second;
+}
+
+void Ledger::check_predecessors(const Book& book, const Change& change, const std::set<Stamp>& batch, Time now) const {
+  const auto lanes = static_cast<unsigned>(book.now.parallelization_factor);
+  const bool by_key = std::any_of(book.history.begin(), book.history.end(), [&](const auto& each) {
+    return each.parallelization_factor != book.now.parallelization_factor;
+  });
+  const auto shard = by_shard_.find(change.shard);
+  for (const Stamp stamp : shard->second) {
+    if (stamp >= change.stamp) break;
+    const Change& earlier = changes_.at(stamp);
+    const bool before = by_key
+                            ? earlier.key == change.key
+                            : triggers::lane_of(earlier.key_hash, lanes) == triggers::lane_of(change.key_hash, lanes);
+    if (before && batch.count(stamp) == 0 && !is_settled(book, earlier, now))
+      fail(name_of(change) + " was delivered before " + name_of(earlier) + " was settled");
+  }
+  for (auto parent = parents_.find(change.shard); parent != parents_.end() && parent->second != 0;
+       parent = parents_.find(parent->second)) {
+    const auto records = by_shard_.find(parent->second);
+    if (records == by_shard_.end()) continue;
+    for (const Stamp stamp : records->second) {
+      const Change& earlier = changes_.at(stamp);
+      if (!is_settled(book, earlier, now))
+        fail(name_of(change) + " was delivered before its parent shard's " + name_of(earlier));
+    }
+  }
+}
+
+void Ledger::invoked(const std::string& uuid, const std::vector<Stamp>& stamps, std::size_t bytes, Time now) {
+  ++counters["invocations"];
+  Book& book = book_of(uuid);
+  if (stamps.empty()) fail("an invocation without records");
+  std::int64_t size_max = 0;
+  for (const auto& each : book.history) size_max = std::max(size_max, each.batch_size);
+  if (static_cast<std::int64_t>(stamps.size()) > size_max)
+    fail("a batch of " + std::to_string(stamps.size()) + " records");
+  if (bytes > triggers::kPayloadBytesMax) fail("an event of " + std::to_string(bytes) + " bytes");
+  const std::set<Stamp> batch(stamps.begin(), stamps.end());
+  if (batch.size() != stamps.size() || !std::is_sorted(stamps.begin(), stamps.end()))
+    fail("a batch that is out of order");
+  for (const Stamp stamp : stamps) {
+    const Change* change = find(stamp);
+    if (change == nullptr) fail("a record was delivered that is not durable: " + std::to_string(stamp));
+    if (change->table != book.table) fail("a record of another table was delivered: " + name_of(*change));
+    if (change->shard != find(stamps.front())->shard) fail("a batch of two shards");
+    if (stamp <= book.now.start_after) fail("a record from before the start was delivered: " + name_of(*change));
+    if (!may_match(book, *change)) fail("a record that no filter matches was delivered: " + name_of(*change));
+    const auto saved = book.saved.find(change->shard);
+    if (saved != book.saved.end() && is_covered(saved->second, *change))
+      fail("a settled record came again: " + name_of(*change));
+    check_predecessors(book, *change, batch, now);
+    const auto fate = book.fates.find(stamp);
+    if (fate != book.fates.end() && fate->second == Fate::kDone) {
+      if (!killed_) fail("a record came again without a restart: " + name_of(*change));
+      ++counters["deliveries repeated after a kill"];
+    }
+  }
+}
+
+void Ledger::answered(const std::string& uuid, const std::vector<Stamp>& stamps, std::size_t done, bool attempted) {
+  Book& book = book_of(uuid);
+  if (!attempted) {
+    ++counters["refusals"];
+    return;
+  }
+  ++counters[done == stamps.size() ? "answers: all done" : done == 0 ? "answers: none done" : "answers: some done"];
+  for (std::size_t i = 0; i < stamps.size(); ++i) {
+    if (i < done) {
+      book.fates[stamps[i]] = Fate::kDone;
+    } else {
+      ++book.failures[stamps[i]];
+    }
+  }
+}
+
+void Ledger::check_settled(Time now) const {
+  for (const auto& [uuid, book] : books_) {
+    for (const auto& [stamp, change] : changes_) {
+      if (change.table != book.table || is_settled(book, change, now)) continue;
+      fail("never settled for the mapping of " + book.now.function_arn + ": " + name_of(change));
+    }
+  }
+}
+
+void Ledger::check_items(const std::map<std::pair<std::string, std::string>, std::int64_t>& stored) const {
+  for (const auto& [key, version] : current_) {
+    const auto found = stored.find(key);
+    const std::int64_t there = found == stored.end() ? 0 : found->second;
+    if (there != version)
+      fail(key.first + "/" + key.second + " has version " + std::to_string(there) + " where the stream ends with " +
+           std::to_string(version));
+  }
+  for (const auto& [key, version] : stored) {
+    if (current_.count(key) == 0) fail(key.first + "/" + key.second + " is not in the stream at all");
+  }
+}
+
+}  // namespace millrace::simulation

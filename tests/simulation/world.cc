@@ -1,0 +1,266 @@
+#include "world.h"
+
+#include "codec/json.h"
+#include "model/json.h"
+#include "model/stored.h"
+
+namespace millrace::simulation {
+namespace {
+
+const Scope kScope;
+
+template <typename T>
+T must(Result<T> result, const char* what) {
+  if (!result.ok()) throw Violation(std::string(what) + ": " + result.error().message());
+  return std::move(result).value();
+}
+
+model::Item item_of(const std::string& json) {
+  return must(model::read_item(must(codec::parse_json(json), "item")), "item");
+}
+
+std::int64_t version_of(const std::string& stored) {
+  std::string text;
+  model::append_json_of_stored(text, stored);
+  return std::stoll(std::string(must(codec::parse_json(text), "stored item").find("v")->string_or("N", "0")));
+}
+
+}  // namespace
+
+void Disk::break_down(bool applied) {
+  breaking_ = applied;
+  memory_.fail_write_after(
+      0, applied ? storage::MemoryStore::Outcome::kApplied : storage::MemoryStore::Outcome::kNotApplied);
+}
+
+Result<void> Disk::write(const storage::WriteBatch& batch, Sync sync) {
+  auto result = memory_.write(batch, sync);
+  const bool applied = result.ok() || breaking_.value_or(false);
+  if (!result.ok()) breaking_ = false;  // later ones are refused
+  if (applied) ledger_.written(batch, clock_->now());
+  return result;
+}
+
+Result<delivery::AfterCommit> LetterBox::stage(std::string_view, const delivery::Message& message,
+                                               storage::WriteBatch& batch) {
+  if (refuses_) return Error(delivery::kNoSuchTarget, "no such queue");
+  batch.put(storage::Family::kQueue, "letter/" + std::to_string(++count_), message.body);
+  return delivery::AfterCommit{};
+}
+
+World::World(const Plan& plan)
+    : plan_(plan), dice_(plan.seed + 1), letters_(plan.refusing_destination), random_(plan.seed) {
+  boot();
+  make_tables();
+  make_mappings();
+}
+
+World::~World() { shut_down(); }
+
+void World::boot() {
+  disk_.memory().heal();
+  scheduler_ = std::make_unique<testing::VirtualScheduler>(time_);
+  disk_.set_clock(*scheduler_);
+  functions_.set_scheduler(*scheduler_);
+  commits_ = std::make_unique<testing::TestCommits>(disk_, *scheduler_);
+  registry_ = std::make_unique<telemetry::Registry>();
+  streams_ = must(streams::Streams::load(disk_, *commits_, *scheduler_, random_), "streams");
+  ledger_.set_retention(streams_->retention());
+  tables::TablesOptions options;
+  options.stream_shards = plan_.shards;
+  tables_ = must(tables::Tables::load(disk_, *commits_, *streams_, *scheduler_, random_, options), "tables");
+  source_ = std::make_unique<app::StreamSource>(*streams_);
+  delivery_ = std::make_unique<delivery::Delivery>();
+  delivery_->add("sqs", letters_);
+  settlement_ = std::make_unique<triggers::CommitSettlement>(*commits_, *delivery_);
+  engine_ = std::make_unique<triggers::Engine>(
+      triggers::Engine::Resources{*scheduler_, random_, *registry_, disk_, *commits_},
+      triggers::Ports{*source_, functions_, *settlement_});
+  if (auto started = engine_->start(); !started.ok())
+    throw Violation("the engine does not start: " + started.error().message());
+  note_shards();
+}
+
+// In the middle of whatever it is doing: what is posted never runs.
+void World::shut_down() {
+  if (scheduler_ != nullptr) time_ = scheduler_->now();
+  functions_.forget();
+  engine_.reset();
+  settlement_.reset();
+  delivery_.reset();
+  source_.reset();
+  tables_.reset();
+  streams_.reset();
+  commits_.reset();
+  registry_.reset();
+  scheduler_.reset();
+}
+
+void World::kill() {
+  ledger_.killed();
+  shut_down();
+  boot();
+}
+
+void World::note_shards() {
+  for (const auto& stream : streams_->list(kScope)) {
+    for (const auto& shard : stream.shards)
+      ledger_.shard_opened(shard.number.value(), shard.parent ? shard.parent->value() : 0, stream.table_name);
+  }
+}
+
+void World::make_tables() {
+  for (int i = 0; i < plan_.tables; ++i) {
+    tables::CreateRequest request;
+    request.name = "T" + std::to_string(i);
+    request.definitions = {{"k", model::KeyType::kString}};
+    request.keys = {{"k", true}};
+    request.billing = tables::BillingMode::kPayPerRequest;
+    request.stream = tables::StreamRequest{true, model::ViewType::kNewAndOldImages};
+    must(tables_->create(kScope, request), "create table");
+    must(tables_->set_ttl(kScope, request.name, "ttl", true), "time to live");
+  }
+  note_shards();
+  scheduler_->run_ready();
+}
+
+void World::make_mappings() {
+  for (const MappingPlan& each : plan_.mappings) {
+    triggers::Mapping mapping = each.mapping;
+    mapping.stream_arn = streams_->list(kScope, "T" + std::to_string(each.table)).front().arn;
+    const auto changed = must(engine_->create(mapping), "create mapping");
+    uuids_.push_back(changed.mapping.uuid);
+    functions_.add(changed.mapping.uuid, each.behaviour);
+    functions_.set_report(changed.mapping.uuid, mapping.report_failures);
+    ledger_.mapping_created(changed.mapping, each.table, each.behaviour.is_pure());
+  }
+  scheduler_->run_ready();
+}
+
+void World::write() {
+  const std::string table = "T" + std::to_string(dice_.below(static_cast<std::uint64_t>(plan_.tables)));
+  const std::string key = "key" + std::to_string(dice_.below(static_cast<std::uint64_t>(plan_.keys)));
+  tables::WriteRequest request;
+  const bool is_delete = dice_.chance(0.2);
+  std::int64_t version = 0;
+  if (is_delete) {
+    request.kind = tables::WriteKind::kDelete;
+    request.item = item_of(R"({"k":{"S":")" + key + "\"}}");
+  } else {
+    version = ++version_;
+    std::string json = R"({"k":{"S":")" + key + R"("},"v":{"N":")" + std::to_string(version) + R"("},"g":{"S":")" +
+                       (dice_.chance(0.5) ? "a" : "b") + "\"}";
+    if (dice_.chance(plan_.poison)) json += R"(,"p":{"S":"poison"})";
+    if (dice_.chance(plan_.expiring)) {
+      const auto expiry = std::chrono::floor<Seconds>(scheduler_->now() + Seconds(dice_.between(-5, 900)));
+      json += R"(,"ttl":{"N":")" + std::to_string(expiry.time_since_epoch().count()) + "\"}";
+    }
+    request.item = item_of(json + "}");
+  }
+  const auto result = tables_->write(kScope, table, request);
+  if (!result.ok()) return;  // the disk has failed
+  if (is_delete) {
+    if (!result->before.exists()) return;
+    version = version_of(result->before.bytes());
+  }
+  commits_->when_durable(result->after_commit, [this, table, key, version, is_delete](const Error* error) {
+    if (error == nullptr) ledger_.acknowledged(table, key, version, is_delete);
+  });
+}
+
+void World::reshape() {
+  const auto streams = streams_->list(kScope);
+  const auto& stream = dice_.pick(streams);
+  storage::WriteBatch batch;
+  if (dice_.chance(0.3)) {
+    if (!streams_->roll(stream.id, batch).ok()) return;
+    ++ledger_.counters["roll-overs"];
+  } else {
+    const auto& shard = dice_.pick(stream.shards);
+    if (stream.shards.size() > 24 || !streams_->split(stream.id, shard.number, batch).ok()) return;
+    ++ledger_.counters["splits"];
+  }
+  note_shards();
+  commits_->submit(std::move(batch));
+}
+
+void World::update_mapping() {
+  const std::string& uuid = dice_.pick(uuids_);
+  triggers::Mapping after;
+  const auto changed = engine_->update(kScope, uuid, [&](triggers::Mapping& mapping) -> Result<void> {
+    if (dice_.chance(0.3)) {
+      mapping.enabled = !mapping.enabled;
+    } else {
+      roll_options(dice_, mapping);
+    }
+    after = mapping;
+    return {};
+  });
+  if (!changed.ok()) return;
+  ++ledger_.counters["mapping updates"];
+  functions_.set_report(uuid, changed->mapping.report_failures);
+  ledger_.mapping_changed(changed->mapping);
+}
+
+void World::step() {
+  if (dice_.chance(plan_.kills) || disk_.memory().has_failed()) {
+    if (disk_.memory().has_failed()) ++ledger_.counters["disk failures"];
+    kill();
+  }
+  if (dice_.chance(plan_.disk_errors)) disk_.break_down(dice_.chance(0.5));
+  if (dice_.chance(plan_.read_errors)) disk_.memory().fail_read_after(dice_.below(4));
+  if (dice_.chance(plan_.reshapes)) reshape();
+  if (dice_.chance(plan_.updates)) update_mapping();
+  if (dice_.chance(plan_.jumps)) scheduler_->advance(Milliseconds(dice_.between(60'000, 30 * 3'600'000)));
+  for (std::int64_t writes = dice_.between(0, 4); writes > 0; --writes) write();
+  switch (dice_.below(4)) {
+    case 0:  // a few steps only: the next kill may fall between any two
+      for (std::int64_t count = dice_.between(0, 30); count > 0 && scheduler_->run_one(); --count) {
+      }
+      break;
+    case 1:
+      scheduler_->advance(Milliseconds(dice_.between(1, 2000)));
+      break;
+    case 2:
+      scheduler_->run_next_timer();
+      break;
+    default:
+      scheduler_->run_ready();
+  }
+}
+
+// No more faults; everything that waits has its time.
+void World::settle() {
+  functions_.heal();
+  if (disk_.memory().has_failed()) kill();
+  disk_.memory().heal();
+  for (const std::string& uuid : uuids_) {
+    if (const auto mapping = engine_->find(kScope, uuid); mapping && !mapping->enabled) {
+      const auto changed = must(engine_->set_enabled(kScope, uuid, true), "enable");
+      ledger_.mapping_changed(changed.mapping);
+    }
+  }
+  scheduler_->advance(std::chrono::hours(2));
+  ledger_.check_settled(scheduler_->now());
+}
+
+std::map<std::pair<std::string, std::string>, std::int64_t> World::stored_items() const {
+  std::map<std::pair<std::string, std::string>, std::int64_t> out;
+  for (int table = 0; table < plan_.tables; ++table) {
+    for (int key = 0; key < plan_.keys; ++key) {
+      const std::string table_name = "T" + std::to_string(table), name = "key" + std::to_string(key);
+      const auto stored = must(tables_->get(kScope, table_name, item_of(R"({"k":{"S":")" + name + "\"}}")), "get");
+      if (!stored) continue;
+      out[{table_name, name}] = version_of(*stored);
+    }
+  }
+  return out;
+}
+
+void World::run() {
+  for (int i = 0; i < plan_.steps; ++i) step();
+  settle();
+  ledger_.check_items(stored_items());
+}
+
+}  // namespace millrace::simulation
