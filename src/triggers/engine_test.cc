@@ -415,6 +415,18 @@ TEST_F(EngineTest, ReportedFailuresResendOnlyTheRest) {
   EXPECT_THAT(calls(), ElementsAre(Ids{1, 2, 3}, Ids{3}));
 }
 
+TEST_F(EngineTest, AnAnswerIsReadAsItWasAskedFor) {
+  functions.functions[kFunction] = [](const Ids&) { return InvokeResult{.payload = R"({"batchItemFailures":[{}]})"}; };
+  functions.hanging = {kFunction};
+  const std::string uuid = create(options());
+  write();
+  scheduler.run_ready();
+  update(uuid, [](Mapping& mapping) { mapping.report_failures = true; });
+  functions.let_go();
+  scheduler.advance(Seconds(5));
+  EXPECT_THAT(calls(), ElementsAre(Ids{1})) << "the invocation began without ReportBatchItemFailures";
+}
+
 TEST_F(EngineTest, WithoutTheResponseTypeTheBodyIsIgnored) {
   functions.functions[kFunction] = [](const Ids&) { return InvokeResult{.payload = R"({"batchItemFailures":[{}]})"}; };
   create(options());

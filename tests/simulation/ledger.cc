@@ -67,8 +67,8 @@ std::string name_of(const Change& change) {
 
 void Ledger::fail(const std::string& text) const { throw Violation(text); }
 
-void Ledger::shard_opened(std::uint64_t shard, std::uint64_t parent, const std::string& table) {
-  parents_[shard] = parent;
+void Ledger::shard_exists(std::uint64_t shard, std::vector<std::uint64_t> parents, const std::string& table) {
+  parents_.emplace(shard, std::move(parents));
   tables_[shard] = table;
 }
 
@@ -146,6 +146,7 @@ void Ledger::written(const storage::WriteBatch& batch, Time now) {
 void Ledger::change_written(const Change& change) {
   ++counters["records"];
   if (!changes_.empty() && changes_.rbegin()->first >= change.stamp) fail("stamps fall: " + name_of(change));
+  if (tables_.count(change.shard) == 0) look_();
   if (tables_.count(change.shard) == 0) fail("a record of a shard that was never opened: " + name_of(change));
   Change kept = change;
   kept.table = tables_[change.shard];
@@ -240,9 +241,9 @@ void Ledger::letter_written(const std::string& text, Time now) {
       const Change& change = changes_.at(stamp);
       if (stamp < *first || stamp > *last || stamp <= book.now.start_after) continue;
       if (triggers::lane_of(change.key_hash, lanes) != triggers::lane_of(start->key_hash, lanes)) continue;
-      if (!matches(each.filters, change)) continue;
+      if (!may_match(book, change)) continue;
       const auto fate = book.fates.find(stamp);
-      if (fate != book.fates.end() && fate->second != Fate::kPending && !killed_) continue;
+      if (fate != book.fates.end() && fate->second == Fate::kDone && !killed_) continue;
       members.push_back(&change);
     }
     // After a restart records may be given up that were done before; after an update, ones that another filter let
@@ -293,15 +294,21 @@ void Ledger::check_predecessors(const Book& book, const Change& change, const st
     if (before && batch.count(stamp) == 0 && !is_settled(book, earlier, now))
       fail(name_of(change) + " was delivered before " + name_of(earlier) + " was settled");
   }
-  for (auto parent = parents_.find(change.shard); parent != parents_.end() && parent->second != 0;
-       parent = parents_.find(parent->second)) {
-    const auto records = by_shard_.find(parent->second);
-    if (records == by_shard_.end()) continue;
-    for (const Stamp stamp : records->second) {
-      const Change& earlier = changes_.at(stamp);
-      if (!is_settled(book, earlier, now))
-        fail(name_of(change) + " was delivered before its parent shard's " + name_of(earlier));
+  check_ancestors(book, change, change.shard, now);
+}
+
+void Ledger::check_ancestors(const Book& book, const Change& change, std::uint64_t shard, Time now) const {
+  const auto parents = parents_.find(shard);
+  if (parents == parents_.end()) return;
+  for (const std::uint64_t parent : parents->second) {
+    if (const auto records = by_shard_.find(parent); records != by_shard_.end()) {
+      for (const Stamp stamp : records->second) {
+        const Change& earlier = changes_.at(stamp);
+        if (!is_settled(book, earlier, now))
+          fail(name_of(change) + " was delivered before its parent shard's " + name_of(earlier));
+      }
     }
+    check_ancestors(book, change, parent, now);
   }
 }
 

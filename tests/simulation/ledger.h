@@ -3,6 +3,7 @@
 // nothing of the code that it judges but the form in which positions are saved.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -46,7 +47,9 @@ class Ledger {
  public:
   // --- The world tells ---
   void set_retention(Milliseconds retention) { retention_ = retention; }
-  void shard_opened(std::uint64_t shard, std::uint64_t parent, const std::string& table);
+  // `look`: calls shard_exists for all there are; asked when a record is in one that is not known.
+  void set_lookup(std::function<void()> look) { look_ = std::move(look); }
+  void shard_exists(std::uint64_t shard, std::vector<std::uint64_t> parents, const std::string& table);
   void mapping_created(const triggers::Mapping& mapping, int table, bool pure);
   void mapping_changed(const triggers::Mapping& mapping);
   void acknowledged(const std::string& table, const std::string& key, std::int64_t version, bool is_delete);
@@ -90,12 +93,14 @@ class Ledger {
   static bool may_match(const Book& book, const Change& change);
   static bool may_be_filtered(const Book& book, const Change& change);
   void check_predecessors(const Book& book, const Change& change, const std::set<Stamp>& batch, Time now) const;
+  void check_ancestors(const Book& book, const Change& change, std::uint64_t shard, Time now) const;
   [[noreturn]] void fail(const std::string& text) const;
 
+  std::function<void()> look_;
   Milliseconds retention_{0};
   std::map<Stamp, Change> changes_;
   std::map<std::uint64_t, std::vector<Stamp>> by_shard_;
-  std::map<std::uint64_t, std::uint64_t> parents_;
+  std::map<std::uint64_t, std::vector<std::uint64_t>> parents_;
   std::map<std::uint64_t, std::string> tables_;
   std::map<std::pair<std::string, std::string>, std::int64_t> current_;  // version by table and key
   std::set<std::int64_t> written_versions_, removed_versions_;

@@ -66,6 +66,7 @@ void World::boot() {
   registry_ = std::make_unique<telemetry::Registry>();
   streams_ = must(streams::Streams::load(disk_, *commits_, *scheduler_, random_), "streams");
   ledger_.set_retention(streams_->retention());
+  ledger_.set_lookup([this] { note_shards(); });
   tables::TablesOptions options;
   options.stream_shards = plan_.shards;
   tables_ = must(tables::Tables::load(disk_, *commits_, *streams_, *scheduler_, random_, options), "tables");
@@ -79,6 +80,8 @@ void World::boot() {
   if (auto started = engine_->start(); !started.ok())
     throw Violation("the engine does not start: " + started.error().message());
   note_shards();
+  for (const std::string& uuid : uuids_)  // an update that did not reach the disk has not happened
+    if (const auto mapping = engine_->find(kScope, uuid)) functions_.set_report(uuid, mapping->report_failures);
 }
 
 // In the middle of whatever it is doing: what is posted never runs.
@@ -104,8 +107,12 @@ void World::kill() {
 
 void World::note_shards() {
   for (const auto& stream : streams_->list(kScope)) {
-    for (const auto& shard : stream.shards)
-      ledger_.shard_opened(shard.number.value(), shard.parent ? shard.parent->value() : 0, stream.table_name);
+    for (const auto& shard : stream.shards) {
+      std::vector<std::uint64_t> parents;
+      if (shard.parent) parents.push_back(shard.parent->value());
+      if (shard.second_parent) parents.push_back(shard.second_parent->value());
+      ledger_.shard_exists(shard.number.value(), std::move(parents), stream.table_name);
+    }
   }
 }
 
@@ -120,7 +127,6 @@ void World::make_tables() {
     must(tables_->create(kScope, request), "create table");
     must(tables_->set_ttl(kScope, request.name, "ttl", true), "time to live");
   }
-  note_shards();
   scheduler_->run_ready();
 }
 
@@ -171,16 +177,20 @@ void World::write() {
 void World::reshape() {
   const auto streams = streams_->list(kScope);
   const auto& stream = dice_.pick(streams);
+  std::vector<streams::ShardNumber> open;
+  for (const auto& shard : stream.shards)
+    if (shard.is_open()) open.push_back(shard.number);
+  if (open.empty()) return;
+  streams::Reshape change;
+  change.kind = dice_.pick<streams::Reshape::Kind>(
+      {streams::Reshape::Kind::kRoll, streams::Reshape::Kind::kSplit, streams::Reshape::Kind::kMerge});
+  if (change.kind == streams::Reshape::Kind::kSplit && open.size() > 8) return;
+  if (change.kind != streams::Reshape::Kind::kRoll || dice_.chance(0.5)) change.shards.push_back(dice_.pick(open));
+  if (change.kind == streams::Reshape::Kind::kMerge) change.shards.push_back(dice_.pick(open));  // mostly no neighbour
   storage::WriteBatch batch;
-  if (dice_.chance(0.3)) {
-    if (!streams_->roll(stream.id, batch).ok()) return;
-    ++ledger_.counters["roll-overs"];
-  } else {
-    const auto& shard = dice_.pick(stream.shards);
-    if (stream.shards.size() > 24 || !streams_->split(stream.id, shard.number, batch).ok()) return;
-    ++ledger_.counters["splits"];
-  }
-  note_shards();
+  if (!streams_->reshape(stream.id, change, batch).ok()) return;
+  static constexpr const char* kNames[] = {"roll-overs", "splits", "merges"};
+  ++ledger_.counters[kNames[static_cast<int>(change.kind)]];
   commits_->submit(std::move(batch));
 }
 
@@ -198,7 +208,8 @@ void World::update_mapping() {
   });
   if (!changed.ok()) return;
   ++ledger_.counters["mapping updates"];
-  functions_.set_report(uuid, changed->mapping.report_failures);
+  // In force once the engine has come to it, which was posted before this.
+  scheduler_->post([this, uuid, report = changed->mapping.report_failures] { functions_.set_report(uuid, report); });
   ledger_.mapping_changed(changed->mapping);
 }
 

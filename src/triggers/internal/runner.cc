@@ -402,6 +402,7 @@ void Runner::invoke(ShardRun& shard, LaneRun& lane) {
     lane.is_retry = lane.is_retry || batch.records.front().sequence <= lane.invoked_to;
     lane.invoked_to = std::max(lane.invoked_to, batch.records.back().sequence);
   }
+  lane.reports = mapping_.report_failures;
   lane.working_since = host_.scheduler.now();
   lane.busy = platform::Busy(host_.scheduler.busy());
   auto result = std::make_shared<InvokeResult>();
@@ -433,7 +434,7 @@ void Runner::returned(ShardRun& shard, LaneRun& lane, InvokeResult result) {
   Returned answer{.done = units_of(batch)};
   if (!result.function_error.empty()) {
     answer.done = 0;
-  } else if (mapping_.report_failures && !batch.records.empty()) {
+  } else if (lane.reports && !batch.records.empty()) {
     answer.done = leading_done(result.payload, batch.records);
   }
   const bool tumbles = lane.lane.tumbling.has_value();

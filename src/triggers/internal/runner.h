@@ -99,6 +99,7 @@ class Runner {
     SequenceNumber invoked_to = 0;  // what starts here or before has been sent before: a retry
     bool is_retry = false;          // of the invocation that runs
     bool was_throttled = false;     // the last attempt
+    bool reports = false;           // ReportBatchItemFailures as it stood when the running invocation began
     std::string last_error;
     Time last_error_at = kNever;
   };
