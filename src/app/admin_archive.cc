@@ -30,6 +30,20 @@ http::Response refusal(int status, const std::string& message) {
   return response;
 }
 
+// "NAME", "NAME:VERSION" or "layer:NAME:VERSION".
+Result<std::filesystem::path> archive_of(Parts& parts, const Scope& scope, const std::string& text) {
+  if (text.starts_with("layer:")) {
+    const auto layer =
+        functions::parse_layer_version("arn:aws:lambda:" + scope.region + ":" + scope.account + ":" + text);
+    if (!layer) return Error(kNoSuchEndpoint, "not a layer's version: " + text);
+    MR_ASSIGN_OR_RETURN(const auto version, parts.functions->layers().get(layer->first, layer->second));
+    return parts.functions->layers().archive(version);
+  }
+  const auto function = functions::parse_reference(scope, text);
+  if (!function) return Error(kNoSuchEndpoint, "not the name of a function: " + text);
+  return parts.functions->archive_of(*function);
+}
+
 }  // namespace
 
 bool is_archive(const AdminRequest& request) {
@@ -38,9 +52,7 @@ bool is_archive(const AdminRequest& request) {
 
 http::Response archive_response(Parts& parts, const AdminRequest& request) {
   if (request.method != "GET") return refusal(400, "an archive can be read only: GET");
-  const auto function = functions::parse_reference({request.path[1], request.path[2]}, request.path[3]);
-  if (!function) return refusal(404, "not the name of a function: " + request.path[3]);
-  const auto archive = parts.functions->archive_of(*function);
+  const auto archive = archive_of(parts, {request.path[1], request.path[2]}, request.path[3]);
   if (!archive.ok()) return refusal(404, archive.error().message());
   std::error_code missing;
   const auto bytes = std::filesystem::file_size(*archive, missing);

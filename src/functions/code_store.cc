@@ -123,6 +123,7 @@ void CodeStore::remove(const FunctionName& function, const std::string& id) cons
 void CodeStore::sweep(const std::set<std::string>& keep) const {
   std::error_code ignored;
   for (const auto& account : fs::directory_iterator(folder_, ignored)) {
+    if (account.path().filename().string().starts_with('.')) continue;  // somebody else's
     for (const auto& region : fs::directory_iterator(account.path(), ignored)) {
       for (const auto& function : fs::directory_iterator(region.path(), ignored)) {
         std::error_code unreadable;

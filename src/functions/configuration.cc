@@ -207,7 +207,6 @@ Result<Settings> apply(Settings settings, const SettingsChange& change, std::str
     MR_RETURN_IF_ERROR(check_variables(*change.variables));
     settings.variables = *change.variables;
   }
-  if (change.layers) settings.layers = *change.layers;
   if (change.logging) MR_RETURN_IF_ERROR(apply_logging(settings, *change.logging));
   return settings;
 }
@@ -262,7 +261,7 @@ Json to_json(const Function& function) {
   json.set_if(function.version != kLatest, "version", function.version);
   if (!settings.layers.empty()) {
     Json layers = Json::array();
-    for (const auto& arn : settings.layers) layers.push(arn);
+    for (const auto& use : settings.layers) layers.push(Json::object({{"arn", use.arn}, {"bytes", use.bytes}}));
     json.set("layers", std::move(layers));
   }
   return json;
@@ -291,7 +290,9 @@ std::optional<Function> function_from_json(const Json& json) {
   if (json.find("reserved") != nullptr) function.reserved_concurrency = static_cast<int>(json.int_or("reserved", 0));
   function.version = json.string_or("version", kLatest);
   if (const Json* layers = json.find("layers"); layers != nullptr && layers->is_array()) {
-    for (const auto& arn : layers->as_array()) settings.layers.push_back(arn.is_string() ? arn.as_string() : "");
+    for (const auto& use : layers->as_array()) {
+      settings.layers.push_back({std::string(use.string_or("arn", "")), use.int_or("bytes", 0)});
+    }
   }
   return function;
 }

@@ -37,6 +37,12 @@ struct FunctionReference {
 // A partial name belongs to `scope`. nullopt: not the name of a function.
 std::optional<FunctionReference> parse_reference(const Scope& scope, std::string_view text);
 
+struct LayerUse {
+  std::string arn;  // of a layer's version
+  std::int64_t bytes = 0;
+  friend bool operator==(const LayerUse&, const LayerUse&) = default;
+};
+
 struct Settings {
   std::string runtime;
   std::string handler;
@@ -52,7 +58,7 @@ struct Settings {
   std::string application_log_level;  // JSON format only; "" = INFO
   std::string system_log_level;       // JSON format only; "" = INFO
   std::string log_group;              // "" = /aws/lambda/<name>
-  std::vector<std::string> layers;    // ARNs of layer versions, in the order they are laid over each other
+  std::vector<LayerUse> layers;       // in the order they are laid over each other
 
   friend bool operator==(const Settings&, const Settings&) = default;
 };
@@ -66,7 +72,7 @@ struct SettingsChange {
     std::optional<std::string> format, application_level, system_level, group;
   };
   std::optional<Logging> logging;
-  std::optional<std::vector<std::string>> layers;  // checked by functions/layers.h
+  std::optional<std::vector<std::string>> layers;  // ARNs; apply() leaves them to functions/layers.h
 };
 // Errors: kInvalidParameterValue with AWS's texts. `native_architecture`: "x86_64" or "arm64".
 Result<Settings> apply(Settings settings, const SettingsChange& change, std::string_view native_architecture);

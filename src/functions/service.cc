@@ -55,6 +55,7 @@ Functions::Functions(const Services& services, Options options)
     : services_(services),
       options_(std::move(options)),
       code_(options_.folder),
+      layers_(services.store, services.commits, services.scheduler, services.random, options_.folder / ".layers"),
       queue_(services.store, services.commits, services.scheduler, services.delivery, services.registry, *this) {}
 
 Functions::~Functions() = default;
@@ -82,6 +83,14 @@ Result<void> Functions::load() {
     MR_RETURN_IF_ERROR(load_versions(code_ids));
   }
   code_.sweep(code_ids);
+  std::set<std::string> layers;
+  for (const auto& [name, entry] : functions_) {
+    for (const auto& use : entry->function.settings.layers) layers.insert(use.arn);
+    for (const auto& [number, unit] : entry->versions) {
+      for (const auto& use : unit->function.settings.layers) layers.insert(use.arn);
+    }
+  }
+  MR_RETURN_IF_ERROR(layers_.load(layers));
   return queue_.load();
 }
 
@@ -111,7 +120,8 @@ void Functions::set_endpoint(std::string url) {
 
 // ---- code
 
-Result<Code> Functions::obtain_code(const FunctionName& name, const CodeSource& source, const std::string& id) const {
+Result<Code> Functions::obtain_code(const CodeStore& store, const FunctionName& name, const CodeSource& source,
+                                    const std::string& id) const {
   if (source.bucket == kHotReload) {
     std::error_code error;
     if (!fs::path(source.key).is_absolute() || !fs::is_directory(source.key, error)) {
@@ -120,7 +130,7 @@ Result<Code> Functions::obtain_code(const FunctionName& name, const CodeSource& 
     }
     return Code{.id = id, .hot_folder = source.key};
   }
-  if (source.bucket.empty()) return code_.add(name, id, source.archive);
+  if (source.bucket.empty()) return store.add(name, id, source.archive);
   if (!options_.fetch_object) return Error(kInvalidParameterValue, "Code from S3 is not available in this server");
   auto archive = options_.fetch_object(name.scope, source.bucket, source.key, source.version);
   if (!archive.ok()) {
@@ -128,7 +138,26 @@ Result<Code> Functions::obtain_code(const FunctionName& name, const CodeSource& 
                  "Error occurred while GetObject. S3 Error Code: " + std::string(archive.error().type().name) +
                      ". S3 Error Message: " + archive.error().message());
   }
-  return code_.add(name, id, *archive);
+  return store.add(name, id, *archive);
+}
+
+void Functions::publish_layer(LayerVersion version, CodeSource code, std::function<void(Result<LayerVersion>)> done) {
+  if (code.bucket == kHotReload) return done(Error(kInvalidParameterValue, "hot-reload: layers cannot be reloaded."));
+  struct Job {
+    LayerVersion version;
+    CodeSource source;
+    std::optional<Result<Code>> code;
+  };
+  auto job = std::make_shared<Job>(Job{std::move(version), std::move(code), std::nullopt});
+  services_.scheduler.offload(
+      [this, job] {
+        job->code = obtain_code(layers_.code(), job->version.layer, job->source, services_.random.hex(16));
+      },
+      [this, job, done = std::move(done)] {
+        if (!job->code->ok()) return done(std::move(*job->code).error());
+        job->version.code = std::move(*job->code).value();
+        done(layers_.add(std::move(job->version)));
+      });
 }
 
 void Functions::create(CreateRequest request, FunctionDone done) {
@@ -136,6 +165,11 @@ void Functions::create(CreateRequest request, FunctionDone done) {
   defaults.architecture = options_.architecture;
   auto settings = apply(std::move(defaults), request.settings, options_.architecture);
   if (!settings.ok()) return done(std::move(settings).error());
+  if (request.settings.layers) {
+    auto layers = layers_.resolve(request.name.scope, *request.settings.layers, {});
+    if (!layers.ok()) return done(std::move(layers).error());
+    settings->layers = std::move(layers).value();
+  }
   if (auto complete = check_complete(*settings); !complete.ok()) return done(std::move(complete).error());
   auto letters = check_destination(services_.delivery, request.name, settings->dead_letter_arn, "dead letter queue");
   if (!letters.ok()) return done(std::move(letters).error());
@@ -150,7 +184,7 @@ void Functions::create(CreateRequest request, FunctionDone done) {
   };
   auto job = std::make_shared<Job>(Job{std::move(request), std::move(settings).value(), std::nullopt});
   services_.scheduler.offload(
-      [this, job] { job->code = obtain_code(job->request.name, job->request.code, services_.random.hex(16)); },
+      [this, job] { job->code = obtain_code(code_, job->request.name, job->request.code, services_.random.hex(16)); },
       [this, job, done = std::move(done)] {
         if (!job->code->ok()) return done(std::move(*job->code).error());
         done(add(std::move(job->request), std::move(job->settings), std::move(*job->code).value()));
@@ -195,7 +229,7 @@ void Functions::update_code(UpdateCodeRequest request, FunctionDone done) {
   auto job = std::make_shared<Job>(Job{std::move(request), std::nullopt});
   services_.scheduler.offload(
       [this, job] {
-        job->code = obtain_code(job->request.name, job->request.code, services_.random.hex(16));
+        job->code = obtain_code(code_, job->request.name, job->request.code, services_.random.hex(16));
         if (job->request.dry_run && job->code->ok()) code_.remove(job->request.name, (*job->code)->id);
       },
       [this, job, done = std::move(done)] {
@@ -288,6 +322,9 @@ Result<Function> Functions::update_settings(const FunctionName& name, const Sett
   MR_ASSIGN_OR_RETURN(const EntryPointer entry, find(name));
   MR_RETURN_IF_ERROR(check_revision(entry->function.revision, revision));
   MR_ASSIGN_OR_RETURN(auto settings, apply(entry->function.settings, change, options_.architecture));
+  if (change.layers) {
+    MR_ASSIGN_OR_RETURN(settings.layers, layers_.resolve(name.scope, *change.layers, settings.layers));
+  }
   MR_RETURN_IF_ERROR(check_complete(settings));
   entry->function.settings = std::move(settings);
   entry->runtime = nullptr;

@@ -12,6 +12,7 @@
 // Lifetime: the scheduler has stopped and the runtime factory's processes have ended before this is destroyed.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <filesystem>
@@ -30,6 +31,7 @@
 #include "functions/attachments.h"
 #include "functions/code_store.h"
 #include "functions/configuration.h"
+#include "functions/layers.h"
 #include "functions/limits.h"
 #include "functions/observer.h"
 #include "platform/clock.h"
@@ -180,7 +182,7 @@ class Functions final : private EventRunner {
   void set_endpoint(std::string url);
   // Told of every measurement from now on; outlives this. Before the first invocation.
   void set_observer(Observer& observer) { observer_ = &observer; }
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return std::max(last_commit_.load(), layers_.last_commit()); }
 
   // `done` is called on the control thread or inside the call. Errors: kResourceConflict when it exists, those of
   // apply(), of CodeStore::add() and of the fetched object.
@@ -199,6 +201,10 @@ class Functions final : private EventRunner {
   Result<std::filesystem::path> archive_of(const FunctionReference& reference) const;
   // Deletes every function of an account, all regions.
   void reset(std::string_view account);
+
+  // `done` as of create(). Errors: those of the code.
+  void publish_layer(LayerVersion version, CodeSource code, std::function<void(Result<LayerVersion>)> done);
+  Layers& layers() { return layers_; }
 
   // A snapshot of $LATEST under the next number; the last version again when nothing has changed since. Errors:
   // kPreconditionFailed, kInvalidParameterValue for another CodeSha256.
@@ -287,7 +293,8 @@ class Functions final : private EventRunner {
   void run(const Event& event, std::function<void(EventAnswer)> done) override;
   void measure(Measurement measurement) override;
 
-  Result<Code> obtain_code(const FunctionName& name, const CodeSource& source, const std::string& id) const;
+  Result<Code> obtain_code(const CodeStore& store, const FunctionName& name, const CodeSource& source,
+                           const std::string& id) const;
   Result<void> load_versions(std::set<std::string>& code_ids);  // guarded
   Result<Function> add(CreateRequest request, Settings settings, Code code);
   Result<Function> replace_code(const UpdateCodeRequest& request, Code code);
@@ -309,7 +316,7 @@ class Functions final : private EventRunner {
   void finish(const Target& target, const FunctionReference& invoked, PastInvocation past,
               const runtimes::Outcome& outcome);
   std::shared_ptr<runtimes::Runtime> runtime_for(const UnitPointer& unit);
-  runtimes::FunctionSpec spec_of(const Function& function) const;
+  runtimes::FunctionSpec spec_of(const Function& function, std::string opt_folder) const;  // guarded
   void measure_invocation(const FunctionReference& target, const PastInvocation& past,
                           const runtimes::Outcome& outcome);
   void count_throttle(const FunctionReference& target);
@@ -318,6 +325,7 @@ class Functions final : private EventRunner {
   const Services services_;
   const Options options_;
   const CodeStore code_;
+  Layers layers_;  // synchronises itself
   std::atomic<storage::CommitNumber> last_commit_{0};
   std::atomic<bool> draining_{false};
   Observer* observer_ = nullptr;  // constant after the start

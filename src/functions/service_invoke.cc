@@ -105,7 +105,7 @@ Result<Functions::Target> Functions::admit(const FunctionReference& target) {
   return found;
 }
 
-runtimes::FunctionSpec Functions::spec_of(const Function& function) const {
+runtimes::FunctionSpec Functions::spec_of(const Function& function, std::string opt_folder) const {
   const Settings& settings = function.settings;
   runtimes::FunctionSpec spec{.scope = function.name.scope,
                               .name = function.name.name,
@@ -116,6 +116,7 @@ runtimes::FunctionSpec Functions::spec_of(const Function& function) const {
                               .code_folder = function.code.hot_folder.empty()
                                                  ? code_.unpacked(function.name, function.code.id).string()
                                                  : function.code.hot_folder,
+                              .layer_folder = std::move(opt_folder),
                               .memory_mb = settings.memory_mb,
                               .ephemeral_storage_mb = settings.ephemeral_storage_mb,
                               .timeout = Seconds(settings.timeout_seconds),
@@ -134,14 +135,18 @@ runtimes::FunctionSpec Functions::spec_of(const Function& function) const {
 
 std::shared_ptr<runtimes::Runtime> Functions::runtime_for(const UnitPointer& unit) {
   std::string folder;
+  std::vector<LayerUse> layers;
   {
     const std::lock_guard lock(mutex_);
     folder = unit->function.code.hot_folder;
+    if (unit->runtime && folder.empty()) return unit->runtime;
+    layers = unit->function.settings.layers;
   }
+  const std::string opt = layers_.opt_folder(layers);
   const std::uint64_t fingerprint = folder.empty() ? 0 : folder_fingerprint(folder);
   const std::lock_guard lock(mutex_);
   if (!unit->runtime || unit->hot_fingerprint != fingerprint) {
-    unit->runtime = services_.runtimes.create(spec_of(unit->function));
+    unit->runtime = services_.runtimes.create(spec_of(unit->function, opt));
     unit->hot_fingerprint = fingerprint;
   }
   return unit->runtime;

@@ -99,4 +99,24 @@ Result<wire::Reply> list_function_url_configs(functions::Functions& engine, cons
 Result<wire::Reply> delete_function_url_config(functions::Functions& engine, const wire::RequestContext& context,
                                                const wire::Document& input);
 
+// operations/layers.cc
+void publish_layer_version(functions::Functions& engine, const wire::RequestContext& context,
+                           const wire::Document& input, wire::Conversation conversation);
+Result<wire::Reply> get_layer_version(functions::Functions& engine, const wire::RequestContext& context,
+                                      const wire::Document& input);
+Result<wire::Reply> get_layer_version_by_arn(functions::Functions& engine, const wire::RequestContext& context,
+                                             const wire::Document& input);
+Result<wire::Reply> list_layer_versions(functions::Functions& engine, const wire::RequestContext& context,
+                                        const wire::Document& input);
+Result<wire::Reply> list_layers(functions::Functions& engine, const wire::RequestContext& context,
+                                const wire::Document& input);
+Result<wire::Reply> delete_layer_version(functions::Functions& engine, const wire::RequestContext& context,
+                                         const wire::Document& input);
+Result<wire::Reply> add_layer_version_permission(functions::Functions& engine, const wire::RequestContext& context,
+                                                 const wire::Document& input);
+Result<wire::Reply> remove_layer_version_permission(functions::Functions& engine, const wire::RequestContext& context,
+                                                    const wire::Document& input);
+Result<wire::Reply> get_layer_version_policy(functions::Functions& engine, const wire::RequestContext& context,
+                                             const wire::Document& input);
+
 }  // namespace millrace::api_lambda

@@ -154,10 +154,10 @@ TEST_F(LambdaFunctionsTest, AFunctionIsShownWithEveryMemberItWasGiven) {
 
 TEST_F(LambdaFunctionsTest, WhatIsNotServedIsRefusedByName) {
   for (const char* more :
-       {R"({"Layers":["arn:aws:lambda:us-east-1:0:layer:l:1"]})", R"({"VpcConfig":{"SubnetIds":["s"]}})",
-        R"({"FileSystemConfigs":[{"Arn":"a","LocalMountPath":"/mnt/a"}]})", R"({"KMSKeyArn":"arn"})",
-        R"({"TracingConfig":{"Mode":"Active"}})", R"({"SnapStart":{"ApplyOn":"PublishedVersions"}})",
-        R"({"ImageConfig":{"Command":["a"]}})", R"({"PackageType":"Image"})", R"({"CodeSigningConfigArn":"arn"})"}) {
+       {R"({"VpcConfig":{"SubnetIds":["s"]}})", R"({"FileSystemConfigs":[{"Arn":"a","LocalMountPath":"/mnt/a"}]})",
+        R"({"KMSKeyArn":"arn"})", R"({"TracingConfig":{"Mode":"Active"}})",
+        R"({"SnapStart":{"ApplyOn":"PublishedVersions"}})", R"({"ImageConfig":{"Command":["a"]}})",
+        R"({"PackageType":"Image"})", R"({"CodeSigningConfigArn":"arn"})"}) {
     const auto member = codec::parse_json(more)->as_object()[0].first;
     EXPECT_THAT(error("CreateFunction", create_request("f", more)), HasSubstr(": " + member)) << more;
   }
@@ -279,6 +279,38 @@ TEST_F(LambdaFunctionsTest, TagsAndDeletion) {
   EXPECT_EQ(ok("ListTags", "{" + arn + "}").dump(), R"({"Tags":{"b":"2"}})");
   EXPECT_EQ(call("DeleteFunction", R"({"FunctionName":"f"})")->status, 204);
   EXPECT_THAT(error("DeleteFunction", R"({"FunctionName":"f"})"), HasSubstr("ResourceNotFoundException"));
+}
+
+TEST_F(LambdaFunctionsTest, LayersAreNumberedAndCheckedWhenAFunctionNamesThem) {
+  const auto content = R"("Content":{"ZipFile":")" + zip_base64() + "\"}";
+  const auto publish = R"({"LayerName":"l","CompatibleRuntimes":["nodejs20.x"],)" + content + "}";
+  const auto first = ok("PublishLayerVersion", publish);
+  const std::string arn = "arn:aws:lambda:us-east-1:000000000000:layer:l";
+  EXPECT_EQ(first.string_or("LayerVersionArn", ""), arn + ":1");
+  EXPECT_EQ(ok("PublishLayerVersion", publish).int_or("Version", 0), 2);
+  create("f", R"({"Layers":[")" + arn + ":1\"]}");
+  const auto shown = ok("GetFunctionConfiguration", R"({"FunctionName":"f"})");
+  EXPECT_EQ(shown.find("Layers")->as_array().at(0).string_or("Arn", ""), arn + ":1");
+  EXPECT_GT(shown.find("Layers")->as_array().at(0).int_or("CodeSize", 0), 0);
+  const auto use = [&](const std::string& arns) {
+    return error("UpdateFunctionConfiguration", R"({"FunctionName":"f","Layers":[)" + arns + "]}");
+  };
+  EXPECT_EQ(use("\"" + arn + ":9\""), "InvalidParameterValueException: Layer version " + arn + ":9 does not exist.");
+  EXPECT_THAT(use("\"" + arn + ":1\",\"" + arn + ":2\""), HasSubstr("Two different versions of the same layer"));
+  EXPECT_THAT(use(R"("arn:aws:lambda:eu-west-1:000000000000:layer:l:1")"), HasSubstr("not in the same region"));
+  EXPECT_EQ(call("DeleteLayerVersion", R"({"LayerName":"l","VersionNumber":1})")->status, 204);
+  EXPECT_EQ(use("\"" + arn + ":1\""), "no error") << "a deleted version stays for who uses it";
+  EXPECT_THAT(error("CreateFunction", create_request("g", R"({"Layers":[")" + arn + ":1\"]}")),
+              HasSubstr("does not exist"));
+  EXPECT_EQ(ok("ListLayerVersions", R"({"LayerName":"l"})").find("LayerVersions")->as_array().size(), 1u);
+  EXPECT_EQ(error("GetLayerVersion", R"({"LayerName":"l","VersionNumber":1})"),
+            "ResourceNotFoundException: The resource you requested does not exist.");
+  const auto added = ok("AddLayerVersionPermission",
+                        R"({"LayerName":"l","VersionNumber":2,"StatementId":"s","Action":"lambda:GetLayerVersion",
+                            "Principal":"*","OrganizationId":"o-1"})");
+  EXPECT_THAT(std::string(added.string_or("Statement", "")), HasSubstr(R"("aws:PrincipalOrgID":"o-1")"));
+  EXPECT_THAT(error("RemoveLayerVersionPermission", R"({"LayerName":"l","VersionNumber":2,"StatementId":"x"})"),
+              HasSubstr("Statement x is not found in resource policy."));
 }
 
 TEST_F(LambdaFunctionsTest, VersionsAndAliasesAreShownAsAwsShowsThem) {

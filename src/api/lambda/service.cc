@@ -44,6 +44,15 @@ void register_function_operations(wire::Service& service, functions::Functions& 
   serve("GetFunctionUrlConfig", get_function_url_config);
   serve("ListFunctionUrlConfigs", list_function_url_configs);
   serve("DeleteFunctionUrlConfig", delete_function_url_config);
+  serve_slow("PublishLayerVersion", publish_layer_version);
+  serve("GetLayerVersion", get_layer_version);
+  serve("GetLayerVersionByArn", get_layer_version_by_arn);
+  serve("ListLayerVersions", list_layer_versions);
+  serve("ListLayers", list_layers);
+  serve("DeleteLayerVersion", delete_layer_version);
+  serve("AddLayerVersionPermission", add_layer_version_permission);
+  serve("RemoveLayerVersionPermission", remove_layer_version_permission);
+  serve("GetLayerVersionPolicy", get_layer_version_policy);
   serve("PutFunctionConcurrency", put_function_concurrency);
   serve("GetFunctionConcurrency", get_function_concurrency);
   serve("DeleteFunctionConcurrency", delete_function_concurrency);

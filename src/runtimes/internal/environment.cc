@@ -94,7 +94,8 @@ Result<void> Environment::launch() {
   fs::create_directories(folder_, error);
   if (error) return Error(kUnavailable, "cannot create " + folder_.string() + ": " + error.message());
   if (interpreter_.language == Language::kProvided &&
-      ::access((spec_->code_folder + "/bootstrap").c_str(), X_OK) != 0) {
+      ::access((spec_->code_folder + "/bootstrap").c_str(), X_OK) != 0 &&
+      (spec_->layer_folder.empty() || ::access((spec_->layer_folder + "/bootstrap").c_str(), X_OK) != 0)) {
     return Error(kInvalidArgument, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
   }
   listen();

@@ -77,7 +77,12 @@ void add_sandbox(Command& command, const FunctionSpec& spec, const Interpreter& 
   arguments.insert(arguments.end(), {"--bind", paths.private_folder, "/tmp"});
   bind_read_only(arguments, spec.code_folder, "/var/task");
   bind_read_only(arguments, paths.bootstrap_folder, "/var/runtime");
-  arguments.insert(arguments.end(), {"--dir", "/opt", "--dir", "/var/lang/bin"});
+  if (spec.layer_folder.empty()) {
+    arguments.insert(arguments.end(), {"--dir", "/opt"});
+  } else {
+    bind_read_only(arguments, spec.layer_folder, "/opt");
+  }
+  arguments.insert(arguments.end(), {"--dir", "/var/lang/bin"});
   std::vector<std::string> outside;
   if (!interpreter.prefix.empty()) outside.push_back(interpreter.prefix);
   const auto& packages = interpreter.language == Language::kNode ? paths.node_modules : paths.python_packages;
@@ -148,13 +153,14 @@ Command make_command(const FunctionSpec& spec, const Interpreter& interpreter, c
                      const SandboxPaths& paths, const std::string& api, const std::string& stream) {
   const bool boxed = bubblewrap.usable;
   const std::string task = boxed ? "/var/task" : spec.code_folder;
+  const std::string opt = boxed || spec.layer_folder.empty() ? "/opt" : spec.layer_folder;
   const std::string runtime = boxed ? "/var/runtime" : paths.bootstrap_folder;
   Command command{.working_folder = boxed ? "/" : spec.code_folder};
   auto variables = fixed_variables(spec, api, stream);
   variables.emplace_back("LAMBDA_TASK_ROOT", task);
   variables.emplace_back("LAMBDA_RUNTIME_DIR", runtime);
-  variables.emplace_back("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin");
-  variables.emplace_back("LD_LIBRARY_PATH", "/var/lang/lib:" + task + ":" + task + "/lib:/opt/lib");
+  variables.emplace_back("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:" + opt + "/bin");
+  variables.emplace_back("LD_LIBRARY_PATH", "/var/lang/lib:" + task + ":" + task + "/lib:" + opt + "/lib");
   if (!boxed) {
     for (auto& [name, value] : variables) {
       if (name == "HOME") value = paths.private_folder;
@@ -164,7 +170,7 @@ Command make_command(const FunctionSpec& spec, const Interpreter& interpreter, c
   const std::string version = std::to_string(interpreter.major);
   switch (interpreter.language) {
     case Language::kNode: {
-      std::vector<std::string> folders{"/opt/nodejs/node" + version + "/node_modules", "/opt/nodejs/node_modules",
+      std::vector<std::string> folders{opt + "/nodejs/node" + version + "/node_modules", opt + "/nodejs/node_modules",
                                        runtime + "/node_modules", runtime, task};
       folders.insert(folders.end(), paths.node_modules.begin(), paths.node_modules.end());
       variables.emplace_back("NODE_PATH", joined(folders));
@@ -173,7 +179,7 @@ Command make_command(const FunctionSpec& spec, const Interpreter& interpreter, c
     }
     case Language::kPython: {
       const std::string full = version + "." + std::to_string(interpreter.minor);
-      std::vector<std::string> folders{"/opt/python", "/opt/python/lib/python" + full + "/site-packages"};
+      std::vector<std::string> folders{opt + "/python", opt + "/python/lib/python" + full + "/site-packages"};
       folders.insert(folders.end(), paths.python_packages.begin(), paths.python_packages.end());
       variables.emplace_back("PYTHONPATH", joined(folders));
       variables.emplace_back("PYTHONDONTWRITEBYTECODE", "1");
@@ -181,7 +187,9 @@ Command make_command(const FunctionSpec& spec, const Interpreter& interpreter, c
       break;
     }
     case Language::kProvided:
-      command.arguments = {task + "/bootstrap"};
+      // AWS: the package's own bootstrap first.
+      command.arguments = {(::access((spec.code_folder + "/bootstrap").c_str(), X_OK) == 0 ? task : opt) +
+                           "/bootstrap"};
       break;
   }
   if (boxed) add_sandbox(command, spec, interpreter, bubblewrap, paths);

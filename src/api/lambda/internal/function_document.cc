@@ -96,7 +96,9 @@ Document function_configuration(const functions::Function& function, const std::
   }
   if (!settings.layers.empty()) {
     Document layers = Document::array();
-    for (const auto& arn : settings.layers) layers.push(Document::object({{"Arn", arn}}));
+    for (const auto& use : settings.layers) {
+      layers.push(Document::object({{"Arn", use.arn}, {"CodeSize", use.bytes}}));
+    }
     document.set("Layers", std::move(layers));
   }
   document.set("TracingConfig", Document::object({{"Mode", "PassThrough"}}));

@@ -1,5 +1,6 @@
 // CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration.
 #include "api/lambda/functions_operations.h"
+#include "api/lambda/internal/code_source.h"
 #include "api/lambda/internal/function_document.h"
 #include "functions/errors.h"
 #include "wire/generated/lambda_views.h"
@@ -20,7 +21,7 @@ std::optional<std::string> owned(const std::optional<std::string_view>& text) {
 template <typename Request>
 Result<SettingsChange> settings_change(const Request& request) {
   const Document& input = request.document();
-  MR_RETURN_IF_ERROR(refuse_members(input, {"VpcConfig", "KMSKeyArn", "Layers", "FileSystemConfigs", "ImageConfig",
+  MR_RETURN_IF_ERROR(refuse_members(input, {"VpcConfig", "KMSKeyArn", "FileSystemConfigs", "ImageConfig",
                                             "CapacityProviderConfig", "DurableConfig"}));
   if (const auto tracing = request.tracing_config();
       tracing && tracing->mode().value_or("PassThrough") != "PassThrough") {
@@ -67,31 +68,6 @@ Result<std::optional<std::string>> requested_architecture(const List& architectu
     result = std::string(architecture);
   }
   return result;
-}
-
-// `code` has the members of FunctionCode.
-template <typename Request>
-Result<functions::CodeSource> code_source(const Request& code, std::string_view operation) {
-  MR_RETURN_IF_ERROR(refuse_members(code.document(), {"ImageUri", "SourceKMSKeyArn"}));
-  functions::CodeSource source;
-  source.bucket = code.s3_bucket().value_or("");
-  source.key = code.s3_key().value_or("");
-  source.version = code.s3_object_version().value_or("");
-  const bool from_bucket = !source.bucket.empty() || !source.key.empty();
-  auto archive = code.zip_file();
-  if (archive && from_bucket) {
-    return Error(functions::kInvalidParameterValue,
-                 "Please do not provide other FunctionCode parameters when providing a ZipFile.");
-  }
-  if (!archive && (source.bucket.empty() || source.key.empty())) {
-    return Error(functions::kInvalidParameterValue, "Please provide a source for function code.");
-  }
-  if (archive && archive->size() > functions::kArchiveBytesMax) {
-    return Error(functions::kRequestEntityTooLarge,
-                 "Request must be smaller than 69905067 bytes for the " + std::string(operation) + " operation");
-  }
-  if (archive) source.archive = std::move(*archive);
-  return source;
 }
 
 // `qualified`: the ARN of a published version names it.
