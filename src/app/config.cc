@@ -61,7 +61,12 @@ std::map<std::string, Section> known_keys(Config& config) {
         {"async_payload_bytes", into(config.async_payload_bytes)},
         {"account_concurrency", into(config.account_concurrency)},
         {"isolation", into_choice(config.isolate_functions, "auto", "none")}}},
-      {"streams", {{"shards", into(config.shards)}, {"retention", into_duration(config.retention)}}},
+      {"streams",
+       {{"shards", into(config.shards)},
+        {"retention", into_duration(config.retention)},
+        {"roll_after", into_duration(config.roll_after)},
+        {"split_records_per_second", into(config.split_rate)},
+        {"shards_max", into(config.shards_max)}}},
       {"logs", {{"bytes_per_group", into(config.log_bytes_per_group)}}},
       {"prices",
        {{"currency", into(config.prices.currency)},
@@ -140,6 +145,10 @@ Result<void> check_config(const Config& config) {
     return Error(kBadConfiguration, "streams.retention must be at least 1h");
   if (!(config.prices.per_million_invocations >= 0) || !(config.prices.per_gb_second >= 0))
     return Error(kBadConfiguration, "prices must be 0 or more");
+  if (config.roll_after.count() != 0 && config.roll_after < std::chrono::minutes(1))
+    return Error(kBadConfiguration, "streams.roll_after must be at least 1m, or 0s for never");
+  if (config.shards_max < 1 || config.shards_max > 256)
+    return Error(kBadConfiguration, "streams.shards_max must be 1 to 256");
   for (const auto level : {"debug", "info", "warning", "error"})
     if (config.log_level == level) return {};
   return Error(kBadConfiguration, "log_level must be debug, info, warning or error");

@@ -171,8 +171,12 @@ Result<void> Server::Impl::open(const std::string& command) {
 Result<void> Server::Impl::load() {
   metrics = std::make_unique<metrics::Store>(*store, *committer, *loop);
   MR_RETURN_IF_ERROR(metrics->load());
-  MR_ASSIGN_OR_RETURN(streams,
-                      streams::Streams::load(*store, *committer, *loop, random, {.retention = config.retention}));
+  streams::StreamsOptions streaming;
+  streaming.retention = config.retention;
+  streaming.reshaping.roll_after = config.roll_after;
+  streaming.reshaping.split_rate = config.split_rate;
+  streaming.reshaping.shards_max = static_cast<int>(config.shards_max);
+  MR_ASSIGN_OR_RETURN(streams, streams::Streams::load(*store, *committer, *loop, random, streaming));
   MR_ASSIGN_OR_RETURN(tables, tables::Tables::load(
                                   *store, *committer, *streams, *loop, random,
                                   {.stream_shards = static_cast<int>(config.shards), .aws_timing = config.aws_timing}));

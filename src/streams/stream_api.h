@@ -83,7 +83,7 @@ struct RecordsPage {
 };
 // `limit` 1..kPageRecords. Errors: kValidation for a malformed iterator, kExpiredIterator, kTrimmedDataAccess,
 // kResourceNotFound. May read the disk.
-Result<RecordsPage> get_records(Streams& streams, const Scope& scope, std::string_view iterator,
-                                std::size_t limit, Time now);
+Result<RecordsPage> get_records(Streams& streams, const Scope& scope, std::string_view iterator, std::size_t limit,
+                                Time now);
 
 }  // namespace millrace::streams

@@ -22,6 +22,9 @@ void Streams::close(StreamId stream, storage::WriteBatch& batch) { engine_->clos
 Result<void> Streams::reshape(StreamId stream, const Reshape& change, storage::WriteBatch& batch) {
   return engine_->reshape(stream, change, batch);
 }
+void Streams::set_reshaper(std::function<void(const Stream&, const Reshape&)> reshaper) {
+  engine_->set_reshaper(std::move(reshaper));
+}
 std::optional<std::uint64_t> Streams::shard_for(StreamId stream, std::uint64_t key_hash) const {
   return engine_->shard_for(stream, key_hash);
 }

@@ -36,6 +36,7 @@
 #include "platform/random.h"
 #include "storage/committer.h"
 #include "storage/store.h"
+#include "streams/reshape.h"
 #include "streams/types.h"
 
 namespace millrace::streams {
@@ -49,7 +50,8 @@ inline constexpr std::size_t kPageBytes = std::size_t{1} << 20;
 inline constexpr Milliseconds kMergeHold = std::chrono::minutes(15);
 
 struct StreamsOptions {
-  Milliseconds retention = kRetentionDefault;
+  Milliseconds retention = kRetentionDefault;  // unless a stream has its own
+  ReshapePolicy reshaping;
 };
 
 struct OpenRequest {
@@ -112,6 +114,9 @@ class Streams {
   // Rolls, splits or merges shards, all or nothing. Errors: kResourceNotFound when the stream is not enabled or a shard
   // is not open in it; kValidation when a range cannot be halved or two shards are not neighbours.
   Result<void> reshape(StreamId stream, const Reshape& change, storage::WriteBatch& batch);
+  // Who changes shards when the policy says so: calls reshape() while no write of the table is between shard_for() and
+  // submit(), and submits. Called on pool threads, one at a time. Until it is set, nothing changes by itself.
+  void set_reshaper(std::function<void(const Stream&, const Reshape&)> reshaper);
   // The shard for WriteBatch::log; nullopt when the stream is not enabled.
   std::optional<std::uint64_t> shard_for(StreamId stream, std::uint64_t key_hash) const;
 

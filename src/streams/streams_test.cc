@@ -425,15 +425,15 @@ TEST_F(StreamsTest, MergesTwoNeighboursIntoAChildOfBoth) {
   const Shard low = shard(opened.id, 0);
   const Shard middle = shard(opened.id, 1);
   storage::WriteBatch batch;
-  ASSERT_TRUE(streams->reshape(opened.id, {Reshape::Kind::kMerge, {middle.number, low.number}}, batch).ok());
+  ASSERT_TRUE(streams->reshape(opened.id, {Reshape::Kind::kMerge, {low.number, middle.number}}, batch).ok());
   commits->submit(std::move(batch));
   for (const bool again : {false, true}) {
     if (again) restart();
     const Shard child = streams->find(opened.id)->shards.back();
     EXPECT_EQ(child.hash_from, low.hash_from);
     EXPECT_EQ(child.hash_to, middle.hash_to);
-    EXPECT_EQ(child.parent_id, std::max(low.id, middle.id));
-    EXPECT_EQ(child.second_parent_id, std::min(low.id, middle.id));
+    EXPECT_EQ(child.parent_id, middle.id);
+    EXPECT_EQ(child.second_parent_id, low.id);
     ASSERT_TRUE(child.second_parent.has_value());
     EXPECT_NE(*child.parent, *child.second_parent);
     EXPECT_EQ(streams->shard_for(opened.id, 0), child.number.value());

@@ -29,7 +29,7 @@ struct Shard {
   std::string id;                     // "shardId-" + 20 digits of creation milliseconds + "-" + 8 hex (spec 4.3)
   std::optional<ShardNumber> parent;  // may have been trimmed already
   std::string parent_id;              // "" when there is none
-  // After a merge: the other parent. AWS's API has room for one only, the one above, which sorts later by id.
+  // After a merge: the other parent. AWS's API has room for one only, the one above.
   std::optional<ShardNumber> second_parent;
   std::string second_parent_id;
   std::uint64_t hash_from = 0;  // key hashes [hash_from, hash_to] belong here
@@ -52,6 +52,7 @@ struct Stream {
   model::KeySchema key_schema;
   Time created{};
   Time closed = kNever;
+  int initial_shards = 1;
   std::vector<Shard> shards;  // by number, hence parents before children; closed ones until their data has aged out
   bool is_enabled() const { return closed == kNever; }
 };
@@ -62,7 +63,8 @@ struct Reshape {
   enum class Kind { kRoll, kSplit, kMerge };
   Kind kind = Kind::kRoll;
   // kRoll: each gets one child of its own range; none named: all open ones. kSplit: each gets two children of half its
-  // range. kMerge: two neighbours get one child of their joint range.
+  // range. kMerge: two neighbours get one child of their joint range, which names
+  // the second one as its parent (AWS's API has room for one).
   std::vector<ShardNumber> shards;
 };
 

@@ -10,6 +10,7 @@ Result<std::unique_ptr<Tables>> Tables::load(storage::Store& store, storage::Com
   auto engine = std::make_shared<Engine>(store, commits, streams, scheduler, random, options);
   MR_RETURN_IF_ERROR(engine->load());
   engine->start_sweeper();
+  engine->start_reshaping();
   return std::unique_ptr<Tables>(new Tables(std::move(engine)));
 }
 

@@ -90,8 +90,8 @@ def check_complete_and_in_order(records, written):
 class Writers:
     """Threads that write versions 0, 1, 2, ... of their items until told to stop."""
 
-    def __init__(self, client, table, threads=4, items=5):
-        self.client, self.table = client, table
+    def __init__(self, client, table, threads=4, items=5, name="item"):
+        self.client, self.table, self.name = client, table, name
         self.written = {}
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self._run, args=(t, items), daemon=True) for t in range(threads)]
@@ -105,7 +105,7 @@ class Writers:
         version = 0
         while not self.stopping.is_set():
             for i in range(items):
-                item = f"{index}-{i}"
+                item = f"{self.name}-{index}-{i}"
                 self.client.put_item(TableName=self.table, Item={"id": {"S": item}, "version": {"N": str(version)}})
                 self.written[item] = version + 1
             version += 1

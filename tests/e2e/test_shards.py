@@ -8,6 +8,7 @@ from dynamo import iterator_of, read, shards_of
 from mapping_world import make_table, recorders, world  # noqa: F401
 from test_cli import BINARY, millrace
 from stream_reader import Reader, Writers, check_complete_and_in_order
+from world import Server
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +163,51 @@ def test_a_server_killed_amid_reshaping_loses_and_repeats_nothing(own_server):
     put(db, "Tab", "last")
     written["last"] = 1
     check_complete_and_in_order(Reader(streams, arn).start().finish(), written)
+
+
+# -- by themselves ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_shard_with_records_rolls_after_four_hours(server, db, streams, unique):
+    arn = make_table(server, unique)
+    put(db, unique, "a")
+    server.advance("239m")
+    assert len(shards_of(streams, arn)) == 1
+    server.advance("1m")
+    old, new = shards_of(streams, arn)
+    assert not is_open(old) and is_open(new) and new["ParentShardId"] == old["ShardId"]
+    server.advance("12h")
+    assert len(shards_of(streams, arn)) == 2, "the child has no record"
+    server.advance("12h")
+    assert [shard["ShardId"] for shard in shards_of(streams, arn)] == [new["ShardId"]], "closed shards go after the retention"
+
+
+def test_a_busy_shard_splits_and_quiet_ones_merge_again(tmp_path):
+    with Server(data=tmp_path / "data", config={"streams": {"split_records_per_second": 2, "roll_after": "0s", "shards_max": 2}}) as own:
+        db, streams = own.client("dynamodb"), own.client("dynamodbstreams")
+        arn = make_table(own, "Busy")
+        put(db, "Busy", *range(200))
+        own.advance("1m")
+        assert sum(is_open(shard) for shard in shards_of(streams, arn)) == 2
+        put(db, "Busy", *range(200), version=1)
+        own.advance("1m")
+        assert sum(is_open(shard) for shard in shards_of(streams, arn)) == 2, "shards_max"
+        own.advance("24h")
+        put(db, "Busy", "once")
+        own.advance("1m")
+        shards = shards_of(streams, arn)
+        assert sum(is_open(shard) for shard in shards) == 1
+        (merged,) = [shard for shard in shards if is_open(shard)]
+        put(db, "Busy", "twice")
+        reader = Reader(streams, arn)
+        reader.start()
+        assert [record["dynamodb"]["Keys"]["id"]["S"] for _, record in reader.finish()] == ["once", "twice"]
+        assert merged["ShardId"] in reader.iterators
+
+
+@pytest.mark.parametrize("streams, text", [({"roll_after": "3s"}, "roll_after"), ({"shards_max": 0}, "shards_max"), ({"split_records_per_second": "many"}, "wrong kind")])
+def test_impossible_settings_are_refused(tmp_path, streams, text):
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"streams": streams}))
+    ran = subprocess.run([str(BINARY), "serve", "--ephemeral", "--port", "0", "--config", str(config)], capture_output=True, text=True, timeout=20, check=False)
+    assert ran.returncode != 0 and text in ran.stderr

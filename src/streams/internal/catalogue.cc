@@ -66,6 +66,7 @@ std::optional<Stream> parse_stream(StreamId id, const Json& json) {
   stream.view = *view;
   stream.key_schema = {std::move(*partition), parse_key(json.find("sortKey"))};
   stream.created = from_unix_ms(json.int_or("created", 0));
+  stream.initial_shards = static_cast<int>(json.int_or("shards", 1));
   if (const Json* closed = json.find("closed")) stream.closed = from_unix_ms(closed->is_int() ? closed->as_int() : 0);
   return stream;
 }
@@ -166,6 +167,7 @@ void put_stream(const Stream& stream, WriteBatch& batch) {
                             {"label", stream.label},
                             {"view", std::string(model::view_type_name(stream.view))},
                             {"created", to_unix_ms(stream.created)},
+                            {"shards", stream.initial_shards},
                             {"partitionKey", key_json(stream.key_schema.partition)}});
   if (stream.key_schema.sort) json.set("sortKey", key_json(*stream.key_schema.sort));
   if (!stream.is_enabled()) json.set("closed", to_unix_ms(stream.closed));

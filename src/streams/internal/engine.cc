@@ -66,6 +66,14 @@ void Streams::Engine::start() {
   maintain_soon();
 }
 
+void Streams::Engine::set_reshaper(std::function<void(const Stream&, const Reshape&)> reshaper) {
+  {
+    const std::unique_lock lock(mutex_);
+    reshaper_ = std::move(reshaper);
+  }
+  open_window();
+}
+
 Shard Streams::Engine::make_shard(std::uint64_t from, std::uint64_t to, Time now) {
   Shard shard;
   shard.number = ShardNumber(next_id_++);
@@ -105,7 +113,14 @@ void Streams::Engine::retire(Stream& stream, Shard& shard, Time now, WriteBatch&
 void Streams::Engine::rebuild_routes(const Stream& stream) {
   std::vector<Route> routes;
   for (const Shard& shard : stream.shards) {
-    if (stream.is_enabled() && shard.is_open()) routes.push_back({shard.hash_to, shard.number.value()});
+    if (!stream.is_enabled() || !shard.is_open()) {
+      counters_.erase(shard.number);
+      continue;
+    }
+    auto& counter = counters_[shard.number];
+    if (counter == nullptr) counter = std::make_unique<Counter>();
+    const std::uint64_t middle = shard.hash_from + (shard.hash_to - shard.hash_from) / 2;
+    routes.push_back({shard.hash_to, shard.number.value(), middle, counter.get()});
   }
   std::sort(routes.begin(), routes.end(), [](const Route& a, const Route& b) { return a.hash_to < b.hash_to; });
   if (routes.empty()) {
@@ -135,6 +150,7 @@ Opened Streams::Engine::open(const OpenRequest& request, WriteBatch& batch) {
     stream.view = request.view;
     stream.key_schema = request.key_schema;
     stream.created = now;
+    stream.initial_shards = request.shard_count;
     do {
       stream.label = label_of(stream.created);
       stream.arn = stream_arn(stream.scope, stream.table_name, stream.label);
@@ -184,6 +200,7 @@ std::optional<std::uint64_t> Streams::Engine::shard_for(StreamId stream, std::ui
   const auto route =
       std::lower_bound(it->second.begin(), it->second.end(), key_hash,
                        [](const Route& candidate, std::uint64_t hash) { return candidate.hash_to < hash; });
+  (key_hash <= route->middle ? route->counter->low : route->counter->high).fetch_add(1, std::memory_order_relaxed);
   return route->shard;  // the open shards of an enabled stream cover all hashes
 }
 
@@ -251,6 +268,7 @@ void Streams::Engine::reshaped(StreamId id, const std::vector<ShardNumber>& open
 void Streams::Engine::logged(std::span<const std::uint64_t> shards) {
   std::vector<std::pair<StreamId, ShardNumber>> touched;
   bool new_bucket = false;
+  bool is_living = false;
   {
     const std::unique_lock lock(mutex_);
     const Stamp seen_before = std::exchange(seen_, head());
@@ -261,6 +279,7 @@ void Streams::Engine::logged(std::span<const std::uint64_t> shards) {
       note_record(it->first, seen_before);
       touched.emplace_back(it->second.stream, it->first);
     }
+    is_living = reshaper_ != nullptr && !touched.empty();
     new_bucket = (storage::log_bucket(seen_)) > examined_bucket_;
     if (new_bucket) examined_bucket_ = storage::log_bucket(seen_);
   }
@@ -272,6 +291,7 @@ void Streams::Engine::logged(std::span<const std::uint64_t> shards) {
     wake({stream, numbers, false});
   }
   if (new_bucket) maintain_soon();
+  if (is_living) open_window();
 }
 
 void Streams::Engine::note_record(ShardNumber shard, Stamp seen_before) {

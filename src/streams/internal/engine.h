@@ -1,7 +1,9 @@
-// What Streams is made of. Looking and waking live in engine.cc, reshaping in reshaping.cc, reading in reading.cc,
-// trimming in trimming.cc. Held by a shared_ptr; callbacks given away hold it weakly.
+// What Streams is made of. Looking and waking live in engine.cc, reshaping in reshaping.cc, when that
+// happens by itself in living.cc, reading in reading.cc, trimming in trimming.cc. Held by a shared_ptr; callbacks given
+// away hold it weakly.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,6 +28,7 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   Opened open(const OpenRequest& request, storage::WriteBatch& batch);
   void close(StreamId stream, storage::WriteBatch& batch);
   Result<void> reshape(StreamId stream, const Reshape& change, storage::WriteBatch& batch);
+  void set_reshaper(std::function<void(const Stream&, const Reshape&)> reshaper);
   std::optional<std::uint64_t> shard_for(StreamId stream, std::uint64_t key_hash) const;
   std::optional<Stream> find(StreamId stream) const;
   std::optional<Stream> find(std::string_view arn) const;
@@ -59,10 +62,18 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
     Stamp head = 0;        // commits up to here are in the store
     Stamp trim_floor = 0;  // buckets below this stamp may be gone
   };
+  // Records that went into an open shard since the last look.
+  struct Counter {
+    std::atomic<std::uint64_t> low{0};
+    std::atomic<std::uint64_t> high{0};
+  };
   struct Route {
     std::uint64_t hash_to;
     std::uint64_t shard;
+    std::uint64_t middle;
+    Counter* counter;
   };
+  struct Look;
   struct Scan;
 
   // REQUIRES of all of these: mutex_ held.
@@ -90,6 +101,12 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   Result<View> view(ShardNumber shard) const;
   Result<Page> scan(const View& view, Scan& scan) const;
 
+  Milliseconds retention_of(const Stream&) const { return options_.retention; }
+  void open_window();
+  void look();
+  void look_on_pool(Look& look);
+  bool find_empty(const Shard& shard);
+
   void maintain_soon();
   void maintain();
   Time forget_expired();
@@ -111,6 +128,8 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   std::unordered_map<ShardNumber, Place> places_;
   // Per shard and bucket that has records of it, a bound of their stamps, ascending. For lost_to when buckets go.
   std::unordered_map<ShardNumber, std::vector<Stamp>> bounds_;
+  std::unordered_map<ShardNumber, std::unique_ptr<Counter>> counters_;  // of open shards
+  std::function<void(const Stream&, const Reshape&)> reshaper_;
   Stamp seen_ = 0;
   Stamp trim_floor_ = 0;
   std::uint64_t examined_bucket_ = 0;  // the trimmer has nothing to do before a later bucket is begun, or its timer
@@ -122,8 +141,17 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   std::map<std::pair<StreamId, std::uint64_t>, std::function<void(const Wake&)>> subscribers_;
   std::uint64_t last_subscriber_ = 0;
 
+  std::atomic<bool> window_open_{false};
+  // Touched by one look at a time, on the pool.
+  std::unordered_map<ShardNumber, Stamp> empty_to_;
+
   // Touched on the control thread only.
   platform::Timer timer_;
+  platform::Timer window_timer_;
+  platform::Timer roll_timer_;
+  Time window_began_{};
+  bool looking_ = false;
+  bool look_again_ = false;
 };
 
 }  // namespace millrace::streams

@@ -32,14 +32,11 @@ std::optional<Error> refusal(Reshape::Kind kind, const std::vector<Shard>& shard
 void Streams::Engine::adopt_child(Stream& stream, const std::vector<Shard>& parents, std::uint64_t from,
                                   std::uint64_t to, WriteBatch& batch) {
   Shard child = make_shard(from, to, scheduler_.now());
-  // Who reads shards in the order in which they are listed, each after the one it names, has then read both.
-  const Shard& named = parents.size() == 2 && parents[0].id > parents[1].id ? parents[0] : parents.back();
-  child.parent = named.number;
-  child.parent_id = named.id;
+  child.parent = parents.back().number;
+  child.parent_id = parents.back().id;
   if (parents.size() == 2) {
-    const Shard& other = &named == &parents[0] ? parents[1] : parents[0];
-    child.second_parent = other.number;
-    child.second_parent_id = other.id;
+    child.second_parent = parents.front().number;
+    child.second_parent_id = parents.front().id;
   }
   adopt(stream, std::move(child), batch);
 }
@@ -88,12 +85,18 @@ Result<void> Streams::Engine::reshape(StreamId id, const Reshape& change, WriteB
 
 bool Streams::Engine::waits_for_parent(ShardNumber shard, Stamp after) const {
   const Time now = scheduler_.now();
-  const std::shared_lock lock(mutex_);
-  const auto it = places_.find(shard);
-  if (it == places_.end() || !it->second.second_parent) return false;
-  if (after >= it->second.start || now >= it->second.created + kMergeHold) return false;
-  const auto parent = places_.find(*it->second.second_parent);
-  return parent != places_.end() && !is_gone(parent->second.closed, now) && !parent->second.was_read_to_end;
+  ShardNumber other;
+  {
+    const std::shared_lock lock(mutex_);
+    const auto it = places_.find(shard);
+    if (it == places_.end() || !it->second.second_parent) return false;
+    if (after >= it->second.start || now >= it->second.created + kMergeHold) return false;
+    other = *it->second.second_parent;
+    const auto parent = places_.find(other);
+    if (parent == places_.end() || is_gone(parent->second.closed, now) || parent->second.was_read_to_end) return false;
+  }
+  const auto first = read(other, 0, {.records = 1, .bytes = 1});
+  return first.ok() && (!first->records.empty() || first->more);
 }
 
 void Streams::Engine::note_read_to_end(ShardNumber shard) {

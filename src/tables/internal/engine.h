@@ -70,6 +70,7 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   Result<storage::CommitNumber> change(const Scope& scope, std::string_view name,
                                        const std::function<Result<bool>(TableInfo&)>& edit);
   storage::CommitNumber reset(std::string_view account);
+  void start_reshaping();
   Result<storage::CommitNumber> reshape(const Scope& scope, std::string_view name, const ChooseReshape& choose);
   // For operations on items: a table that is being created is not there yet.
   Result<internal::TablePtr> find(const Scope& scope, std::string_view name) const;

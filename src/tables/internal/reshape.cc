@@ -3,6 +3,7 @@
 
 #include "tables/errors.h"
 #include "tables/internal/engine.h"
+#include "telemetry/log.h"
 
 namespace millrace::tables {
 
@@ -18,6 +19,20 @@ Result<storage::CommitNumber> Tables::Engine::reshape(const Scope& scope, std::s
   storage::WriteBatch batch;
   MR_RETURN_IF_ERROR(streams_.reshape(stream->id, change, batch));
   return submit_catalogue(std::move(batch));
+}
+
+void Tables::Engine::start_reshaping() {
+  streams_.set_reshaper([weak = weak_from_this()](const streams::Stream& stream, const streams::Reshape& change) {
+    const auto engine = weak.lock();
+    if (engine == nullptr) return;
+    const auto choose = [&](const streams::Stream& now) -> Result<streams::Reshape> {
+      if (now.id != stream.id) return Error(kResourceNotFound, "the table has another stream by now");
+      return change;
+    };
+    const auto done = engine->reshape(stream.scope, stream.table_name, choose);
+    // Somebody else changed the shards, or the table, meanwhile: the next look sees that.
+    if (!done.ok()) telemetry::log_debug("tables", stream.arn + " keeps its shards: " + done.error().message());
+  });
 }
 
 }  // namespace millrace::tables
