@@ -35,6 +35,7 @@
 #include "runtimes/process_host.h"
 #include "s3/blob_store.h"
 #include "s3/object_store.h"
+#include "s3/target.h"
 #include "sns/service.h"
 #include "sns/target.h"
 #include "sqs/service.h"
@@ -103,6 +104,7 @@ struct Server::Impl {
   std::unique_ptr<tables::Tables> tables;
   std::unique_ptr<s3::BlobStore> blobs;
   std::unique_ptr<s3::ObjectStore> objects;
+  std::unique_ptr<s3::BucketTarget> bucket_target;
   std::unique_ptr<sqs::Service> queues;
   std::unique_ptr<sqs::QueueTarget> queue_target;
   std::unique_ptr<sns::Service> topics;
@@ -183,7 +185,10 @@ Result<void> Server::Impl::load() {
   MR_ASSIGN_OR_RETURN(const std::string object_folder, directory->directory("objects"));
   MR_ASSIGN_OR_RETURN(blobs, s3::open_file_blob_store(object_folder));
   objects = std::make_unique<s3::ObjectStore>(*loop, random, *store, *committer, *blobs);
+  objects->notify_through(delivery);
   MR_RETURN_IF_ERROR(objects->load());
+  bucket_target = std::make_unique<s3::BucketTarget>(*objects);
+  delivery.add("s3", *bucket_target);
   queues = std::make_unique<sqs::Service>(*store, *committer, *loop, random);
   MR_RETURN_IF_ERROR(queues->load());
   queue_target = std::make_unique<sqs::QueueTarget>(*queues);

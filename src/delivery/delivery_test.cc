@@ -44,6 +44,11 @@ TEST(DeliveryTest, PassesOnWhatTheTargetRefuses) {
   EXPECT_TRUE(gone.error().is(kNoSuchTarget));
 }
 
+TEST(DeliveryTest, DocumentsOfABucketAreFiledByDay) {
+  EXPECT_EQ(document_key("aws/lambda/id/shard", from_unix_ms(1'789'651'752'967)),
+            "aws/lambda/id/shard/2026/09/17/2026-09-17T13.29.12");
+}
+
 TEST(DeliveryTest, RefusesWhatIsNoArnAndServicesNobodyServes) {
   Delivery delivery;
   for (const char* arn : {"", "arn", "arn:aws", "arn:aws:sqs", "http://x:1:2", "arn:aws:kinesis:r:a:stream/x"}) {

@@ -373,12 +373,19 @@ void AsyncQueue::stage_results(const Event& event, const Settlement& settlement,
                                           std::string(settlement.condition) + ") cannot be sent to " + arn + ": " +
                                           staged.error().message());
   };
-  const delivery::Message record{
-      .body = internal::result_document(event, {.now = scheduler_.now(),
-                                                .condition = settlement.condition,
-                                                .invocations = settlement.invocations,
-                                                .response = settlement.response ? &*settlement.response : nullptr,
-                                                .executed_version = settlement.executed_version})};
+  internal::ResultDocument result{.now = scheduler_.now(),
+                                  .condition = settlement.condition,
+                                  .invocations = settlement.invocations,
+                                  .response = settlement.response ? &*settlement.response : nullptr,
+                                  .executed_version = settlement.executed_version};
+  delivery::Message record{.body = internal::result_document(event, result)};
+  record.object_key = delivery::document_key("aws/lambda/async/" + event.function.function.name, result.now);
+  // AWS: a topic's messages are bounded, so large payloads are left out.
+  const std::string& receiver = settlement.condition == "Success" ? policy.on_success : policy.on_failure;
+  if (receiver.find(":sns:") != std::string::npos && record.body.size() > kTopicMessageBytesMax) {
+    result.has_payloads = false;
+    record.body = internal::result_document(event, result);
+  }
   if (settlement.condition == "Success") return send(policy.on_success, record, Metric::kDestinationDeliveryFailures);
   send(policy.on_failure, record, Metric::kDestinationDeliveryFailures);
   send(policy.dead_letter_arn, internal::dead_letter(event, settlement.response.value_or("")),

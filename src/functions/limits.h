@@ -19,6 +19,7 @@ inline constexpr int kEventAgeSecondsMin = 60;
 inline constexpr int kEventAgeSecondsMax = 21600;
 inline constexpr int kAsyncRetriesMax = 2;
 inline constexpr std::size_t kDeadLetterMessageBytesMax = 1024;  // of ErrorMessage
+inline constexpr std::size_t kTopicMessageBytesMax = 256 * 1024;  // a larger record goes to a topic without payloads
 inline constexpr std::size_t kPolicyBytesMax = 20480;
 inline constexpr std::size_t kLayersMax = 5;  // of a function
 

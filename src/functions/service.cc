@@ -41,6 +41,10 @@ Result<void> check_destination(delivery::Delivery& delivery, const FunctionName&
   if (arn == function.arn() || arn.starts_with(function.arn() + ":")) {
     return Error(kInvalidParameterValue, "You can't specify the function as a destination for itself.");
   }
+  // AWS: a bucket gets what failed, and nothing else.
+  if (arn.find(":s3:::") != std::string::npos && what != kFailureDestination) {
+    return Error(kInvalidParameterValue, "The destination ARN " + arn + " is invalid.");
+  }
   const auto checked = delivery.check(arn);
   if (checked.ok()) return {};
   if (checked.error().is(delivery::kNoSuchTarget)) {

@@ -62,9 +62,10 @@ Error no_config(const FunctionReference& target) {
 
 Result<EventInvokeConfig> Functions::put_event_invoke(const FunctionReference& target,
                                                       const EventInvokeChange& change) {
-  for (const auto& arn : {change.on_success, change.on_failure}) {
-    MR_RETURN_IF_ERROR(check_destination(services_.delivery, target.function, arn.value_or(""), "destination"));
-  }
+  MR_RETURN_IF_ERROR(
+      check_destination(services_.delivery, target.function, change.on_success.value_or(""), "destination"));
+  MR_RETURN_IF_ERROR(
+      check_destination(services_.delivery, target.function, change.on_failure.value_or(""), kFailureDestination));
   EventInvokeConfig config;
   {
     const std::lock_guard lock(mutex_);

@@ -113,7 +113,7 @@ Result<ObjectInfo> ObjectStore::copy_object(std::string_view account, CopyReques
     Change change;
     for (const internal::BlobLease& lease : copied->leases) change.settle.push_back(lease.id());
     auto info = replace(std::move(change), to, request.key, std::move(copied->record), copied->data,
-                        std::move(copied->parts), request.conditions);
+                        std::move(copied->parts), request.conditions, {ObjectEvent::kCopy, request.origin});
     if (info.ok()) {
       for (internal::BlobLease& lease : copied->leases) lease.keep();
     }

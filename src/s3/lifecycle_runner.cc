@@ -171,6 +171,7 @@ Result<bool> ObjectStore::apply_to_object(Scan& scan, Change& change, const Buck
     const LifecycleVerdict verdict = judge(*bucket.lifecycle, internal::to_info(key, *record));
     if (verdict.expires <= now) {  // AWS: expiration wins
       MR_RETURN_IF_ERROR(erase(change, bucket.id, key, *record));
+      notify(change, bucket, internal::to_info(key, *record), ObjectEvent::kExpiration, {});
       record.reset();
       ++scan.expired;
       return true;
@@ -184,6 +185,7 @@ Result<bool> ObjectStore::apply_to_object(Scan& scan, Change& change, const Buck
   }
   if (moved) {
     change.batch.put(Family::kObjects, internal::object_key(bucket.id, key), internal::encode(*record));
+    notify(change, bucket, internal::to_info(key, *record), ObjectEvent::kTransition, {});
     ++scan.moved;
   }
   return moved;

@@ -238,7 +238,8 @@ Result<ObjectInfo> ObjectStore::complete_upload(std::string_view account, std::s
   const Upload restored = *upload;
   drop_upload(change, upload_id, kept);
   const std::string table = internal::encode(parts);
-  auto info = replace(std::move(change), bucket, name, std::move(record), table, std::move(parts), {});
+  auto info = replace(std::move(change), bucket, name, std::move(record), table, std::move(parts), {},
+                      {ObjectEvent::kCompleteMultipartUpload, request.origin});
   if (!info.ok()) uploads_.emplace(upload_id, restored);  // nothing was submitted
   return info;
 }

@@ -21,6 +21,13 @@ struct Tag {
 };
 using Tags = std::vector<Tag>;
 
+// Who causes a change, as notifications tell it. Empty: unknown.
+struct Origin {
+  std::string principal;  // "AWS:" and an access key or account
+  std::string address;    // without the port
+  std::string request_id;
+};
+
 // What a client sets with a PutObject, CopyObject or CreateMultipartUpload.
 struct ObjectAttributes {
   std::string content_type = "binary/octet-stream";

@@ -23,6 +23,7 @@ codec::Json to_json(const Bucket& bucket) {
                                           {"created", to_unix_ms(bucket.created)},
                                           {"id", std::to_string(bucket.id)}});
   if (bucket.lifecycle) json.set("lifecycle", bucket.lifecycle->document);
+  if (!bucket.notifications.rules.empty()) json.set("notifications", bucket.notifications.to_json());
   codec::Json settings = codec::Json::object();
   for (const auto& [name, document] : bucket.settings) settings.set(name, document);
   json.set("settings", std::move(settings));
@@ -39,6 +40,9 @@ Result<Bucket> from_json(std::string_view text) {
   bucket.id = std::strtoull(std::string(json.string_or("id", "0")).c_str(), nullptr, 10);
   if (const codec::Json* lifecycle = json.find("lifecycle")) {
     MR_ASSIGN_OR_RETURN(bucket.lifecycle, parse_lifecycle(*lifecycle));
+  }
+  if (const codec::Json* notifications = json.find("notifications")) {
+    MR_ASSIGN_OR_RETURN(bucket.notifications, parse_notifications(*notifications));
   }
   if (const codec::Json* settings = json.find("settings"); settings != nullptr && settings->is_object()) {
     for (const auto& [name, document] : settings->as_object()) bucket.settings.emplace(name, document);
@@ -138,8 +142,7 @@ Result<BucketPointer> ObjectStore::find(std::string_view account, std::string_vi
   return at->second;
 }
 
-storage::CommitNumber ObjectStore::store_bucket(Bucket bucket) {
-  Change change;
+storage::CommitNumber ObjectStore::store_bucket(Bucket bucket, Change change) {
   change.batch.put(Family::kCatalogue, std::string(kBucketPrefix) + bucket.name, to_json(bucket).dump());
   bucket.after = submit(std::move(change));
   const storage::CommitNumber number = bucket.after;
@@ -187,6 +190,7 @@ Result<BucketPointer> ObjectStore::create_bucket(std::string_view account, std::
 }
 
 Result<bool> ObjectStore::is_empty(BucketId bucket) const {
+  if (const auto staged = staged_.find(bucket); staged != staged_.end() && !staged->second.expired()) return false;
   const std::string prefix = internal::object_key(bucket, "");
   for (auto at = pending_.lower_bound(prefix); at != pending_.end() && at->first.starts_with(prefix); ++at) {
     if (at->second.record) return false;
@@ -216,6 +220,7 @@ Result<storage::CommitNumber> ObjectStore::delete_bucket(std::string_view accoun
   change.batch.erase(Family::kCatalogue, std::string(kBucketPrefix) + bucket->name);
   buckets_.erase(bucket->name);
   lifecycle_due_.erase(bucket->id);
+  staged_.erase(bucket->id);
   return submit(std::move(change));
 }
 
@@ -303,12 +308,18 @@ storage::CommitNumber ObjectStore::submit(Change change) {
     change.batch.put(Family::kObjects, internal::trash_key(id), "");
   }
   // A failed commit settles nothing: its files stay until a start knows what became of it.
-  last_commit_ = commits_.submit(std::move(change.batch), [keeper = keeper_, settle = std::move(change.settle),
-                                                           remove = std::move(change.remove)](const auto& committed) {
-    if (committed.error != nullptr) return;
-    for (const BlobId id : settle) keeper->ids().settle(id);
-    if (!remove.empty()) keeper->remove_later(remove);
-  });
+  last_commit_ = commits_.submit(
+      std::move(change.batch), [keeper = keeper_, settle = std::move(change.settle), remove = std::move(change.remove),
+                                &scheduler = scheduler_, after = std::move(change.after)](const auto& committed) {
+        if (committed.error != nullptr) return;
+        if (!after.empty()) {
+          scheduler.post([after] {
+            for (const auto& call : after) call();
+          });
+        }
+        for (const BlobId id : settle) keeper->ids().settle(id);
+        if (!remove.empty()) keeper->remove_later(remove);
+      });
   return last_commit_;
 }
 

@@ -27,6 +27,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "codec/json.h"
+#include "delivery/delivery.h"
 #include "platform/clock.h"
 #include "platform/random.h"
 #include "s3/blob_store.h"
@@ -35,6 +36,7 @@
 #include "s3/internal/blob_keeper.h"
 #include "s3/internal/record.h"
 #include "s3/lifecycle.h"
+#include "s3/notification.h"
 #include "s3/object.h"
 #include "s3/object_reader.h"
 #include "s3/object_writer.h"
@@ -50,6 +52,7 @@ struct Bucket {
   Time created{};
   internal::BucketId id = 0;
   std::optional<LifecycleConfiguration> lifecycle;
+  NotificationConfiguration notifications;
   // Other configurations as documents, by the name of what they configure: "encryption", "tagging",
   // "publicAccessBlock", "ownershipControls".
   std::map<std::string, codec::Json> settings;
@@ -75,6 +78,7 @@ struct PutRequest {
   ObjectAttributes attributes;
   WriteConditions conditions;
   ChecksumAlgorithm checksum = ChecksumAlgorithm::kCrc64Nvme;  // the writer has computed its digest
+  Origin origin;
 };
 
 struct OpenedObject {
@@ -92,6 +96,7 @@ struct CopyRequest {
   std::optional<Tags> tags;                   // tagging directive REPLACE
   std::optional<std::string> storage_class;   // nullopt: STANDARD
   std::optional<ChecksumAlgorithm> checksum;  // nullopt: the source's
+  Origin origin;
 };
 
 struct DeleteResult {
@@ -134,6 +139,7 @@ struct CompleteRequest {
   WriteConditions conditions;
   std::optional<Checksum> checksum;  // of the whole object, to be compared
   std::optional<std::uint64_t> bytes;
+  Origin origin;
 };
 
 class ObjectStore {
@@ -145,6 +151,8 @@ class ObjectStore {
   ObjectStore(const ObjectStore&) = delete;
   ObjectStore& operator=(const ObjectStore&) = delete;
 
+  // Where notifications go; before load(). Without, none are sent. `delivery` outlives this.
+  void notify_through(delivery::Delivery& delivery) { delivery_ = &delivery; }
   // Removes orphaned files and reads buckets and uploads. Once, before anything else. Blocks.
   Result<void> load();
   // From now on lifecycle rules are carried out.
@@ -164,6 +172,12 @@ class ObjectStore {
                                               std::optional<LifecycleConfiguration> rules);
   Result<storage::CommitNumber> set_setting(std::string_view account, std::string_view bucket, std::string_view name,
                                             std::optional<codec::Json> document);
+  // Replaces all; queues and topics get a test event. Errors: kInvalidArgument for destinations that do not exist or
+  // are of another region, unless they are not to be checked.
+  enum class DestinationCheck { kCheck, kSkip };
+  Result<storage::CommitNumber> set_notifications(std::string_view account, std::string_view bucket,
+                                                  NotificationConfiguration configuration, DestinationCheck check,
+                                                  const Origin& origin = {});
   // Removes all buckets of the account with what is in them; for admin calls. Blocks.
   Result<storage::CommitNumber> reset(std::string_view account);
 
@@ -181,7 +195,7 @@ class ObjectStore {
   Result<ObjectInfo> copy_object(std::string_view account, CopyRequest request);
   // Success also when there is none.
   Result<storage::CommitNumber> delete_object(std::string_view account, std::string_view bucket, std::string_view key,
-                                              const WriteConditions& conditions = {});
+                                              const WriteConditions& conditions = {}, const Origin& origin = {});
   // One commit for all. Results in order. `after` gets the number of the commit.
   struct DeleteTarget {
     std::string key;
@@ -189,10 +203,14 @@ class ObjectStore {
   };
   Result<std::vector<DeleteResult>> delete_objects(std::string_view account, std::string_view bucket,
                                                    const std::vector<DeleteTarget>& targets,
-                                                   storage::CommitNumber& after);
+                                                   storage::CommitNumber& after, const Origin& origin = {});
   Result<ListPage> list_objects(std::string_view account, std::string_view bucket, const ListRequest& request) const;
   Result<storage::CommitNumber> set_object_tags(std::string_view account, std::string_view bucket, std::string_view key,
-                                                Tags tags);  // kNoSuchKey
+                                                Tags tags, const Origin& origin = {});  // kNoSuchKey
+  // For delivery::Target: adds the new object "KEY_START-UUID" to `batch`; the function returned is to be called once
+  // that is durable. Whoever owns the bucket. Error: delivery::kNoSuchTarget.
+  Result<delivery::AfterCommit> stage_object(std::string_view bucket, std::string_view key_start, std::string_view data,
+                                             storage::WriteBatch& batch);
 
   // Multipart uploads. Errors: kNoSuchUpload. ------------------------------------------------------------------------
   Result<UploadInfo> create_upload(std::string_view account, std::string_view bucket, UploadRequest request);
@@ -225,6 +243,11 @@ class ObjectStore {
     storage::WriteBatch batch;
     std::vector<BlobId> settle;  // files that this commit refers to
     std::vector<BlobId> remove;  // files that it stops referring to
+    std::vector<delivery::AfterCommit> after;
+  };
+  struct Cause {
+    ObjectEvent event = ObjectEvent::kPut;
+    Origin origin;
   };
   struct Pending {  // submitted, perhaps not durable
     std::optional<ObjectRecord> record;
@@ -241,14 +264,15 @@ class ObjectStore {
 
   // Those without "const" or with a Change: REQUIRES mutex_ held.
   Result<BucketPointer> find(std::string_view account, std::string_view name) const;
-  storage::CommitNumber store_bucket(Bucket bucket);
+  storage::CommitNumber store_bucket(Bucket bucket, Change change = {});
   Result<std::optional<ObjectRecord>> current(BucketId bucket, std::string_view key) const;
   Result<PartTable> parts_of(BucketId bucket, std::string_view key, const ObjectRecord& record) const;
   Result<void> discard_contents(Change& change, BucketId bucket, std::string_view key, const ObjectRecord& old) const;
   // Errors wait for the last commit, which they may have seen.
   Result<void> check(const WriteConditions& conditions, const std::optional<ObjectRecord>& current) const;
   Result<ObjectInfo> replace(Change change, const BucketPointer& bucket, std::string_view key, ObjectRecord record,
-                             std::string_view data, PartTable parts, const WriteConditions& conditions);
+                             std::string_view data, PartTable parts, const WriteConditions& conditions,
+                             const Cause& cause);
   Result<void> erase(Change& change, BucketId bucket, std::string_view key, const ObjectRecord& old);
   void overlay(BucketId bucket, std::string_view key, std::optional<ObjectRecord> record, PartTable parts,
                storage::CommitNumber number);
@@ -264,6 +288,10 @@ class ObjectStore {
   Result<void> link_contents(const OpenedObject& source, Copied& copied);
   Result<void> load_buckets();
   Result<void> load_uploads();
+
+  // notifications.cc
+  void notify(Change& change, const Bucket& bucket, const ObjectInfo& object, ObjectEvent event, const Origin& origin);
+  bool send(Change& change, const std::string& arn, std::string body);
 
   // lifecycle_runner.cc
   void lifecycle_due(BucketId bucket, Time when);
@@ -282,6 +310,7 @@ class ObjectStore {
   storage::Store& store_;
   storage::Commits& commits_;
   const std::shared_ptr<internal::BlobKeeper> keeper_;
+  delivery::Delivery* delivery_ = nullptr;
 
   mutable std::mutex mutex_;
   storage::CommitNumber last_commit_ = 0;
@@ -289,6 +318,8 @@ class ObjectStore {
   std::map<std::string, Upload, std::less<>> uploads_;
   std::map<std::string, Pending, std::less<>> pending_;  // by object_key()
   std::deque<std::pair<storage::CommitNumber, std::string>> pending_order_;
+  std::map<BucketId, std::weak_ptr<int>> staged_;  // alive while objects of stage_object() are not committed
+  std::uint64_t sequence_ = 0;                     // of the last notification
   std::map<BucketId, Time> lifecycle_due_;
   platform::Timer lifecycle_timer_;
   Time lifecycle_timer_at_ = kNever;

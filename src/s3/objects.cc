@@ -66,7 +66,7 @@ Result<void> ObjectStore::erase(Change& change, BucketId bucket, std::string_vie
 // Gives `key` a new record (whose place, digests and attributes are filled in) and data, if `conditions` hold.
 Result<ObjectInfo> ObjectStore::replace(Change change, const BucketPointer& bucket, std::string_view key,
                                         ObjectRecord record, std::string_view data, PartTable parts,
-                                        const WriteConditions& conditions) {
+                                        const WriteConditions& conditions, const Cause& cause) {
   MR_ASSIGN_OR_RETURN(const auto old, current(bucket->id, key));
   MR_RETURN_IF_ERROR(check(conditions, old));
   if (old) MR_RETURN_IF_ERROR(discard_contents(change, bucket->id, key, *old));
@@ -79,6 +79,7 @@ Result<ObjectInfo> ObjectStore::replace(Change change, const BucketPointer& buck
     change.batch.put(Family::kObjects, internal::data_key(bucket->id, key), value);
   }
   ObjectInfo info = internal::to_info(key, record);
+  notify(change, *bucket, info, cause.event, cause.origin);
   info.after = submit(std::move(change));
   overlay(bucket->id, key, std::move(record), std::move(parts), info.after);
   if (bucket->lifecycle) {
@@ -105,8 +106,8 @@ Result<ObjectInfo> ObjectStore::put_object(std::string_view account, std::string
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   Change change;
   if (record.blob != 0) change.settle.push_back(record.blob);
-  auto info =
-      replace(std::move(change), bucket, request.key, std::move(record), writer.memory_, {}, request.conditions);
+  auto info = replace(std::move(change), bucket, request.key, std::move(record), writer.memory_, {}, request.conditions,
+                      {ObjectEvent::kPut, request.origin});
   if (info.ok()) writer.lease_.keep();
   return info;
 }
@@ -176,7 +177,8 @@ Result<OpenedObject> ObjectStore::open_committed(const BucketPointer& bucket, st
 }
 
 Result<storage::CommitNumber> ObjectStore::delete_object(std::string_view account, std::string_view bucket_name,
-                                                         std::string_view key, const WriteConditions& conditions) {
+                                                         std::string_view key, const WriteConditions& conditions,
+                                                         const Origin& origin) {
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   MR_ASSIGN_OR_RETURN(const auto old, current(bucket->id, key));
@@ -184,6 +186,7 @@ Result<storage::CommitNumber> ObjectStore::delete_object(std::string_view accoun
   Change change;
   if (!old) return last_commit_;  // that there is nothing may itself be pending
   MR_RETURN_IF_ERROR(erase(change, bucket->id, key, *old));
+  notify(change, *bucket, internal::to_info(key, *old), ObjectEvent::kDelete, origin);
   const storage::CommitNumber number = submit(std::move(change));
   overlay(bucket->id, key, std::nullopt, {}, number);
   return number;
@@ -191,7 +194,7 @@ Result<storage::CommitNumber> ObjectStore::delete_object(std::string_view accoun
 
 Result<std::vector<DeleteResult>> ObjectStore::delete_objects(std::string_view account, std::string_view bucket_name,
                                                               const std::vector<DeleteTarget>& targets,
-                                                              storage::CommitNumber& after) {
+                                                              storage::CommitNumber& after, const Origin& origin) {
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   std::vector<DeleteResult> results;
@@ -214,6 +217,7 @@ Result<std::vector<DeleteResult>> ObjectStore::delete_objects(std::string_view a
     }
     if (!old) continue;
     MR_RETURN_IF_ERROR(erase(change, bucket->id, target.key, *old));
+    notify(change, *bucket, internal::to_info(target.key, *old), ObjectEvent::kDelete, origin);
     gone.insert(target.key);
   }
   after = gone.empty() ? last_commit_ : submit(std::move(change));
@@ -222,7 +226,7 @@ Result<std::vector<DeleteResult>> ObjectStore::delete_objects(std::string_view a
 }
 
 Result<storage::CommitNumber> ObjectStore::set_object_tags(std::string_view account, std::string_view bucket_name,
-                                                           std::string_view key, Tags tags) {
+                                                           std::string_view key, Tags tags, const Origin& origin) {
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   MR_ASSIGN_OR_RETURN(auto record, current(bucket->id, key));
@@ -231,8 +235,10 @@ Result<storage::CommitNumber> ObjectStore::set_object_tags(std::string_view acco
   if (record->place == internal::Place::kParts) {
     MR_ASSIGN_OR_RETURN(parts, parts_of(bucket->id, key, *record));
   }
+  const ObjectEvent event = tags.empty() ? ObjectEvent::kTaggingDelete : ObjectEvent::kTaggingPut;
   record->attributes.tags = std::move(tags);
   Change change;
+  notify(change, *bucket, internal::to_info(key, *record), event, origin);
   change.batch.put(Family::kObjects, internal::object_key(bucket->id, key), internal::encode(*record));
   const storage::CommitNumber number = submit(std::move(change));
   if (bucket->lifecycle) lifecycle_due(bucket->id, judge(*bucket->lifecycle, internal::to_info(key, *record)).when);

@@ -2,6 +2,7 @@
 of records that it never takes. The functions' behaviour is decided here, by a Recorder; time is moved, not waited for."""
 import json
 
+import botocore.exceptions
 import pytest
 
 from mapping_world import fail, fails_on, recorders, reports, sequence_numbers, world  # noqa: F401
@@ -148,6 +149,44 @@ def test_MaximumRetryAttempts_ends_with_the_stream_s_retention(world):
     world.put("new")
     assert world.seen()[-1] == ["new"]
     assert [document["requestContext"]["condition"] for document in world.documents()] == ["RecordAgeExceeded"]
+
+
+def test_OnFailure_document_in_a_bucket_holds_the_event(world):
+    world.recorder.behave = fail()
+    s3 = world.server.client("s3")
+    s3.create_bucket(Bucket=world.name)
+    uuid = world.map(MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": f"arn:aws:s3:::{world.name}"}})
+    world.put("a")
+    assert world.seen() == [["a"]]
+    [found] = s3.list_objects_v2(Bucket=world.name)["Contents"]
+    answer = s3.get_object(Bucket=world.name, Key=found["Key"])
+    text = answer["Body"].read()
+    document = json.loads(text)
+    assert list(document) == ["requestContext", "responseContext", "version", "payload", "timestamp", "DDBStreamBatchInfo"]
+    assert json.loads(document["payload"]) == world.recorder.events[0] and answer["ContentType"] == "application/octet-stream"
+    when = document["timestamp"]
+    shard = document["DDBStreamBatchInfo"]["shardId"]
+    start = f"aws/lambda/{uuid}/{shard}/{when[:4]}/{when[5:7]}/{when[8:10]}/{when[:19].replace(':', '.')}-"
+    assert found["Key"].startswith(start) and len(found["Key"]) == len(start) + 36
+    world.functions.update_event_source_mapping(UUID=uuid, DestinationConfig={"OnFailure": {"Destination": ""}})
+    bucket_gone = "arn:aws:s3:::" + world.name + "-none"
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        world.functions.update_event_source_mapping(UUID=uuid, DestinationConfig={"OnFailure": {"Destination": bucket_gone}})
+    assert refused.value.response["Error"]["Message"] == f"The destination ARN {bucket_gone} is invalid."
+
+
+def test_OnFailure_document_reaches_a_topic(world):
+    world.recorder.behave = fail()
+    queue, sns = world.queue(), world.server.client("sns")
+    topic = sns.create_topic(Name=world.name)["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    world.map(MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": topic}})
+    world.put("a")
+    assert world.seen() == [["a"]]
+    [message] = world.sqs.receive_message(QueueUrl=world.url)["Messages"]
+    envelope = json.loads(message["Body"])
+    assert envelope["Type"] == "Notification" and "Subject" not in envelope and envelope["TopicArn"] == topic
+    assert list(json.loads(envelope["Message"])) == ["requestContext", "responseContext", "version", "timestamp", "DDBStreamBatchInfo"]
 
 
 def test_OnFailure_document(world):

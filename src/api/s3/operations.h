@@ -35,6 +35,10 @@ Result<Reply> put_ownership_controls(ObjectStore&, const RequestContext&, const 
 Result<Reply> get_ownership_controls(ObjectStore&, const RequestContext&, const Document&);
 Result<Reply> delete_ownership_controls(ObjectStore&, const RequestContext&, const Document&);
 
+// notifications.cc
+Result<Reply> put_bucket_notification(ObjectStore&, const RequestContext&, const Document&);
+Result<Reply> get_bucket_notification(ObjectStore&, const RequestContext&, const Document&);
+
 // put_object.cc
 Result<std::unique_ptr<wire::BodySink>> put_object(ObjectStore&, const RequestContext&, const Document&);
 

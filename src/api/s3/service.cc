@@ -44,6 +44,8 @@ constexpr Served kImmediate[] = {
     {"PutBucketOwnershipControls", put_ownership_controls},
     {"GetBucketOwnershipControls", get_ownership_controls},
     {"DeleteBucketOwnershipControls", delete_ownership_controls},
+    {"PutBucketNotificationConfiguration", put_bucket_notification},
+    {"GetBucketNotificationConfiguration", get_bucket_notification},
     {"GetObject", get_object},
     {"HeadObject", head_object},
     {"DeleteObject", delete_object},

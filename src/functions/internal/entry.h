@@ -33,6 +33,8 @@ struct Functions::Entry : Functions::Unit {
 Error not_found(const FunctionReference& reference);
 // PreconditionFailed when a revision is given and is not `present`.
 Result<void> check_revision(const std::string& present, const std::optional<std::string>& given);
+// The `what` of the one that may be a bucket (AWS).
+inline constexpr std::string_view kFailureDestination = "on-failure destination";
 // Whether `arn` can be where results of `function` go. One that does not exist (yet) is taken, with a warning.
 Result<void> check_destination(delivery::Delivery& delivery, const FunctionName& function, const std::string& arn,
                                std::string_view what);

@@ -98,12 +98,14 @@ std::string result_document(const Event& event, const ResultDocument& result) {
                                      {"condition", result.condition},
                                      {"approximateInvokeCount", result.invocations}});
   // Payloads are put in as they are, so that their numbers keep their text.
-  std::string text = R"({"version":"1.0","timestamp":")" + format_iso_ms(result.now) + R"(","requestContext":)" +
-                     context.dump() + R"(,"requestPayload":)" + as_json(event.payload);
+  std::string text =
+      R"({"version":"1.0","timestamp":")" + format_iso_ms(result.now) + R"(","requestContext":)" + context.dump();
+  if (result.has_payloads) text += R"(,"requestPayload":)" + as_json(event.payload);
   if (result.response != nullptr) {
     Json response = Json::object({{"statusCode", 200}, {"executedVersion", result.executed_version}});
     if (result.condition != "Success") response.set("functionError", "Unhandled");
-    text += R"(,"responseContext":)" + response.dump() + R"(,"responsePayload":)" + as_json(*result.response);
+    text += R"(,"responseContext":)" + response.dump();
+    if (result.has_payloads) text += R"(,"responsePayload":)" + as_json(*result.response);
   }
   return text + "}";
 }

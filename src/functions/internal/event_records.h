@@ -38,6 +38,7 @@ struct ResultDocument {
   int invocations = 0;
   const std::string* response = nullptr;  // nullptr: it never answered
   std::string executed_version = kLatest;
+  bool has_payloads = true;
 };
 // AWS: the record that asynchronous destinations get. A payload that is no JSON appears as a string.
 std::string result_document(const Event& event, const ResultDocument& result);

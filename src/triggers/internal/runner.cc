@@ -536,6 +536,9 @@ void Runner::save_ledger() {
   (void)host_.settlement.settle(std::move(alone), {});
 }
 
+// Documents in buckets hold what failed (spec 2.8).
+static bool is_bucket(std::string_view arn) { return arn.find(":s3:::") != std::string_view::npos; }
+
 FailureDocument Runner::document_of(const ShardRun& shard, const LaneRun& lane, Reason reason) const {
   const Batch& batch = lane.lane.stack.back();
   const bool was_invoked = batch.tries.invocations > 0;
@@ -551,6 +554,9 @@ FailureDocument Runner::document_of(const ShardRun& shard, const LaneRun& lane, 
   if (lane.lane.tumbling) {
     const Tumbling& tumbling = *lane.lane.tumbling;
     out.window = WindowInfo{tumbling.window, batch.records.empty(), batch.records.empty() && tumbling.early};
+  }
+  if (is_bucket(mapping_.destination)) {
+    out.payload = render_event(batch, lane.lane.tumbling, shard.info.id, mapping_.stream_arn);
   }
   if (batch.records.empty()) return out;
   out.first = batch.records.front().sequence;
@@ -584,6 +590,8 @@ Effects Runner::discard(ShardRun& shard, LaneRun& lane, Reason reason) {
   (letter.destination.empty() ? totals_.dropped : totals_.sent_to_destination) += count;
   entry.result = letter.destination.empty() ? "dropped" : "sent";
   ledger_.note(entry);
+  letter.message.object_key =
+      delivery::document_key("aws/lambda/" + mapping_.uuid + "/" + shard.info.id, host_.scheduler.now());
   const auto sent = save(shard, letter);
   if (sent.ok() && !letter.destination.empty()) {
     meters_->delivered.add(count);

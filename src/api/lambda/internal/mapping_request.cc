@@ -99,11 +99,12 @@ Result<void> apply_destination(const wire::lambda::DestinationConfig& config, co
   if (!arn.empty()) {
     const auto parsed = wire::parse_arn(arn);
     if (!parsed) return invalid_mapping("The destination ARN " + arn + " is invalid.");
-    if (parsed->service != "sqs") {
+    if (parsed->service != "sqs" && parsed->service != "sns" && parsed->service != "s3") {
       return invalid_mapping("DestinationConfig.OnFailure.Destination: destinations of " + parsed->service +
-                             " are not supported by millrace; standard SQS queues are.");
+                             " are not supported by millrace; standard SQS queues, standard SNS topics and S3 buckets "
+                             "are.");
     }
-    // AWS: standard queues only.
+    // AWS: standard queues and topics only.
     if (arn.ends_with(".fifo") || !lookups.check_destination(arn).ok()) {
       return invalid_mapping("The destination ARN " + arn + " is invalid.");
     }

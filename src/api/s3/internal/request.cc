@@ -165,6 +165,16 @@ Result<void> checksum_claim(const http::RequestHead& head, BodyClaims& claims) {
 
 }  // namespace
 
+store::Origin origin_of(const RequestContext& context) {
+  store::Origin origin;
+  const auto& caller = context.caller;
+  origin.principal = "AWS:" + (caller.access_key.empty() ? caller.scope.account : caller.access_key);
+  if (context.head != nullptr) origin.address = context.head->peer.substr(0, context.head->peer.rfind(':'));
+  std::erase_if(origin.address, [](char c) { return c == '[' || c == ']'; });
+  origin.request_id = context.request_id;
+  return origin;
+}
+
 Result<void> check_request(const RequestContext& context, const Document& request) {
   for (const std::string_view name : kRefused) {
     if (request.find(name) != nullptr) {

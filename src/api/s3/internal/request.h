@@ -28,6 +28,9 @@ inline std::string text_copy(const Document& document, std::string_view name) {
 }
 inline const std::string& account_of(const RequestContext& context) { return context.caller.scope.account; }
 
+// Who asks, as notifications tell it.
+store::Origin origin_of(const RequestContext& context);
+
 // Refuses, by name, members of the request that are not served, and every version but "null"; checks
 // ExpectedBucketOwner and that no ACL is asked for (AWS: buckets are made with ACLs disabled).
 // Errors: NotImplemented, AccessDenied, AccessControlListNotSupported, InvalidArgument.

@@ -49,6 +49,7 @@ Result<store::CopyRequest> copy_request(const RequestContext& context, const Doc
   copy.source_conditions = read_conditions(request, "CopySource");
   copy.bucket = text(request, "Bucket");
   copy.key = text(request, "Key");
+  copy.origin = origin_of(context);
   MR_ASSIGN_OR_RETURN(copy.conditions, write_conditions(request));
   MR_ASSIGN_OR_RETURN(store::ObjectAttributes attributes, attributes_of(context, request));
   MR_ASSIGN_OR_RETURN(const bool new_metadata, replaces(request, "MetadataDirective"));

@@ -17,7 +17,7 @@ Result<Reply> delete_object(ObjectStore& objects, const RequestContext& context,
   conditions.if_match = text(request, "IfMatch");
   Reply reply;
   MR_ASSIGN_OR_RETURN(reply.after, objects.delete_object(account_of(context), text(request, "Bucket"),
-                                                         text(request, "Key"), conditions));
+                                                         text(request, "Key"), conditions, origin_of(context)));
   return reply;
 }
 
@@ -46,8 +46,8 @@ Result<Reply> delete_objects(ObjectStore& objects, const RequestContext& context
     targets.push_back({text_copy(object, "Key"), text_copy(object, "ETag")});
   }
   Reply reply;
-  MR_ASSIGN_OR_RETURN(const auto results,
-                      objects.delete_objects(account_of(context), text(request, "Bucket"), targets, reply.after));
+  MR_ASSIGN_OR_RETURN(const auto results, objects.delete_objects(account_of(context), text(request, "Bucket"), targets,
+                                                                 reply.after, origin_of(context)));
   Document deleted = Document::array();
   for (const store::DeleteResult& result : results) {
     if (result.error) {

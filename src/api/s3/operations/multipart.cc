@@ -144,7 +144,8 @@ Result<std::unique_ptr<wire::BodySink>> upload_part(ObjectStore& objects, const 
 }
 
 Result<Reply> complete_multipart_upload(ObjectStore& objects, const RequestContext& context, const Document& request) {
-  MR_ASSIGN_OR_RETURN(const store::CompleteRequest complete, complete_request(request));
+  MR_ASSIGN_OR_RETURN(store::CompleteRequest complete, complete_request(request));
+  complete.origin = origin_of(context);
   const std::string_view bucket = text(request, "Bucket");
   const std::string_view key = text(request, "Key");
   MR_ASSIGN_OR_RETURN(const store::ObjectInfo info,

@@ -10,7 +10,7 @@ Result<Reply> put_object_tagging(ObjectStore& objects, const RequestContext& con
                       tags_of(tagging == nullptr ? Document::object() : *tagging, store::kObjectTagsMax));
   Reply reply;
   MR_ASSIGN_OR_RETURN(reply.after, objects.set_object_tags(account_of(context), text(request, "Bucket"),
-                                                           text(request, "Key"), std::move(tags)));
+                                                           text(request, "Key"), std::move(tags), origin_of(context)));
   return reply;
 }
 
@@ -25,8 +25,8 @@ Result<Reply> get_object_tagging(ObjectStore& objects, const RequestContext& con
 
 Result<Reply> delete_object_tagging(ObjectStore& objects, const RequestContext& context, const Document& request) {
   Reply reply;
-  MR_ASSIGN_OR_RETURN(reply.after,
-                      objects.set_object_tags(account_of(context), text(request, "Bucket"), text(request, "Key"), {}));
+  MR_ASSIGN_OR_RETURN(reply.after, objects.set_object_tags(account_of(context), text(request, "Bucket"),
+                                                           text(request, "Key"), {}, origin_of(context)));
   return reply;
 }
 

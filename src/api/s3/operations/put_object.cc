@@ -10,6 +10,7 @@ Result<std::unique_ptr<wire::BodySink>> put_object(ObjectStore& objects, const R
   request.key = text(head, "Key");
   MR_ASSIGN_OR_RETURN(request.attributes, attributes_of(context, head));
   MR_ASSIGN_OR_RETURN(request.conditions, write_conditions(head));
+  request.origin = origin_of(context);
   // AWS: without a checksum of the client's, CRC64NVME is computed and kept.
   request.checksum = terms.claims.checksum.value_or(store::ChecksumAlgorithm::kCrc64Nvme);
   MR_RETURN_IF_ERROR(objects.bucket(account_of(context), text(head, "Bucket")));
