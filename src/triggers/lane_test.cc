@@ -13,6 +13,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "triggers/decisions.h"
+
 namespace millrace::triggers {
 namespace {
 
@@ -308,6 +310,8 @@ class History {
     settings_.retries_max = static_cast<int>(pick(5)) - 1;
     settings_.bisect = chance(50);
     settings_.payload_bytes_max = chance(30) ? 40 + pick(200) : kPayloadBytesMax;
+    settings_.tumbling = Seconds(chance(40) ? 1 + pick(40) : 0);
+    settings_.lanes = chance(50) ? 1 : 4;
     settings_.age_max = chance(30) ? Milliseconds(60'000) : Milliseconds(86'400'000);
     batch_size_max_ = settings_.batch_size;
     for (std::size_t i = pick(4); i > 0; --i) poison_.insert(1 + pick(80));
@@ -349,6 +353,7 @@ class History {
 
   void append() {
     for (std::size_t i = 1 + pick(6); i > 0; --i) {
+      now_ += Milliseconds(pick(4000));
       log_.push_back(record(log_.size() + 1, now_, 5 + pick(60)));
       if (chance(25)) filtered_.insert(log_.back().sequence);
     }
@@ -385,6 +390,7 @@ class History {
     const auto& records = lane_.stack.back().records;
     if (discarding) {
       for (const Record& each : records) end(each.sequence, "discarded");
+      if (records.empty()) state_ = kEmptyState;
       return follow(step(settings_, lane_, Discarded{}, now_));
     }
     if (!calm_ && chance(10)) {
@@ -392,12 +398,19 @@ class History {
       const Outcome outcome = chance(50) ? Outcome::kThrottled : Outcome::kRefused;
       return follow(step(settings_, lane_, Returned{outcome, 0}, now_));
     }
-    const std::size_t done = answer(records);
-    for (std::size_t i = 0; i < done; ++i) end(records[i].sequence, "acknowledged");
-    follow(step(settings_, lane_, Returned{Outcome::kAnswered, done}, now_));
+    Returned out{.done = answer(records)};
+    if (lane_.tumbling && !(chance(5) && !calm_)) {
+      out.state = R"({"n":)" + std::to_string(++states_) + "}";
+      if (chance(3) && !calm_) out.state = std::string(kStateBytesMax + 1, 'x');
+    }
+    if (lane_.tumbling && !out.state) out.done = 0;
+    for (std::size_t i = 0; i < std::min(out.done, records.size()); ++i) end(records[i].sequence, "acknowledged");
+    if (out.done > 0 && out.state) state_ = records.empty() ? std::string(kEmptyState) : *out.state;
+    follow(step(settings_, lane_, std::move(out), now_));
   }
 
   std::size_t answer(const std::deque<Record>& records) {
+    if (records.empty()) return calm_ || chance(70) ? 1 : 0;
     if (calm_) return records.size();
     if (chance(10)) return pick(records.size() + 1);  // a function may report anything
     for (std::size_t i = 0; i < records.size(); ++i) {
@@ -418,9 +431,18 @@ class History {
     read_.reset();
     working_ = Working::kNo;
     checked_ = disk_.settled;
+    state_ = disk_.tumbling ? disk_.tumbling->state : std::string(kEmptyState);
     // What was not saved has not happened, as far as the stream is concerned.
     ends_.erase(ends_.upper_bound(disk_.settled), ends_.end());
+    if (chance(20)) trim(disk_.settled + pick(10));
     follow(step(settings_, lane_, Woken{}, now_));
+  }
+
+  // Retention has overtaken the position.
+  void trim(SequenceNumber to) {
+    for (SequenceNumber id = disk_.settled + 1; id <= std::min<SequenceNumber>(to, log_.size()); ++id) {
+      if (ends_.count(id) == 0) filtered_.insert(id);
+    }
   }
 
   void forget() { follow(step(settings_, lane_, Forgotten{}, now_)); }
@@ -429,6 +451,7 @@ class History {
     settings_.enabled = chance(70);
     settings_.batch_size = 1 + pick(12);
     batch_size_max_ = std::max(batch_size_max_, settings_.batch_size);
+    if (chance(20)) settings_.tumbling = Seconds(chance(50) ? 1 + pick(40) : 0);
     if (!settings_.enabled) forget();
     follow(step(settings_, lane_, Woken{}, now_));
   }
@@ -460,13 +483,17 @@ class History {
       }
     } else {
       working_ = Working::kInvoking;
+      check_window();
       if (lane_.stack.size() > 1) ++reached["split"];
     }
   }
 
   void check_batch() {
     const auto& records = lane_.stack.back().records;
-    ASSERT_FALSE(records.empty());
+    if (records.empty()) {
+      ASSERT_TRUE(lane_.tumbling && lane_.tumbling->closing) << "a final invocation of no window";
+      return;
+    }
     ASSERT_LE(records.size(), batch_size_max_);
     std::size_t bytes = kEnvelopeBytes;
     for (const Record& each : records) bytes += each.event.size() + 1;
@@ -480,6 +507,18 @@ class History {
       ASSERT_EQ(each.sequence, expected) << "out of order or skipped";
       ++expected;
     }
+  }
+
+  // The function is handed what it returned last, and records of one window that has not been closed before.
+  void check_window() {
+    ASSERT_TRUE(lane_.tumbling.has_value() || settings_.tumbling == Milliseconds(0));
+    if (!lane_.tumbling) return;
+    ASSERT_EQ(lane_.tumbling->state == state_, true) << "the state is not the one that was returned";
+    for (const Record& each : lane_.stack.back().records) {
+      ASSERT_LT(each.created, lane_.tumbling->window.end);
+      ASSERT_TRUE(each.created >= lane_.tumbling->window.start || lane_.tumbled_to > each.created);
+    }
+    ASSERT_LE(lane_.tumbled_to, lane_.tumbling->window.end);
   }
 
   void check_position() {
@@ -497,6 +536,7 @@ class History {
 
   void check_end() {
     ASSERT_TRUE(is_finished(lane_)) << "did not settle";
+    ASSERT_FALSE(lane_.tumbling.has_value()) << "a window without an end";
     ASSERT_EQ(lane_.settled, log_.size());
     for (SequenceNumber id = 1; id <= log_.size(); ++id) {
       ASSERT_EQ(ends_.count(id) + filtered_.count(id), 1u) << id;
@@ -516,6 +556,8 @@ class History {
   bool ended_ = false;
   std::size_t batch_size_max_ = 0;
   SequenceNumber checked_ = 0;
+  std::string state_{kEmptyState};
+  int states_ = 0;
   std::vector<Record> log_;
   std::set<SequenceNumber> filtered_;
   std::set<SequenceNumber> poison_;
@@ -524,6 +566,8 @@ class History {
 
 TEST(LaneHistories, KeepEveryInvariant) {
   std::map<std::string, int> reached;
+  DecisionCounts decisions{};
+  const CountDecisions counting(decisions);
   for (std::uint64_t seed = 1; seed <= 2000; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     History history(seed);
@@ -534,6 +578,13 @@ TEST(LaneHistories, KeepEveryInvariant) {
   for (const char* what : {"acknowledged", "discarded", "too old", "exhausted", "split", "killed", "refused"}) {
     EXPECT_GT(reached[what], 100) << what << " was hardly ever reached";
     std::cout << what << " " << reached[what] << "  ";
+  }
+  std::cout << "\n";
+  // Those of shards are the engine's.
+  for (std::size_t i = 0; i < static_cast<std::size_t>(Decision::kChildWaits); ++i) {
+    const auto decision = static_cast<Decision>(i);
+    EXPECT_GT(decisions[i], 0u) << name_of(decision) << " was never reached";
+    std::cout << name_of(decision) << " " << decisions[i] << "  ";
   }
   std::cout << "\n";
 }
