@@ -452,6 +452,16 @@ Result<Changed> Engine::update(const Scope& scope, std::string_view uuid,
   return Changed{std::move(changed), impl_->last_commit};
 }
 
+Result<Changed> Engine::change_tags(const Scope& scope, std::string_view uuid,
+                                    const std::function<void(std::map<std::string, std::string>&)>& change) {
+  const std::lock_guard lock(impl_->mutex);
+  Mapping* found = impl_->find(scope, uuid);
+  if (found == nullptr) return not_found();
+  change(found->tags);
+  impl_->write(*found);
+  return Changed{*found, impl_->last_commit};
+}
+
 Result<Changed> Engine::remove(const Scope& scope, std::string_view uuid) {
   const std::lock_guard lock(impl_->mutex);
   const Mapping* found = impl_->find(scope, uuid);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -89,6 +90,9 @@ class Engine {
   // kResourceConflict as above.
   Result<Changed> update(const Scope& scope, std::string_view uuid,
                          const std::function<Result<void>(Mapping&)>& change);
+  // Tags are not part of LastModified. Error: kResourceNotFound.
+  Result<Changed> change_tags(const Scope& scope, std::string_view uuid,
+                              const std::function<void(std::map<std::string, std::string>&)>& change);
   Result<Changed> remove(const Scope& scope, std::string_view uuid);
   Result<Changed> set_enabled(const Scope& scope, std::string_view uuid, bool enabled);  // pause and resume
   void remove_all(const Scope& scope);

@@ -186,7 +186,7 @@ def test_refusals_have_the_recorded_texts(world):
 
 
 @pytest.mark.parametrize("options", [
-    {"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"}, {"Tags": {"a": "b"}},
+    {"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/1"}, 
     {"ProvisionedPollerConfig": {"MinimumPollers": 1}}, {"SourceAccessConfigurations": [{"Type": "BASIC_AUTH", "URI": "arn:aws:secretsmanager:us-east-1:000000000000:secret:s"}]},
     {"Topics": ["topic"]}, {"Queues": ["queue"]}, {"MetricsConfig": {"Metrics": ["ErrorCount"]}}])
 def test_what_is_not_supported_is_refused_by_name(world, options):
@@ -209,6 +209,24 @@ def test_FunctionName_in_every_form(world):
         uuid = world.map(function=form)
         assert world.get(uuid)["FunctionArn"] == expected
         world.functions.delete_event_source_mapping(UUID=uuid)
+
+
+def test_Tags(world):
+    uuid = world.map(Tags={"team": "a", "stage": "dev"})
+    arn = world.get(uuid)["EventSourceMappingArn"]
+    assert "Tags" not in world.get(uuid)
+    assert world.functions.list_tags(Resource=arn)["Tags"] == {"team": "a", "stage": "dev"}
+    modified = world.get(uuid)["LastModified"]
+    world.functions.tag_resource(Resource=arn, Tags={"team": "b", "cost": "1"})
+    world.functions.untag_resource(Resource=arn, TagKeys=["stage", "none"])
+    assert world.functions.list_tags(Resource=arn)["Tags"] == {"team": "b", "cost": "1"}
+    assert world.get(uuid)["LastModified"] == modified
+    world.functions.delete_event_source_mapping(UUID=uuid)
+    for call, options in ((world.functions.list_tags, {}), (world.functions.tag_resource, {"Tags": {"a": "b"}}), (world.functions.untag_resource, {"TagKeys": ["a"]})):
+        assert refused(call, Resource=arn, **options) == ("ResourceNotFoundException", "The resource you requested does not exist.")
+    function = f"arn:aws:lambda:us-east-1:000000000000:function:{world.function}"
+    world.functions.tag_resource(Resource=function, Tags={"still": "served"})
+    assert world.functions.list_tags(Resource=function)["Tags"] == {"still": "served"}
 
 
 def test_lists_filter_and_page(world):

@@ -23,7 +23,8 @@ struct MappingLookups {
   std::function<Result<void>(const std::string& arn)> check_destination;
 };
 
-// Adds the five operations to the Lambda service. `engine` outlives the service.
+// Adds the five operations to the Lambda service, and the tags of mappings to what it has by now. `engine` outlives the
+// service.
 void register_mapping_operations(wire::Service& service, triggers::Engine& engine, MappingLookups lookups);
 
 // The full ARN that `name` means for a caller in `scope`, keeping a qualifier and adding none: "f", "f:alias",

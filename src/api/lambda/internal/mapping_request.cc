@@ -193,9 +193,7 @@ Result<triggers::Mapping> parse_create(const Scope& scope, const wire::Document&
   mapping.scope = scope;
   mapping.stream_arn = view.event_source_arn().value_or("");
   if (mapping.stream_arn.empty()) return invalid_mapping("Unrecognized event source.");
-  if (!view.tags().empty()) {
-    return invalid_mapping("Tags: tags of event source mappings are not supported by millrace.");
-  }
+  for (const auto& [key, value] : view.tags()) mapping.tags[std::string(key)] = value;
   MR_RETURN_IF_ERROR(check_starting_position(view, mapping.stream_arn));
   mapping.starting_position = view.starting_position().value_or("");
   MR_RETURN_IF_ERROR(apply_settings(request, lookups, mapping));

@@ -8,6 +8,7 @@
 
 #include "api/lambda/internal/mapping_document.h"
 #include "api/lambda/internal/mapping_request.h"
+#include "api/lambda/internal/mapping_tags.h"
 #include "wire/generated/lambda.h"
 #include "wire/generated/lambda_views.h"
 
@@ -132,6 +133,7 @@ void register_mapping_operations(wire::Service& service, triggers::Engine& engin
   serve("ListEventSourceMappings", list_event_source_mappings);
   serve("UpdateEventSourceMapping", update_event_source_mapping);
   serve("DeleteEventSourceMapping", delete_event_source_mapping);
+  register_mapping_tags(service, engine);
 }
 
 }  // namespace millrace::api_lambda
