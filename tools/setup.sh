@@ -114,6 +114,7 @@ cmake_build_bench() { cmake --preset release -DMILLRACE_BENCHMARKS=ON && ninja -
 
 checks() {
   step "layers" python3 tools/check_layers.py
+  step "proofs" python3 tools/check_proofs.py
   step "house rules" python3 tools/tidy.py
   step "formatting" format_check
 }

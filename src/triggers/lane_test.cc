@@ -234,6 +234,38 @@ TEST(Lane, RecordsExpireDuringRetriesAndTheYoungerAreStillDelivered) {
   EXPECT_THAT(trace, testing::MatchesRegex("(\\[12\\])+D1a[89]\\[2\\]\\|2")) << trace;
 }
 
+TEST(Lane, TheSequencesRecordedOnAws) {
+  struct Recorded {
+    const char* what;
+    Settings settings;
+    int records;
+    Scenario::Function function;
+    const char* trace;
+  };
+  const std::vector<Recorded> table = {
+      {"2.1 a full batch never waits", options(2), 5, succeed, "[12][34][5]|5"},
+      {"2.4 no retry", options(4, 0), 4, fail, "[1234]D1234r1|4"},
+      {"2.4 one retry", options(4, 1), 4, fail, "[1234][1234]D1234r2|4"},
+      {"2.4 two retries", options(1, 2), 1, fail, "[1][1][1]D1r3|1"},
+      {"2.4 three retries", options(1, 3), 1, fail, "[1][1][1][1]D1r4|1"},
+      {"2.4 the next batch has a fresh allowance", options(1, 1), 2, fail, "[1][1]D1r2[2][2]D2r2|2"},
+      {"2.5 the rest has a fresh allowance", options(4, 1), 4, reports(2), "[1234][234][234]D234r2|4"},
+      {"2.5 a singleton at the end", options(3, 3), 3, reports(3), "[123][3][3][3][3]D3r4|3"},
+      {"2.5 the first of the batch is no progress", options(3, 1), 3, reports(1), "[123][123]D123r2|3"},
+      {"2.5 an empty list is a success", options(3, 1), 3, reports(9), "[123]|3"},
+      {"2.6 halves, without a retry of the whole", bisecting(4, 1), 4, throws_on(2), "[1234][12][1][2][2]D2r2[34]|4"},
+      {"2.6 the cut is at the reported number", bisecting(4, 1), 4, reports(2), "[1234][234][2][2]D2r2[34]|4"},
+  };
+  for (const Recorded& each : table) {
+    EXPECT_EQ(Scenario(each.settings, each.records, each.function).run(), each.trace) << each.what;
+  }
+  // 2.7: age 60 s and no limit of retries: 8 invocations on AWS, which jitter may make 7 to 9.
+  Settings aging = options(1);
+  aging.age_max = Seconds(60);
+  const std::string trace = Scenario(aging, 1, fail).run();
+  EXPECT_THAT(trace, testing::MatchesRegex("(\\[1\\])+D1a[789]\\|1")) << trace;
+}
+
 TEST(Lane, BacksOffByDoublingBetweenAttemptsOfTheSameBatch) {
   Scenario scenario(options(1, 3), 1, fail);
   scenario.run();

@@ -44,6 +44,11 @@ TEST(Response, WhatNamesNoRecordOfTheBatchFailsAll) {
     EXPECT_EQ(leading_done(body, batch()), 0u) << body;
   }
   EXPECT_EQ(leading_done(failures({14, 99}), batch()), 0u);
+  // A number that lies between those of the batch, as that of another lane's record does, is none of them.
+  std::deque<Record> gaps = batch();
+  gaps.erase(gaps.begin() + 2);
+  EXPECT_EQ(leading_done(failures({13}), gaps), 0u);
+  EXPECT_EQ(leading_done(failures({14}), gaps), 2u);
 }
 
 FailureDocument document() {

@@ -48,6 +48,47 @@ def test_the_table_is_deleted_under_the_mapping(world):
     assert refused(world.functions.get_event_source_mapping, UUID=uuid) == ("ResourceNotFoundException", "The resource you requested does not exist.")
 
 
+def test_a_table_created_again_is_not_followed(world):
+    """What the old stream holds is delivered after the table is gone; the new table's stream has another ARN."""
+    uuid = world.map(Enabled=False)
+    world.put("a", "b")
+    world.dynamodb.delete_table(TableName=world.table)
+    world.server.settle()
+    again = make_table(world.server, world.name)
+    assert again != world.stream
+    world.put("c")
+    world.functions.update_event_source_mapping(UUID=uuid, Enabled=True)
+    assert world.seen() == [["a", "b"]]
+    world.map(stream=again)
+    assert world.seen() == [["a", "b"], ["c"]]
+    assert world.get(uuid)["State"] == "Enabled" and world.get(uuid)["LastProcessingResult"] == "OK"
+
+
+def test_every_updatable_member_changes_while_a_batch_is_in_flight(world):
+    """The batch in flight is finished under the old settings; each later one follows all of the new ones."""
+    arn = world.queue()
+    world.put("first")
+    world.recorder.hold()
+    uuid = world.map(BatchSize=1)
+    world.recorder.wait(1)
+    pattern = '{"dynamodb":{"Keys":{"id":{"S":[{"prefix":"x"}]}}}}'
+    for change in (dict(BatchSize=2), dict(MaximumBatchingWindowInSeconds=1), dict(MaximumRetryAttempts=0), dict(MaximumRecordAgeInSeconds=3600),
+                   dict(BisectBatchOnFunctionError=True), dict(FunctionResponseTypes=["ReportBatchItemFailures"]), dict(ParallelizationFactor=2),
+                   dict(DestinationConfig={"OnFailure": {"Destination": arn}}), dict(FilterCriteria={"Filters": [{"Pattern": pattern}]}),
+                   dict(MetricsConfig={"Metrics": ["EventCount"]}), dict(FunctionName=world.function + ":$LATEST"), dict(Enabled=False), dict(Enabled=True)):
+        assert world.functions.update_event_source_mapping(UUID=uuid, **change)["UUID"] == uuid
+    world.put("x1", "no", "x2", "x3")
+    world.recorder.behave = lambda event: {"batchItemFailures": [{"itemIdentifier": "nonsense"}]}
+    world.recorder.release()
+    batches = world.seen("1m")
+    assert batches[0] == ["first"] and "no" not in [i for batch in batches for i in batch]
+    assert {i for batch in batches for i in batch} == {"first", "x1", "x2", "x3"} and all(len(batch) <= 2 for batch in batches)
+    documents = world.documents()
+    assert {document["DDBStreamBatchInfo"]["batchSize"] for document in documents} == {1}
+    assert all(document["requestContext"]["functionArn"].endswith(":$LATEST") for document in documents)
+    assert len(documents) == 3  # the answer to the batch in flight is read as the settings were when it began
+
+
 def test_an_update_while_a_batch_is_in_flight(world):
     other = world.recorders.function(world.server, world.name + "other")
     world.put(1, 2, 3, 4, 5)

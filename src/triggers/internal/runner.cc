@@ -4,19 +4,14 @@
 #include <mutex>
 #include <utility>
 
-#include "codec/json.h"
-#include "model/change_record.h"
 #include "telemetry/log.h"
 #include "triggers/decisions.h"
-#include "triggers/event.h"
-#include "triggers/response.h"
+#include "triggers/internal/runner_meters.h"
 
 namespace millrace::triggers::internal {
 namespace {
 
 constexpr Seconds kReadAgain{5};  // after a read that failed
-constexpr std::size_t kErrorTextMax = 1000;
-constexpr int kBlockedTries = 2;  // AWS shows nothing; we warn from the second retry on
 
 std::shared_ptr<const Filters> compiled(const Mapping& mapping) {
   auto filters = Filters::compile(mapping.filters);
@@ -28,23 +23,6 @@ std::shared_ptr<const Filters> compiled(const Mapping& mapping) {
   return std::make_shared<const Filters>(std::move(filters).value());
 }
 
-// "Error: boom" from the document that a failing function answers with.
-std::string error_text(const InvokeResult& result) {
-  const auto json = codec::parse_json(result.payload);
-  if (json.ok() && json->is_object() && json->find("errorMessage") != nullptr) {
-    const std::string type(json->string_or("errorType", "Error"));
-    return (type + ": " + std::string(json->string_or("errorMessage", ""))).substr(0, kErrorTextMax);
-  }
-  return result.payload.substr(0, kErrorTextMax);
-}
-
-std::string range_text(const Batch& batch) {
-  if (batch.records.empty()) return "the final invocation of a tumbling window";
-  return std::to_string(batch.records.size()) + " records from " +
-         model::sequence_number(batch.records.front().sequence) + " to " +
-         model::sequence_number(batch.records.back().sequence);
-}
-
 }  // namespace
 
 struct Runner::WakeBox {
@@ -52,33 +30,6 @@ struct Runner::WakeBox {
   std::vector<std::uint64_t> shards;
   Deadline since;
   bool posted = false;
-};
-
-struct Runner::Meters {
-  Meters(telemetry::Registry& registry, const std::string& uuid)
-      : polled(registry.counter("millrace_trigger_polled_records_total", {{"mapping", uuid}}, "PolledEventCount")),
-        filtered(
-            registry.counter("millrace_trigger_filtered_records_total", {{"mapping", uuid}}, "FilteredOutEventCount")),
-        invoked(registry.counter("millrace_trigger_invoked_records_total", {{"mapping", uuid}}, "InvokedEventCount")),
-        failed(
-            registry.counter("millrace_trigger_failed_records_total", {{"mapping", uuid}}, "FailedInvokeEventCount")),
-        dropped(registry.counter("millrace_trigger_dropped_records_total", {{"mapping", uuid}}, "DroppedEventCount")),
-        delivered(registry.counter("millrace_trigger_destination_records_total", {{"mapping", uuid}},
-                                   "OnFailureDestinationDeliveredEventCount")),
-        destination_failures(registry.counter("millrace_trigger_destination_failures_total", {{"mapping", uuid}},
-                                              "DestinationDeliveryFailures")),
-        lost(registry.counter("millrace_trigger_lost_records_total", {{"mapping", uuid}},
-                              "Records trimmed before they were read")),
-        blocked(registry.gauge("millrace_trigger_blocked", {{"mapping", uuid}},
-                               "1 while a batch is tried again and again")),
-        iterator_age(registry.gauge("millrace_trigger_iterator_age_ms", {{"mapping", uuid}},
-                                    "IteratorAge: age of the last record of the last batch")),
-        latency(registry.histogram("millrace_trigger_latency_ms", {{"mapping", uuid}},
-                                   "From commit to the call of the function")),
-        batch_records(registry.histogram("millrace_trigger_batch_records", {}, "Records per invocation")) {}
-  telemetry::Counter &polled, &filtered, &invoked, &failed, &dropped, &delivered, &destination_failures, &lost;
-  telemetry::Gauge &blocked, &iterator_age;
-  telemetry::Histogram &latency, &batch_records;
 };
 
 Runner::Runner(Host& host, std::uint64_t id, Mapping mapping, std::map<std::uint64_t, SavedShard> saved,
@@ -385,235 +336,6 @@ void Runner::read_failed(const Error& error) {
   }));
 }
 
-void Runner::invoke(ShardRun& shard, LaneRun& lane) {
-  const Batch& batch = lane.lane.stack.back();
-  if (lane.request_id.empty() || batch.tries == Tries{}) {
-    lane.request_id = host_.random.uuid();
-    lane.response.reset();
-  }
-  if (lane.notified_at) {
-    const std::chrono::duration<double, std::milli> latency = host_.scheduler.monotonic_now() - *lane.notified_at;
-    if (mapping_.window_s == 0) meters_->latency.record(latency.count());
-    lane.notified_at.reset();
-  }
-  lane.is_retry = batch.tries.invocations > 0;
-  if (!batch.records.empty()) {
-    meters_->batch_records.record(static_cast<double>(batch.records.size()));
-    lane.is_retry = lane.is_retry || batch.records.front().sequence <= lane.invoked_to;
-    lane.invoked_to = std::max(lane.invoked_to, batch.records.back().sequence);
-  }
-  lane.reports = mapping_.report_failures;
-  lane.working_since = host_.scheduler.now();
-  lane.busy = platform::Busy(host_.scheduler.busy());
-  auto result = std::make_shared<InvokeResult>();
-  auto deliver = for_lane(shard.info.number, lane,
-                          [this, result](ShardRun& of, LaneRun& to) { returned(of, to, std::move(*result)); });
-  host_.invoker.invoke({.function_arn = mapping_.function_arn,
-                        .request_id = lane.request_id,
-                        .mapping = mapping_.uuid,
-                        .payload = render_event(batch, lane.lane.tumbling, shard.info.id, mapping_.stream_arn)},
-                       [scheduler = &host_.scheduler, result, deliver = std::move(deliver)](InvokeResult answer) {
-                         *result = std::move(answer);
-                         scheduler->post(deliver);
-                       });
-}
-
-void Runner::returned(ShardRun& shard, LaneRun& lane, InvokeResult result) {
-  const platform::Busy busy = std::move(lane.busy);  // until what follows is under way
-  const Batch& batch = lane.lane.stack.back();
-  lane.working_since = kNever;
-  if (result.outcome != Outcome::kAnswered) {
-    ++totals_.refusals;
-    last_result_ = "PROBLEM: " + result.message;
-    lane.was_throttled = result.outcome == Outcome::kThrottled;
-    note_failure(lane, shard, result.message);
-    note_attempt(shard, lane, result, 0);
-    feed(shard, lane, Returned{.outcome = result.outcome});
-    return meters_->blocked.set(is_blocked() ? 1 : 0);
-  }
-  Returned answer{.done = units_of(batch)};
-  if (!result.function_error.empty()) {
-    answer.done = 0;
-  } else if (lane.reports && !batch.records.empty()) {
-    answer.done = leading_done(result.payload, batch.records);
-  }
-  const bool tumbles = lane.lane.tumbling.has_value();
-  if (tumbles && answer.done > 0) answer.state = returned_state(result.payload);
-  if (tumbles && !answer.state) answer.done = 0;
-  if (!result.request_id.empty()) lane.request_id = result.request_id;
-  lane.response = ResponseContext{200, result.executed_version, result.function_error};
-  lane.was_throttled = false;
-  count_answer(lane, result, answer.done);
-  if (answer.done < units_of(batch)) {
-    note_failure(lane, shard,
-                 !result.function_error.empty() ? error_text(result)
-                 : tumbles && !answer.state     ? "the answer holds no state, which a tumbling window needs"
-                                                : "reported batch item failures");
-  }
-  note_attempt(shard, lane, result, answer.done);
-  if (answer.done > 0) lane.blocked_since = kNever;
-  feed(shard, lane, std::move(answer));
-  meters_->blocked.set(is_blocked() ? 1 : 0);
-}
-
-void Runner::count_answer(LaneRun& lane, const InvokeResult& result, std::size_t done) {
-  const Batch& batch = lane.lane.stack.back();
-  const bool failed = done < units_of(batch);
-  const std::size_t settled = std::min(done, batch.records.size());  // a final invocation has no records
-  const std::size_t undone = batch.records.size() - settled;
-  ++totals_.invocations;
-  totals_.invoked += batch.records.size();
-  totals_.settled += settled;
-  totals_.batch_records_max = std::max<std::uint64_t>(totals_.batch_records_max, batch.records.size());
-  totals_.duration += result.duration;
-  meters_->invoked.add(batch.records.size());
-  totals_.failed += undone;
-  meters_->failed.add(undone);
-  if (failed) ++totals_.failures;
-  const double gb_seconds = static_cast<double>(result.duration.count()) / 1000 * result.memory_mb / 1024;
-  totals_.gb_seconds += gb_seconds;
-  if (lane.is_retry) {
-    ++totals_.retries;
-    totals_.retry_gb_seconds += gb_seconds;
-  }
-  if (!batch.records.empty()) {
-    const Milliseconds age = host_.scheduler.now() - batch.records.back().created;
-    meters_->iterator_age.set(static_cast<double>(age.count()));
-  }
-  last_result_ = failed ? "PROBLEM: Function call failed" : "OK";
-}
-
-void Runner::note_failure(LaneRun& lane, const ShardRun& shard, std::string text) {
-  const Batch& batch = lane.lane.stack.back();
-  const Time now = host_.scheduler.now();
-  lane.last_error = text;
-  lane.last_error_at = now;
-  ledger_.set_error(std::move(text), now);
-  if (lane.blocked_since == kNever) lane.blocked_since = now;
-  if (batch.tries.failures + batch.tries.refusals + 1 == kBlockedTries) {
-    telemetry::log_warning("triggers", "mapping " + mapping_.uuid + " is blocked in shard " + shard.info.id + ": " +
-                                           range_text(batch) + " fail again and again: " + lane.last_error);
-  }
-}
-
-HistoryEntry Runner::entry_of(const ShardRun& shard, const LaneRun& lane) const {
-  const Batch& batch = lane.lane.stack.back();
-  HistoryEntry entry;
-  entry.time = host_.scheduler.now();
-  entry.shard = shard.info.id;
-  entry.lane = lane.index;
-  if (!batch.records.empty()) {
-    entry.first = batch.records.front().sequence;
-    entry.last = batch.records.back().sequence;
-  }
-  entry.records = batch.records.size();
-  entry.attempt = batch.tries.invocations + batch.tries.refusals;
-  entry.request_id = lane.request_id;
-  return entry;
-}
-
-// Into the history. What settled nothing is written at once: no other write would come before the next attempt.
-void Runner::note_attempt(const ShardRun& shard, const LaneRun& lane, const InvokeResult& result, std::size_t done) {
-  const bool was_invoked = result.outcome == Outcome::kAnswered;
-  HistoryEntry entry = entry_of(shard, lane);
-  ++entry.attempt;
-  entry.done = done;
-  const bool failed = !was_invoked || !result.function_error.empty() || done < units_of(lane.lane.stack.back());
-  entry.result = result.outcome == Outcome::kThrottled ? "throttled"
-                 : !was_invoked                        ? "refused"
-                 : !failed                             ? "ok"
-                 : done > 0                            ? "partial"
-                                                       : "failed";
-  entry.duration = result.duration;
-  if (failed) entry.text = lane.last_error;
-  ledger_.note(std::move(entry));
-  if (!was_invoked) save_ledger();
-}
-
-void Runner::save_ledger() {
-  storage::WriteBatch alone;
-  ledger_.stage(alone);
-  (void)host_.settlement.settle(std::move(alone), {});
-}
-
-// Documents in buckets hold what failed (spec 2.8).
-static bool is_bucket(std::string_view arn) { return arn.find(":s3:::") != std::string_view::npos; }
-
-FailureDocument Runner::document_of(const ShardRun& shard, const LaneRun& lane, Reason reason) const {
-  const Batch& batch = lane.lane.stack.back();
-  const bool was_invoked = batch.tries.invocations > 0;
-  FailureDocument out;
-  out.request_id = was_invoked && !lane.request_id.empty() ? lane.request_id : host_.random.uuid();
-  out.function_arn = mapping_.function_arn;
-  out.reason = reason;
-  out.invocations = batch.tries.invocations;
-  if (was_invoked) out.response = lane.response.value_or(ResponseContext{200, "$LATEST", "Unhandled"});
-  out.now = host_.scheduler.now();
-  out.stream_arn = mapping_.stream_arn;
-  out.shard_id = shard.info.id;
-  if (lane.lane.tumbling) {
-    const Tumbling& tumbling = *lane.lane.tumbling;
-    out.window = WindowInfo{tumbling.window, batch.records.empty(), batch.records.empty() && tumbling.early};
-  }
-  if (is_bucket(mapping_.destination)) {
-    out.payload = render_event(batch, lane.lane.tumbling, shard.info.id, mapping_.stream_arn);
-  }
-  if (batch.records.empty()) return out;
-  out.first = batch.records.front().sequence;
-  out.last = batch.records.back().sequence;
-  out.first_created = batch.records.front().created;
-  out.last_created = batch.records.back().created;
-  out.batch_size = batch.records.size();
-  return out;
-}
-
-// The position moves and the document is staged in one batch; if it cannot be, the records are dropped and counted.
-Effects Runner::discard(ShardRun& shard, LaneRun& lane, Reason reason) {
-  const std::size_t count = lane.lane.stack.back().records.size();
-  const std::string range = range_text(lane.lane.stack.back());
-  HistoryEntry entry = entry_of(shard, lane);
-  entry.what = "discard";
-  Letter letter{.destination = mapping_.destination, .message = {}};
-  if (!letter.destination.empty()) {
-    FailureDocument document = document_of(shard, lane, reason);
-    letter.message.body = render(document);
-    if (mapping_.payload_in_failures) {
-      letter.shorter = letter.message.body;  // what AWS would send, if the payload is too large for the queue
-      document.payload = render_event(lane.lane.stack.back(), lane.lane.tumbling, shard.info.id, mapping_.stream_arn);
-      letter.message.body = render(document);
-    }
-  }
-  lane.blocked_since = kNever;
-  lane.request_id.clear();
-  Effects effects = step(settings_of(shard), lane.lane, Discarded{}, host_.scheduler.now());
-  // Counted before it is known, so that the sums are part of the same commit.
-  (letter.destination.empty() ? totals_.dropped : totals_.sent_to_destination) += count;
-  entry.result = letter.destination.empty() ? "dropped" : "sent";
-  ledger_.note(entry);
-  letter.message.object_key =
-      delivery::document_key("aws/lambda/" + mapping_.uuid + "/" + shard.info.id, host_.scheduler.now());
-  const auto sent = save(shard, letter);
-  if (sent.ok() && !letter.destination.empty()) {
-    meters_->delivered.add(count);
-    return effects;
-  }
-  meters_->dropped.add(count);
-  std::string why = "there is no on-failure destination";
-  if (!sent.ok()) {
-    totals_.sent_to_destination -= count;
-    totals_.dropped += count;
-    ++totals_.destination_failures;
-    meters_->destination_failures.add();
-    why = "the on-failure destination refused: " + sent.error().message();
-    entry.result = "dropped";
-    entry.text = why;
-    ledger_.note(std::move(entry));
-    save_ledger();
-  }
-  telemetry::log_warning("triggers", "mapping " + mapping_.uuid + " dropped " + range + ": " + why);
-  return effects;
-}
-
 std::vector<SequenceNumber> Runner::skipped_in(std::uint64_t shard) const {
   std::vector<SequenceNumber> out;
   for (const SkippedRecord& record : mapping_.skipped) {
@@ -645,56 +367,6 @@ void Runner::tell_if_quiet() {
   host_.scheduler.post(std::exchange(quiet_, nullptr));
 }
 
-Positions Runner::positions() const {
-  Positions out = saved_;
-  for (const auto& [number, shard] : shards_) {
-    if (shard.finished || !shard.lanes.empty()) out[number] = saved_form(shard);
-  }
-  return out;
-}
-
-std::optional<FailingBatch> Runner::failing_batch() const {
-  std::optional<FailingBatch> worst;
-  for (const auto& [number, shard] : shards_) {
-    for (const auto& run : shard.lanes) {
-      const SavedLane state = saved(run->lane);
-      const bool is_final = state.planned.empty() && state.tumbling && state.tumbling->tries != Tries{};
-      if (!is_final && (state.planned.empty() || state.planned.back().tries == Tries{})) continue;
-      const Planned plan =
-          is_final ? Planned{.last = state.settled, .tries = state.tumbling->tries} : state.planned.back();
-      if (worst && worst->tries.failures + worst->tries.refusals >= plan.tries.failures + plan.tries.refusals) continue;
-      const bool is_formed = !run->lane.stack.empty() && !run->lane.stack.back().records.empty();
-      worst = FailingBatch{.shard = shard.info,
-                           .lane = run->index,
-                           .lanes = static_cast<unsigned>(shard.lanes.size()),
-                           .after = is_formed ? run->lane.stack.back().records.front().sequence - 1 : state.settled,
-                           .last = plan.last,
-                           .tries = plan.tries,
-                           .is_running = run->lane.busy,
-                           .previous = shard.previous,
-                           .tumbling = state.tumbling};
-    }
-  }
-  return worst;
-}
-
-std::shared_ptr<ReadJob> Runner::reader_of(const FailingBatch& batch) const {
-  auto job = std::make_shared<ReadJob>();
-  job->gate = host_.gate;
-  job->source = &host_.source;
-  job->request = {.stream_arn = mapping_.stream_arn,
-                  .shard = batch.shard.number,
-                  .after = batch.after,
-                  .records_max = static_cast<std::size_t>(std::max<std::int64_t>(1, mapping_.batch_size)),
-                  .bytes_max = kPayloadBytesMax - kEnvelopeBytes,
-                  .lane = batch.lane,
-                  .lanes = batch.lanes};
-  job->filters = filters_;
-  job->previous = batch.previous;
-  job->skipped = skipped_in(batch.shard.number);
-  return job;
-}
-
 Result<void> Runner::save(const ShardRun& shard, const Letter& letter) {
   SavedShard form = saved_form(shard);
   drop_passed(form);
@@ -702,77 +374,6 @@ Result<void> Runner::save(const ShardRun& shard, const Letter& letter) {
   batch.put(storage::Family::kCatalogue, shard_key(mapping_.uuid, shard.info.number), encode(form));
   ledger_.stage(batch);
   return host_.settlement.settle(std::move(batch), letter);
-}
-
-bool Runner::is_blocked() const {
-  return std::any_of(shards_.begin(), shards_.end(), [](const auto& entry) {
-    return std::any_of(entry.second.lanes.begin(), entry.second.lanes.end(), [](const auto& lane) {
-      if (lane->lane.stack.empty()) return false;
-      const Tries& tries = lane->lane.stack.back().tries;
-      return tries.failures + tries.refusals >= kBlockedTries;
-    });
-  });
-}
-
-LaneStatus Runner::status_of(const ShardRun& shard, const LaneRun& run) const {
-  const Lane& lane = run.lane;
-  LaneStatus out;
-  out.position = lane.settled;
-  out.blocked_since = run.blocked_since;
-  if (!lane.stack.empty()) {
-    const Batch& batch = lane.stack.back();
-    out.batch_records = batch.records.size();
-    out.batch_first = batch.records.empty() ? lane.settled : batch.records.front().sequence;
-    out.batch_last = batch.records.empty() ? lane.settled : batch.records.back().sequence;
-    out.tries = batch.tries;
-    out.is_blocked = batch.tries.failures + batch.tries.refusals >= kBlockedTries;
-  }
-  out.last_error = run.last_error;
-  out.last_error_at = run.last_error_at;
-  out.since = run.working_since;
-  out.until = run.timer_at;
-  if (lane.busy) {
-    out.waiting = Waiting::kInvocation;
-  } else if (!mapping_.enabled || shard.rearranging || held_) {
-    out.waiting = Waiting::kPaused;
-  } else if (!lane.stack.empty()) {
-    out.waiting = run.was_throttled ? Waiting::kConcurrency : Waiting::kBackoff;
-  } else if (!lane.unbatched.empty()) {
-    out.waiting = Waiting::kWindow;
-  } else if (lane.tumbling && !lane.reading) {
-    out.waiting = Waiting::kTumbling;
-  } else {
-    out.waiting = lane.reading ? Waiting::kReading : Waiting::kRecords;
-  }
-  return out;
-}
-
-Status Runner::status() const {
-  Status out;
-  out.mapping = mapping_;
-  out.last_result = last_result_;
-  out.last_error = ledger_.saved().last_error;
-  out.last_error_at = ledger_.saved().last_error_at;
-  out.is_blocked = is_blocked();
-  out.totals = totals_;
-  out.latency = {meters_->latency.count(), meters_->latency.quantile(0.5), meters_->latency.quantile(0.99)};
-  for (const auto& [number, shard] : shards_) {
-    ShardStatus each;
-    each.id = shard.info.id;
-    each.number = number;
-    for (const auto& lane : shard.lanes) {
-      each.lanes.push_back(status_of(shard, *lane));
-      out.is_busy = out.is_busy || lane->lane.busy || lane->lane.reading;
-    }
-    if (shard.lanes.empty()) {
-      LaneStatus lane;
-      lane.position = mapping_.start_after;
-      lane.waiting = shard.finished ? Waiting::kShardEnd : Waiting::kParent;
-      each.lanes.push_back(lane);
-    }
-    out.shards.push_back(std::move(each));
-  }
-  return out;
 }
 
 }  // namespace millrace::triggers::internal
