@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "app/internal/admin_endpoints.h"
+#include "app/internal/mapping_actions.h"
 #include "app/internal/mapping_metrics.h"
 #include "app/internal/mapping_view.h"
 #include "app/internal/mapping_watch.h"
@@ -146,7 +147,7 @@ void admin_mappings(Parts& parts, const AdminRequest& request, AdminReply reply)
   if (request.method == "POST") {
     const auto action = request.body.string_or("action", "");
     if (action == "pause" || action == "resume") return set_enabled(parts, *found, action == "resume", reply);
-    return reply(Error(kBadRequest, R"(say {"action": "pause"} or {"action": "resume"})"));
+    return act_on_mapping(parts, *found, request, std::move(reply));
   }
   if (request.path.size() > 2 && request.path[2] == "history") {
     const auto limit = request.number("limit", kHistoryShown);
@@ -154,8 +155,10 @@ void admin_mappings(Parts& parts, const AdminRequest& request, AdminReply reply)
     return reply_from_pool(parts, std::move(reply),
                            [&parts, uuid = found->mapping.uuid, limit] { return history_page(parts, uuid, limit); });
   }
+  if (request.path.size() > 2 && request.path[2] == "jobs")
+    return mapping_job(parts, found->mapping.uuid, request, std::move(reply));
   if (request.path.size() > 2)
-    return reply(Error(kNoSuchEndpoint, "a mapping has no '" + request.path[2] + "'; there is: history"));
+    return reply(Error(kNoSuchEndpoint, "a mapping has no '" + request.path[2] + "'; there are: history, jobs"));
   reply_from_pool(parts, std::move(reply),
                   [&parts, status = std::move(*found)]() -> Result<Json> { return details(parts, status); });
 }

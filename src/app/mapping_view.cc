@@ -119,6 +119,7 @@ Json options_json(const triggers::Mapping& mapping) {
   json.set("reports_batch_item_failures", mapping.report_failures).set("lanes", mapping.parallelization_factor);
   json.set("on_failure",
            mapping.destination.empty() ? "none: records that run out of attempts are dropped" : mapping.destination);
+  json.set("payload_in_failures", mapping.payload_in_failures);
   Json filters = Json::array();
   for (const auto& filter : mapping.filters) filters.push(filter);
   return json.set("filters", filters);
@@ -218,6 +219,7 @@ Json mapping_details(const Status& status, const Prices& prices, Time now) {
   json.set("records_dropped", totals.dropped)
       .set("records_sent_to_destination", totals.sent_to_destination)
       .set("records_lost", totals.lost);
+  json.set("records_skipped", totals.skipped);
   json.set("batch_records_max", totals.batch_records_max)
       .set("duration_ms", totals.duration.count())
       .set("gb_seconds", totals.gb_seconds);

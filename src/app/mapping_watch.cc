@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/internal/mapping_view.h"
+#include "app/internal/self_writes.h"
 #include "functions/service.h"
 #include "model/change_record.h"
 #include "streams/streams.h"
@@ -54,6 +55,10 @@ std::vector<std::string> warnings_of(const Parts& parts, const Status& status) {
   if (status.totals.lost > 0)
     out.push_back("lost " + std::to_string(status.totals.lost) +
                   " records that were trimmed before they were delivered");
+  if (const Time seen = parts.self_writes->seen(status.mapping.uuid); seen != kNever)
+    out.push_back("triggers itself: function " + function + " has written to table " +
+                  table_of(status.mapping.stream_arn) + ", first at " + format_iso_ms(seen) +
+                  "; each batch may cause another");
   const auto settings = parts.functions->get(name_of(status.mapping));
   if (settings.ok() && !settings->settings.dead_letter_arn.empty() && status.mapping.destination.empty())
     out.push_back("has no on-failure destination, and the dead letter queue of " + function +

@@ -19,7 +19,9 @@
 #include "app/admin.h"
 #include "app/internal/elsewhere.h"
 #include "app/internal/function_invoker.h"
+#include "app/internal/mapping_jobs.h"
 #include "app/internal/parts.h"
+#include "app/internal/self_writes.h"
 #include "app/internal/stream_source.h"
 #include "delivery/delivery.h"
 #include "functions/service.h"
@@ -121,11 +123,13 @@ struct Server::Impl {
   std::unique_ptr<FunctionInvoker> invoker;
   std::unique_ptr<triggers::CommitSettlement> settlement;
   std::unique_ptr<triggers::Engine> engine;
+  MappingJobs jobs;
 
   std::vector<std::unique_ptr<wire::Service>> faces;
   wire::FaultPlan faults;
   std::unique_ptr<Elsewhere> elsewhere;
   std::unique_ptr<api_lambda::FunctionUrls> function_urls;
+  std::unique_ptr<SelfWrites> self_writes;
   std::unique_ptr<wire::Dispatcher> dispatcher;
   Parts parts;
   std::unique_ptr<Admin> admin;
@@ -299,6 +303,7 @@ void Server::Impl::fill_parts() {
   parts.processes = processes.get();
   parts.functions = functions.get();
   parts.engine = engine.get();
+  parts.jobs = &jobs;
   parts.dispatcher = dispatcher.get();
   parts.faults = &faults;
 }
@@ -317,6 +322,9 @@ Result<void> Server::Impl::listen() {
   dispatcher->set_function_urls(*function_urls);
   elsewhere = std::make_unique<Elsewhere>(parts);
   dispatcher->set_not_found([this](const wire::NotFound& missing) { elsewhere->look(missing); });
+  self_writes = std::make_unique<SelfWrites>(parts);
+  parts.self_writes = self_writes.get();
+  dispatcher->set_watch(*self_writes);
   dispatcher->set_access_keys([this](std::string_view key) -> std::optional<std::string> {
     const auto session = sessions->resolve(key);
     if (!session) return std::nullopt;

@@ -530,6 +530,13 @@ void Engine::try_batch(const Scope& scope, std::string_view uuid, std::string fu
       [scope, uuid = std::string(uuid), trial = std::move(trial)](Impl& impl) { impl.try_batch(scope, uuid, trial); }));
 }
 
+Result<std::deque<Record>> Engine::read_failed_batch(const Mapping& mapping, const Failure& failure) const {
+  if (!impl_->gate->enter()) return Error(kUnavailable, "the server is stopping");
+  auto out = triggers::read_failed_batch(impl_->source, mapping, failure);
+  impl_->gate->leave();
+  return out;
+}
+
 SenderTools Engine::sender_tools(const Scope& scope, std::string_view uuid) {
   auto note = [weak = impl_->weak_from_this(), scope, uuid = std::string(uuid)](HistoryEntry entry) {
     const auto impl = weak.lock();

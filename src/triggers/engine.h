@@ -25,6 +25,7 @@
 #include "storage/store.h"
 #include "telemetry/metrics.h"
 #include "triggers/errors.h"
+#include "triggers/failures.h"
 #include "triggers/history.h"
 #include "triggers/mapping.h"
 #include "triggers/ports.h"
@@ -115,6 +116,8 @@ class Engine {
                  std::function<void(Result<Tried>)> done);
   // Begins to send a part of the stream to a function; `request.mapping` is filled in. Error: kResourceNotFound.
   Result<std::shared_ptr<Replay>> replay(const Scope& scope, std::string_view uuid, ReplayRequest request);
+  // The records that a failure document tells of, read again: see triggers/failures.h. Reads the disk.
+  Result<std::deque<Record>> read_failed_batch(const Mapping& mapping, const Failure& failure) const;
   // What send() needs to act for a mapping.
   SenderTools sender_tools(const Scope& scope, std::string_view uuid);
 

@@ -137,6 +137,8 @@ void Dispatcher::set_access_keys(std::function<std::optional<std::string>(std::s
 
 void Dispatcher::set_not_found(std::function<void(const NotFound&)> hook) { impl_->not_found = std::move(hook); }
 
+void Dispatcher::set_watch(CallWatch& watch) { impl_->watch = &watch; }
+
 std::vector<Dispatcher::Served> Dispatcher::served() const {
   std::vector<Served> all;
   for (const auto& served : impl_->router.served())

@@ -62,6 +62,16 @@ struct NotFound {
   std::vector<std::string> names;  // tables, function, queue, bucket: as the request had them, ARNs and URLs included
 };
 
+// Watches what functions write: successful DynamoDB calls that were signed with temporary credentials. Thread-safe,
+// must not block.
+class CallWatch {
+ public:
+  virtual ~CallWatch() = default;
+  // Whether it cares about the caller's calls; asked before a hot operation's body is decoded for it.
+  virtual bool wants(const Caller& caller, std::string_view operation) = 0;
+  virtual void succeeded(const Caller& caller, std::string_view operation, const Document& input) = 0;
+};
+
 class Dispatcher final : public http::Application {
  public:
   Dispatcher(platform::Scheduler& scheduler, platform::Random& random, storage::Commits& commits,
@@ -83,6 +93,7 @@ class Dispatcher final : public http::Application {
   // Told of every answer that something was not found, or is another account's: the names that the request gave.
   // Called on the thread that answers; must not block.
   void set_not_found(std::function<void(const NotFound&)> hook);
+  void set_watch(CallWatch& watch);
 
   std::unique_ptr<http::RequestSink> begin(std::shared_ptr<const http::RequestHead> head) override;
 

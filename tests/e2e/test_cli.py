@@ -16,7 +16,8 @@ COMMANDS = ["serve", "run", "env", "doctor", "status", "settle", "reset", "fault
             "streams roll", "queues ls", "queues peek", "topics ls", "topics show",
             "topics publish", "objects ls",
             "functions ls", "functions show", "functions invoke", "functions logs", "mappings ls", "mappings show", "mappings pause", "mappings resume",
-            "mappings history"]
+            "mappings history", "mappings try", "mappings skip", "mappings rewind", "mappings replay", "mappings redrive",
+            "mappings cancel", "mappings set"]
 NOUNS = ["faults", "clock", "tables", "streams", "queues", "topics", "objects", "functions", "mappings"]
 HANDLER = "import json\ndef handler(event, context):\n    print('got', json.dumps(event)[:40])\n    if event.get('fail') or 'Records' in event:\n" \
           "        raise RuntimeError('no thanks')\n    return {'echo': event}\n"

@@ -62,6 +62,9 @@ class FaultPlan;
 
 namespace millrace::app {
 
+class MappingJobs;
+class SelfWrites;
+
 struct Parts {
   const Config* config = nullptr;
   std::string endpoint;  // "http://127.0.0.1:4566"
@@ -81,6 +84,8 @@ struct Parts {
   runtimes::ProcessHost* processes = nullptr;
   functions::Functions* functions = nullptr;
   triggers::Engine* engine = nullptr;
+  MappingJobs* jobs = nullptr;
+  SelfWrites* self_writes = nullptr;
   wire::Dispatcher* dispatcher = nullptr;
   wire::FaultPlan* faults = nullptr;
 };

@@ -217,6 +217,9 @@ void Call::run(const Document& document, const std::string& body) {
   if (entry_->handler) {
     auto result = entry_->handler(context_, document);
     if (!result.ok()) look_elsewhere(result.error(), document);
+    if (result.ok() && is_watched()) {
+      around_.watch->succeeded(context_.caller, route_.operation->name, document);
+    }
     return finish(std::move(result));
   }
   busy_.release();  // long polls and invocations account for their own work
@@ -290,7 +293,18 @@ void Call::finish_raw(Result<Reply> result, const std::string& body) {
   if (!result.ok() && around_.not_found && is_not_found(result.error())) {
     if (const auto document = decode(body); document.ok()) look_elsewhere(result.error(), *document);
   }
+  if (result.ok() && is_watched()) {
+    if (const auto document = decode(body); document.ok()) {
+      around_.watch->succeeded(context_.caller, route_.operation->name, *document);
+    }
+  }
   finish(std::move(result));
+}
+
+// AWS: access keys of temporary credentials begin with ASIA.
+bool Call::is_watched() const {
+  return around_.watch != nullptr && context_.caller.access_key.starts_with("ASIA") &&
+         route_.served->model->id == "dynamodb" && around_.watch->wants(context_.caller, route_.operation->name);
 }
 
 void Call::look_elsewhere(const Error& error, const Document& document) const {

@@ -28,6 +28,7 @@ struct Surroundings {
   FaultPlan* faults = nullptr;
   std::function<std::optional<std::string>(std::string_view)> account_of;
   std::function<void(const NotFound&)> not_found;
+  CallWatch* watch = nullptr;
 
   Surroundings(platform::Scheduler& scheduler_, platform::Random& random_, storage::Commits& commits_,
                telemetry::Registry& registry, DispatcherOptions options_)
@@ -70,6 +71,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::string resource_of(const Document& document) const;
   // Tells whoever wants to know, when `error` says that what `document` names is not there.
   void look_elsewhere(const Error& error, const Document& document) const;
+  bool is_watched() const;
   Addressee addressee() const;
   http::Response render(Result<Reply> result);
   void answer(Result<Reply> result);
