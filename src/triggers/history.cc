@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "codec/json.h"
-#include "model/change_record.h"
 
 namespace millrace::triggers {
 namespace {

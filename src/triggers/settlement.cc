@@ -14,8 +14,9 @@ Result<void> CommitSettlement::settle(storage::WriteBatch batch, const Letter& l
   auto after = delivery_.stage(letter.destination, letter.message, staged);
   if (!after.ok() && !letter.shorter.empty()) {
     staged = {};
-    after = delivery_.stage(letter.destination, {letter.shorter, letter.message.attributes, letter.message.object_key},
-                            staged);
+    delivery::Message message = letter.message;
+    message.body = letter.shorter;
+    after = delivery_.stage(letter.destination, message, staged);
   }
   if (!after.ok()) {
     commits_.submit(std::move(batch));

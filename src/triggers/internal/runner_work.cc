@@ -226,7 +226,7 @@ Effects Runner::discard(ShardRun& shard, LaneRun& lane, Reason reason) {
   if (!letter.destination.empty()) {
     FailureDocument document = document_of(shard, lane, reason);
     letter.message.body = render(document);
-    if (mapping_.payload_in_failures) {
+    if (mapping_.payload_in_failures && document.payload.empty()) {
       letter.shorter = letter.message.body;  // what AWS would send, if the payload is too large for the queue
       document.payload = render_event(lane.lane.stack.back(), lane.lane.tumbling, shard.info.id, mapping_.stream_arn);
       letter.message.body = render(document);
