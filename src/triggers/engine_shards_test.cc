@@ -133,6 +133,23 @@ TEST_F(EngineTest, LanesPauseUntilAllAreQuietBeforeTheirNumberChanges) {
   EXPECT_THAT(calls(), ::testing::UnorderedElementsAre(Ids{1}, Ids{2}, Ids{3}));
 }
 
+TEST_F(EngineTest, AnOpenTumblingWindowIsEndedWhenItsMappingGetsLanesInstead) {
+  functions.functions[kFunction] = [](const Ids&) { return InvokeResult{.payload = R"({"state":{}})"}; };
+  Mapping mapping = options();
+  mapping.tumbling_s = 600;
+  const std::string uuid = create(mapping);
+  write(0, 1);
+  scheduler.run_ready();
+  update(uuid, [](Mapping& m) {
+    m.tumbling_s = 0;
+    m.parallelization_factor = 2;
+  });
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{})) << "its state is handed over before anything else";
+  write(1, 1);
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{1}, Ids{}, Ids{2}));
+}
+
 TEST_F(EngineTest, ARefusedDocumentLeavesNothingBehindButThePosition) {
   // A target that has staged half of its entries before it refuses.
   class HalfTarget final : public delivery::Target {

@@ -3,7 +3,7 @@ nothing about it."""
 import datetime
 import json
 
-from mapping_world import World, recorders, world  # noqa: F401
+from mapping_world import World, recorders, refused, world  # noqa: F401
 
 
 def align(server, seconds):
@@ -91,6 +91,21 @@ def test_TumblingWindowInSeconds_is_ended_early_by_a_state_over_1_mb(world):
     world.server.settle()
     events = [(len(e["Records"]), len(json.dumps(e["state"])) > (1 << 20), e["isFinalInvokeForWindow"], e["isWindowTerminatedEarly"]) for e in world.recorder.events]
     assert events == [(1, False, False, False), (0, True, True, True), (1, False, False, False)]
+
+
+def test_TumblingWindowInSeconds_excludes_filters_and_lanes_also_in_updates(world):
+    uuid = world.map(TumblingWindowInSeconds=30)
+    update = world.functions.update_event_source_mapping
+    pattern = {"Filters": [{"Pattern": '{"eventName":["INSERT"]}'}]}
+    assert refused(update, UUID=uuid, ParallelizationFactor=2) == (
+        "InvalidParameterValueException", "Parallelization factor must be equal to 1 when tumbling window period is configured")
+    assert refused(update, UUID=uuid, FilterCriteria=pattern) == (
+        "InvalidParameterValueException", "Tumbling window period should be zero when FilterCriteria is configured")
+    assert update(UUID=uuid, FilterCriteria={"Filters": []})["TumblingWindowInSeconds"] == 30
+    assert update(UUID=uuid, TumblingWindowInSeconds=0, ParallelizationFactor=2, FilterCriteria=pattern)["ParallelizationFactor"] == 2
+    for change in (dict(TumblingWindowInSeconds=30), dict(TumblingWindowInSeconds=30, ParallelizationFactor=1)):
+        assert refused(update, UUID=uuid, **change)[0] == "InvalidParameterValueException"
+    assert world.get(uuid)["TumblingWindowInSeconds"] == 0
 
 
 def test_a_kill_keeps_the_tumbling_window_and_its_state(own_server, recorders, unique):
