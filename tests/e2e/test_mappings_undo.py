@@ -473,3 +473,40 @@ def test_a_function_that_writes_to_its_own_table_is_reported(world, tmp_path):
     assert world.show(innocent)["warnings"] == []
     assert f"mapping {uuid} triggers itself" in server.cli("status")
     assert server.log().count(f"function {name} writes to table {world.table}, whose stream triggers it") == 1
+
+
+# ---- destinations other than a queue
+
+
+def destined(world, arn, *ids):
+    """A mapping whose records of these ids have gone to that destination; the function is mended afterwards."""
+    world.recorder.behave = fails_on(*ids)
+    uuid = world.map(BatchSize=1, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": arn}}, Enabled=False)
+    world.server.cli("mappings", "set", uuid, "--payload-in-failures", "on")
+    world.put(*ids)
+    world.server.cli("mappings", "resume", uuid)
+    world.server.settle()
+    world.recorder.behave = lambda event: None
+    return uuid
+
+
+def test_redrive_from_the_bucket_that_is_the_destination(world):
+    s3 = world.server.client("s3")
+    s3.create_bucket(Bucket=world.name)
+    uuid = destined(world, f"arn:aws:s3:::{world.name}", "a", "b")
+    count = len(world.recorder.events)
+    done = cli_json(world, "mappings", "redrive", uuid)
+    assert done["removed"] == 2 and world.recorder.ids()[count:] == [["a"], ["b"]]
+    assert s3.list_objects_v2(Bucket=world.name)["KeyCount"] == 0
+
+
+def test_redrive_from_the_queue_that_is_subscribed_to_the_topic(world):
+    sns = world.server.client("sns")
+    topic = sns.create_topic(Name=world.name)["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=world.queue())
+    uuid = destined(world, topic, "a", "b")
+    assert len(world.server.admin(f"queues/{world.name}?n=10")["messages"]) == 2
+    assert "a topic keeps nothing" in refusal(world.server, "mappings", "redrive", uuid)
+    count = len(world.recorder.events)
+    done = cli_json(world, "mappings", "redrive", uuid, "--from", world.name)
+    assert done["removed"] == 2 and world.recorder.ids()[count:] == [["a"], ["b"]]
