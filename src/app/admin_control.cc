@@ -95,6 +95,10 @@ void admin_status(Parts& parts, const AdminRequest& request, AdminReply reply) {
                return queue.scope == request.scope;
              })));
   status.set("buckets", parts.objects->buckets(request.scope.account).size());
+  Json disturbed = Json::array();
+  for (const auto& stream : parts.streams->list(request.scope))
+    if (stream.chaos.is_on()) disturbed.push(stream.table_name + " (" + stream.label + ")");
+  if (!disturbed.as_array().empty()) status.set("streams_with_chaos", std::move(disturbed));
   status.set("warnings", mapping_warnings(parts));
   reply(std::move(status));
 }

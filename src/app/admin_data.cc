@@ -23,11 +23,20 @@ constexpr Milliseconds kWaitMax = std::chrono::seconds(30);
 
 std::string shard_state(const streams::Shard& shard) { return shard.is_open() ? "open" : "closed"; }
 
-Json stream_json(const streams::Stream& stream) {
+Json chaos_json(const streams::Chaos& chaos) {
+  return Json::object({{"duplicates", chaos.duplicates},
+                       {"throttles", chaos.throttles},
+                       {"expired_iterators", chaos.expired},
+                       {"delayed_children", format_duration(chaos.delayed_children)}});
+}
+
+Json stream_json(const streams::Streams& streams, const streams::Stream& stream) {
   Json json = Json::object({{"table", stream.table_name},
                             {"label", stream.label},
                             {"status", stream.is_enabled() ? "ENABLED" : "DISABLED"}});
   json.set("view_type", model::view_type_name(stream.view)).set("shards", stream.shards.size()).set("arn", stream.arn);
+  json.set("retention", format_duration(streams.retention_of(stream)));
+  if (stream.chaos.is_on()) json.set("chaos", chaos_json(stream.chaos));
   return json.set("created", format_iso_ms(stream.created));
 }
 
@@ -224,21 +233,77 @@ void reshape_stream(Parts& parts, const AdminRequest& request, AdminReply reply)
     if (failed != nullptr) return reply(*failed);
     const auto stream = parts.streams->find(changed);
     if (!stream) return reply(Error(kNoSuchEndpoint, "the stream is gone"));
-    reply(stream_json(*stream).set("shards", shards_json(*stream)));
+    reply(stream_json(*parts.streams, *stream).set("shards", shards_json(*stream)));
   });
+}
+
+// The newest stream of a table, enabled or not.
+std::optional<streams::Stream> latest_stream(Parts& parts, const AdminRequest& request) {
+  const auto found = parts.streams->list(request.scope, request.path[1]);
+  if (found.empty()) return std::nullopt;
+  return *std::max_element(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+}
+
+// POST streams/TABLE/retention {"retention": "72h" | "default"}.
+void retain_stream(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  const auto stream = latest_stream(parts, request);
+  if (!stream) return reply(Error(kNoSuchEndpoint, "table " + request.path[1] + " has no stream"));
+  const auto text = request.body.string_or("retention", "");
+  const auto wanted = text == "default" ? std::nullopt : parse_duration(text);
+  if (!wanted && text != "default")
+    return reply(Error(kBadRequest, "retention must be a duration such as 72h or 7d, or default"));
+  storage::WriteBatch batch;
+  if (const auto set = parts.streams->set_retention(stream->id, wanted, batch); !set.ok())
+    return reply(Error(kBadRequest, set.error().message()));
+  parts.committer->submit(std::move(batch), [&parts, id = stream->id, reply](const storage::Committed& committed) {
+    if (committed.error != nullptr) return reply(*committed.error);
+    const auto now = parts.streams->find(id);
+    reply(now ? stream_json(*parts.streams, *now) : Json::object());
+  });
+}
+
+// POST streams/TABLE/chaos {"duplicates"?, "throttles"?, "expired_iterators"?, "delayed_children"?}: what is not named
+// is off.
+void disturb_stream(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  const auto stream = latest_stream(parts, request);
+  if (!stream) return reply(Error(kNoSuchEndpoint, "table " + request.path[1] + " has no stream"));
+  streams::Chaos chaos;
+  for (const auto& [name, value] : request.body.as_object()) {
+    if (name == "delayed_children" && value.is_string()) {
+      const auto delay = parse_duration(value.as_string());
+      if (!delay) return reply(Error(kBadRequest, "delayed_children must be a duration such as 30s"));
+      chaos.delayed_children = *delay;
+      continue;
+    }
+    double* chance = name == "duplicates"          ? &chaos.duplicates
+                     : name == "throttles"         ? &chaos.throttles
+                     : name == "expired_iterators" ? &chaos.expired
+                                                   : nullptr;
+    if (chance == nullptr || !value.is_number())
+      return reply(Error(kBadRequest,
+                         "say duplicates, throttles or expired_iterators with a number, or delayed_children with a "
+                         "duration such as 30s"));
+    *chance = value.as_double();
+  }
+  if (const auto set = parts.streams->set_chaos(stream->id, chaos); !set.ok())
+    return reply(Error(kBadRequest, set.error().message()));
+  reply(chaos_json(chaos));
 }
 
 }  // namespace
 
 void admin_streams(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method == "POST") {
-    if (request.path.size() != 2) return reply(Error(kNoSuchEndpoint, "POST streams/TABLE"));
-    return reshape_stream(parts, request, std::move(reply));
+    const std::string what = request.path.size() == 3 ? request.path[2] : "";
+    if (what == "retention") return retain_stream(parts, request, std::move(reply));
+    if (what == "chaos") return disturb_stream(parts, request, std::move(reply));
+    if (request.path.size() == 2) return reshape_stream(parts, request, std::move(reply));
+    return reply(Error(kNoSuchEndpoint, "POST streams/TABLE, streams/TABLE/retention or streams/TABLE/chaos"));
   }
   const auto found = parts.streams->list(request.scope, request.path.size() > 1 ? request.path[1] : std::string());
   Json list = Json::array();
   if (request.path.size() == 1) {
-    for (const auto& stream : found) list.push(stream_json(stream));
+    for (const auto& stream : found) list.push(stream_json(*parts.streams, stream));
     return reply(Json::object({{"streams", list}}));
   }
   if (found.empty()) return reply(Error(kNoSuchEndpoint, "table " + request.path[1] + " has no stream"));
@@ -250,7 +315,7 @@ void admin_streams(Parts& parts, const AdminRequest& request, AdminReply reply) 
         std::make_shared<Tail>(parts, latest, parse_position(request.query("after"), *parts.streams), std::move(reply));
     return parts.loop->post([tail, wait] { tail->start(wait); });
   }
-  for (const auto& stream : found) list.push(stream_json(stream).set("shards", shards_json(stream)));
+  for (const auto& stream : found) list.push(stream_json(*parts.streams, stream).set("shards", shards_json(stream)));
   reply(Json::object({{"streams", list}}));
 }
 

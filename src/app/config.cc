@@ -64,6 +64,7 @@ std::map<std::string, Section> known_keys(Config& config) {
       {"streams",
        {{"shards", into(config.shards)},
         {"retention", into_duration(config.retention)},
+        {"bytes_max", into(config.stream_bytes_max)},
         {"roll_after", into_duration(config.roll_after)},
         {"split_records_per_second", into(config.split_rate)},
         {"shards_max", into(config.shards_max)}}},

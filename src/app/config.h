@@ -7,10 +7,9 @@
 //   functions: {interpreters: [dirs], node_modules: [dirs], python_path: [dirs], async_payload_bytes,
 //   account_concurrency,
 //               isolation: auto|none}
-//   streams:   {shards, retention, roll_after, split_records_per_second, shards_max}        durations as in "24h"
-//   logs:      {bytes_per_group}
-//   prices:    {currency, per_million_invocations, per_gb_second}     what `mappings show` and /metrics count money
-//   with
+//   streams:   {shards, retention, bytes_max, roll_after, split_records_per_second, shards_max}        durations as in
+//   "24h" logs:      {bytes_per_group} prices:    {currency, per_million_invocations, per_gb_second}     what `mappings
+//   show` and /metrics count money with
 //
 // Values only; thread-safe as such.
 #pragma once
@@ -59,6 +58,7 @@ struct Config {
 
   unsigned shards = 1;  // of a new stream
   Milliseconds retention = std::chrono::hours(24);
+  std::uint64_t stream_bytes_max = 0;               // of all streams' records on disk, about; 0: no bound
   Milliseconds roll_after = std::chrono::hours(4);  // 0: shards never roll by themselves
   std::uint64_t split_rate = 1000;                  // records per second into a shard for a minute; 0: never split
   unsigned shards_max = 16;                         // open ones, beyond which a stream is not split by itself

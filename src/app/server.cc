@@ -179,6 +179,8 @@ Result<void> Server::Impl::load() {
   MR_RETURN_IF_ERROR(metrics->load());
   streams::StreamsOptions streaming;
   streaming.retention = config.retention;
+  streaming.bytes_max = config.stream_bytes_max;
+  streaming.log_bytes = [this](std::string_view from) { return store->approximate_bytes(storage::Family::kLog, from); };
   streaming.reshaping.roll_after = config.roll_after;
   streaming.reshaping.split_rate = config.split_rate;
   streaming.reshaping.shards_max = static_cast<int>(config.shards_max);

@@ -39,7 +39,7 @@ Result<triggers::StreamInfo> StreamSource::describe(const std::string& stream_ar
   const auto stream = streams_.find(stream_arn);
   if (!stream) return Error(kNotFound, "Requested resource not found: Stream: " + stream_arn + " not found");
   triggers::StreamInfo info;
-  info.retention = streams_.retention();
+  info.retention = streams_.retention_of(*stream);
   for (const auto& shard : stream->shards) {
     const auto listed = [&](const std::optional<streams::ShardNumber>& parent) -> std::uint64_t {
       const bool is_listed =

@@ -92,6 +92,57 @@ void add_reshape(CLI::App& streams, Session& session, const std::string& action,
   command->add_option("--shard", asked->shard, what_shard);
 }
 
+void add_retention(CLI::App& streams, Session& session) {
+  struct Asked {
+    std::string table, retention;
+  };
+  auto asked = std::make_shared<Asked>();
+  CLI::App* command =
+      add_command(streams, session, "retention", "how long the records of a table's newest stream can be read",
+                  "  millrace streams retention posts 7d\n  millrace streams retention posts default\n",
+                  [asked](Api& api, Output& output) -> Result<int> {
+                    MR_ASSIGN_OR_RETURN(const Json stream, api.post("streams/" + encode(asked->table) + "/retention",
+                                                                    Json::object({{"retention", asked->retention}})));
+                    output.details(stream);
+                    return kDone;
+                  });
+  command->add_option("table", asked->table)->required();
+  command->add_option("retention", asked->retention, "1h to 365d, or default: as long as the server's")->required();
+}
+
+void add_chaos(CLI::App& streams, Session& session) {
+  struct Asked {
+    std::string table, delayed_children = "0s";
+    double duplicates = 0, throttles = 0, expired = 0;
+  };
+  auto asked = std::make_shared<Asked>();
+  CLI::App* command = add_command(
+      streams, session, "chaos",
+      "trouble for readers of a table's newest stream through AWS's API; mappings never see it. Without options: off. "
+      "Off after a restart.",
+      "  millrace streams chaos posts --duplicates 0.2 --throttles 0.1\n"
+      "  millrace streams chaos posts --delayed-children 30s --expired-iterators 0.05\n"
+      "  millrace streams chaos posts\n",
+      [asked](Api& api, Output& output) -> Result<int> {
+        MR_ASSIGN_OR_RETURN(const Json chaos, api.post("streams/" + encode(asked->table) + "/chaos",
+                                                       Json::object({{"duplicates", asked->duplicates},
+                                                                     {"throttles", asked->throttles},
+                                                                     {"expired_iterators", asked->expired},
+                                                                     {"delayed_children", asked->delayed_children}})));
+        output.details(chaos);
+        return kDone;
+      });
+  command->add_option("table", asked->table)->required();
+  command->add_option("--duplicates", asked->duplicates,
+                      "chance, 0 to 0.9, that the second half of a GetRecords' records comes again with the next one");
+  command->add_option("--throttles", asked->throttles,
+                      "chance, 0 to 1, that a GetRecords is refused with LimitExceededException");
+  command->add_option("--expired-iterators", asked->expired,
+                      "chance, 0 to 1, that a GetRecords is refused with ExpiredIteratorException");
+  command->add_option("--delayed-children", asked->delayed_children,
+                      "how long after it was opened a child shard is not shown (clock, such as 30s)");
+}
+
 void add_streams(CLI::App& app, Session& session) {
   CLI::App* streams = add_noun(app, "streams", "change streams of tables");
   add_command(*streams, session, "ls", "all streams, disabled ones too while they can be read",
@@ -120,6 +171,8 @@ void add_streams(CLI::App& app, Session& session) {
               "one of the two (default: those with the narrowest ranges)");
   add_reshape(*streams, session, "roll",
               "close every open shard and open a child of the same keys, as after four hours", "only this shard");
+  add_retention(*streams, session);
+  add_chaos(*streams, session);
   auto from_start = std::make_shared<bool>(false);
   auto once = std::make_shared<bool>(false);
   CLI::App* tailing =

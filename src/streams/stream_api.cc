@@ -36,6 +36,10 @@ Result<Stream> find_stream(const Streams& streams, const Scope& scope, std::stri
                                        scope.account + " and region " + scope.region);
     return stream_not_found(arn);
   }
+  if (const Milliseconds delay = stream->chaos.delayed_children; delay.count() > 0) {
+    const Time now = streams.now();
+    std::erase_if(stream->shards, [&](const Shard& shard) { return shard.parent && shard.created + delay > now; });
+  }
   return std::move(*stream);
 }
 
@@ -171,11 +175,25 @@ Result<RecordsPage> get_records(Streams& streams, const Scope& scope, std::strin
   }
   RecordsPage out;
   MR_ASSIGN_OR_RETURN(out.stream, find_stream(streams, scope, iterator->arn));
+  const Chaos& chaos = out.stream.chaos;
+  if (streams.happens(chaos.throttles)) {
+    return Error(kLimitExceeded, "Rate exceeded for a shard of stream " + out.stream.arn);
+  }
+  if (streams.happens(chaos.expired)) {
+    return Error(kExpiredIterator, "The provided iterator exceeds the maximum age allowed.");
+  }
   MR_ASSIGN_OR_RETURN(Page page,
                       streams.read(iterator->shard, iterator->after, {.records = limit, .bytes = kPageBytes}));
   if (page.trimmed) return trimmed();
   if (streams.waits_for_parent(iterator->shard, iterator->after)) page = {.records = {}, .read_to = iterator->after};
   out.records = std::move(page.records);
+  if (!out.records.empty() && streams.happens(chaos.duplicates)) {
+    const std::size_t half = out.records.size() / 2;
+    if (half > 0) iterator->after = out.records[half - 1].stamp;
+    iterator->issued = now;
+    out.next_iterator = encode_iterator(*iterator);
+    return out;
+  }
   if (page.end_of_shard) {
     streams.note_read_to_end(iterator->shard);
     return out;

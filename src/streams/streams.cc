@@ -43,7 +43,13 @@ Result<std::size_t> Streams::backlog(ShardNumber shard, Stamp after, std::size_t
 bool Streams::waits_for_parent(ShardNumber shard, Stamp after) const { return engine_->waits_for_parent(shard, after); }
 void Streams::note_read_to_end(ShardNumber shard) { engine_->note_read_to_end(shard); }
 Stamp Streams::head() const { return engine_->head(); }
-Milliseconds Streams::retention() const { return engine_->retention(); }
+Milliseconds Streams::retention_of(const Stream& stream) const { return engine_->retention_of(stream); }
+Result<void> Streams::set_retention(StreamId stream, std::optional<Milliseconds> retention,
+                                    storage::WriteBatch& batch) {
+  return engine_->set_retention(stream, retention, batch);
+}
+Result<void> Streams::set_chaos(StreamId stream, const Chaos& chaos) { return engine_->set_chaos(stream, chaos); }
+bool Streams::happens(double chance) const { return engine_->happens(chance); }
 Time Streams::now() const { return engine_->now(); }
 Subscription Streams::subscribe(StreamId stream, std::function<void(const Wake&)> wake) {
   return engine_->subscribe(stream, std::move(wake));

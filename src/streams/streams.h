@@ -15,6 +15,7 @@
 //
 // Thread-safe. `load` it once; `store`, `commits`, `scheduler` and `random` outlive it. Callbacks of the committer that
 // come after its end are ignored. Catalogue keys (all in kCatalogue):
+//   streams/floor              be64(stamps below are trimmed, by bytes_max)
 //   streams/next               be64(next id of streams and shards)
 //   streams/stream/be64(id)    JSON {"v":1,...}
 //   streams/shard/be64(number) JSON {"v":1,...}
@@ -42,6 +43,8 @@
 namespace millrace::streams {
 
 inline constexpr Milliseconds kRetentionDefault = std::chrono::hours(24);
+inline constexpr Milliseconds kRetentionMin = std::chrono::hours(1);
+inline constexpr Milliseconds kRetentionMax = std::chrono::hours(24 * 365);
 inline constexpr int kShardsMax = 256;             // of a new stream
 inline constexpr std::size_t kPageRecords = 1000;  // AWS: of one GetRecords
 inline constexpr std::size_t kPageBytes = std::size_t{1} << 20;
@@ -51,6 +54,11 @@ inline constexpr Milliseconds kMergeHold = std::chrono::minutes(15);
 
 struct StreamsOptions {
   Milliseconds retention = kRetentionDefault;  // unless a stream has its own
+  // Of the log of all streams on disk, about, before compression: beyond it whole buckets go, oldest first, read or
+  // not. 0: no bound.
+  std::uint64_t bytes_max = 0;
+  // How much the store's kLog holds, about, from a key on. Called on pool threads. Needed with bytes_max.
+  std::function<std::uint64_t(std::string_view from)> log_bytes;
   ReshapePolicy reshaping;
 };
 
@@ -117,6 +125,12 @@ class Streams {
   // Who changes shards when the policy says so: calls reshape() while no write of the table is between shard_for() and
   // submit(), and submits. Called on pool threads, one at a time. Until it is set, nothing changes by itself.
   void set_reshaper(std::function<void(const Stream&, const Reshape&)> reshaper);
+  // How long a stream's records can be read. nullopt: as long as the server's. What has been dropped stays dropped.
+  // Error: kResourceNotFound, kValidation outside [kRetentionMin, kRetentionMax].
+  Result<void> set_retention(StreamId stream, std::optional<Milliseconds> retention, storage::WriteBatch& batch);
+  // Error: kResourceNotFound, kValidation for a chance outside of [0, 1] ([0, 0.9] of duplicates) or a negative time.
+  Result<void> set_chaos(StreamId stream, const Chaos& chaos);
+  bool happens(double chance) const;  // with this chance
   // The shard for WriteBatch::log; nullopt when the stream is not enabled.
   std::optional<std::uint64_t> shard_for(StreamId stream, std::uint64_t key_hash) const;
 
@@ -144,7 +158,7 @@ class Streams {
   void note_read_to_end(ShardNumber shard);
   // Everything committed so far has a stamp <= head(): the position LATEST.
   Stamp head() const;
-  Milliseconds retention() const;
+  Milliseconds retention_of(const Stream& stream) const;
   Time now() const;  // of the scheduler: what retention and iterators are measured with
 
   // Calls `wake` after each commit that concerns the stream, on the committer's thread, until the subscription ends. It

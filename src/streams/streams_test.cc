@@ -477,5 +477,65 @@ TEST_F(StreamsTest, AMergedShardWaitsForTheParentThatReadersAreNotTold) {
   EXPECT_FALSE(streams->waits_for_parent(child.number, 0)) << "not for ever";
 }
 
+TEST_F(StreamsTest, AStreamMayHaveARetentionOfItsOwn) {
+  const Opened longer = open(1, "Longer");
+  const Opened usual = open(1, "Usual");
+  storage::WriteBatch batch;
+  ASSERT_TRUE(streams->set_retention(longer.id, 72h, batch).ok());
+  commits->submit(std::move(batch));
+  write(longer.id, "kept");
+  write(usual.id, "gone");
+  fill(usual.id, 40000);
+  fill(usual.id, 40000);
+  restart();
+  scheduler.advance(71h);
+  EXPECT_THAT(values(read(shard(longer.id).number)), ElementsAre("kept"));
+  EXPECT_THAT(values(read(shard(usual.id).number)), IsEmpty());
+  close(longer.id);
+  scheduler.advance(71h);
+  EXPECT_TRUE(streams->find(longer.id).has_value());
+  scheduler.advance(1h);
+  EXPECT_FALSE(streams->find(longer.id).has_value());
+  EXPECT_FALSE(streams->set_retention(usual.id, 59min, batch).ok());
+  EXPECT_FALSE(streams->set_retention(usual.id, 24h * 366, batch).ok());
+  EXPECT_TRUE(streams->set_retention(StreamId(999), 24h, batch).error().is(kResourceNotFound));
+}
+
+TEST_F(StreamsTest, ABoundBySizeDropsTheOldestBuckets) {
+  streams.reset();
+  const auto bytes_from = [this](std::string_view from) {
+    std::uint64_t bytes = 0;
+    const auto it = store.iterate(storage::Family::kLog, {});
+    for (it->seek(from); it->valid(); it->next()) bytes += it->value().size();
+    return bytes;
+  };
+  StreamsOptions options;
+  options.bytes_max = 50000 * 12;  // records are 12 bytes
+  options.log_bytes = bytes_from;
+  streams = Streams::load(store, *commits, scheduler, random, options).value();
+  const Opened opened = open();
+  for (int i = 0; i < 5; ++i) fill(opened.id, 32768);
+  scheduler.run_ready();
+  EXPECT_LE(bytes_from(""), options.bytes_max + 32768 * 12);
+  const ShardNumber number = shard(opened.id).number;
+  const Stamp first = read(number).records.at(0).stamp;
+  EXPECT_TRUE(read(number, first - 1000).trimmed) << "records were lost, and that can be seen";
+  options.bytes_max = 0;
+  streams.reset();
+  streams = Streams::load(store, *commits, scheduler, random, options).value();
+  EXPECT_EQ(read(number).records.at(0).stamp, first) << "what was dropped does not come back";
+}
+
+TEST_F(StreamsTest, ChaosOfImpossibleKindsIsRefused) {
+  const Opened opened = open();
+  EXPECT_TRUE(streams->set_chaos(opened.id, {.duplicates = 0.9, .throttles = 1}).ok());
+  EXPECT_FALSE(streams->set_chaos(opened.id, {.duplicates = 0.95}).ok());
+  EXPECT_FALSE(streams->set_chaos(opened.id, {.throttles = 1.5}).ok());
+  EXPECT_FALSE(streams->set_chaos(opened.id, {.expired = -0.1}).ok());
+  EXPECT_FALSE(streams->set_chaos(opened.id, {.delayed_children = -1ms}).ok());
+  EXPECT_FALSE(streams->set_chaos(StreamId(999), {}).ok());
+  EXPECT_DOUBLE_EQ(streams->find(opened.id)->chaos.duplicates, 0.9) << "a refusal changes nothing";
+}
+
 }  // namespace
 }  // namespace millrace::streams

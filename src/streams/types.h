@@ -41,6 +41,16 @@ struct Shard {
   bool is_open() const { return closed == kNever; }
 };
 
+// Trouble for people who test consumers of AWS's API. Of this process only: off after a restart. Mappings never see it.
+struct Chaos {
+  double duplicates = 0;  // chance that a GetRecords is followed by the second half of its records again; 0 to 0.9
+  double throttles = 0;   // chance that a GetRecords is refused as too many are
+  double expired = 0;     // chance that a GetRecords finds its iterator expired
+  Milliseconds delayed_children{0};  // how long after it was opened a child is not listed and cannot be read
+  bool is_on() const { return duplicates > 0 || throttles > 0 || expired > 0 || delayed_children.count() > 0; }
+  friend bool operator==(const Chaos&, const Chaos&) = default;
+};
+
 struct Stream {
   StreamId id;
   Scope scope;
@@ -53,6 +63,8 @@ struct Stream {
   Time created{};
   Time closed = kNever;
   int initial_shards = 1;
+  std::optional<Milliseconds> retention;  // its own, instead of the server's
+  Chaos chaos;
   std::vector<Shard> shards;  // by number, hence parents before children; closed ones until their data has aged out
   bool is_enabled() const { return closed == kNever; }
 };
@@ -71,6 +83,7 @@ struct Reshape {
 // AWS: error names of DynamoDB Streams.
 inline constexpr ErrorType kResourceNotFound{"ResourceNotFoundException", 400, ErrorKind::kClient};
 inline constexpr ErrorType kTrimmedDataAccess{"TrimmedDataAccessException", 400, ErrorKind::kClient};
+inline constexpr ErrorType kLimitExceeded{"LimitExceededException", 400, ErrorKind::kClient};
 inline constexpr ErrorType kExpiredIterator{"ExpiredIteratorException", 400, ErrorKind::kClient};
 inline constexpr ErrorType kValidation{"ValidationException", 400, ErrorKind::kClient};
 

@@ -2,6 +2,7 @@
 import json
 import subprocess
 
+import botocore.exceptions
 import pytest
 
 from dynamo import iterator_of, read, shards_of
@@ -211,3 +212,91 @@ def test_impossible_settings_are_refused(tmp_path, streams, text):
     config.write_text(json.dumps({"streams": streams}))
     ran = subprocess.run([str(BINARY), "serve", "--ephemeral", "--port", "0", "--config", str(config)], capture_output=True, text=True, timeout=20, check=False)
     assert ran.returncode != 0 and text in ran.stderr
+
+
+# -- retention, and trouble on purpose -------------------------------------------------------------------------------------
+
+
+def test_a_stream_can_keep_its_records_longer(server, db, streams, unique):
+    arn = make_table(server, unique)
+    put(db, unique, "a")
+    assert "72h" in server.cli("streams", "retention", unique, "72h").replace("3d", "72h")
+    server.advance("71h")
+    assert [record["dynamodb"]["Keys"]["id"]["S"] for _, record in Reader(streams, arn).start().finish()] == ["a"]
+    server.cli("streams", "retention", unique, "default")
+    assert Reader(streams, arn).start().finish() == []
+    ran = millrace(server.endpoint, "streams", "retention", unique, "5m")
+    assert ran.returncode == 1 and "between 1h and 365d" in ran.stderr
+
+
+def chaos(server, table, **what):
+    return server.admin(f"streams/{table}/chaos", what)
+
+
+def test_duplicates_come_in_order_and_nothing_is_missing(server, db, streams, unique):
+    arn = make_table(server, unique)
+    put(db, unique, *range(300))
+    server.cli("streams", "chaos", unique, "--duplicates", "0.5")
+    (stream,) = server.admin(f"streams/{unique}")["streams"]
+    assert stream["chaos"]["duplicates"] == 0.5
+    assert any(unique in text for text in server.admin("status")["streams_with_chaos"])
+    numbers = [int(record["dynamodb"]["SequenceNumber"]) for _, record in Reader(streams, arn).start().finish()]
+    assert len(numbers) > len(set(numbers)) == 300
+    server.cli("streams", "chaos", unique)
+    assert "streams_with_chaos" not in server.admin("status")
+    assert len(Reader(streams, arn).start().finish()) == 300
+
+
+@pytest.mark.parametrize("kind, code", [("throttles", "LimitExceededException"), ("expired_iterators", "ExpiredIteratorException")])
+def test_readers_are_refused(server, db, streams, unique, kind, code):
+    arn = make_table(server, unique)
+    put(db, unique, "a")
+    iterator = iterator_of(streams, arn)
+    chaos(server, unique, **{kind: 1})
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        streams.get_records(ShardIterator=iterator)
+    assert caught.value.response["Error"]["Code"] == code
+    chaos(server, unique, **{kind: 0})
+    assert len(streams.get_records(ShardIterator=iterator)["Records"]) == 1
+
+
+def test_children_are_shown_later(server, db, streams, unique):
+    arn = make_table(server, unique)
+    chaos(server, unique, delayed_children="30s")
+    reshape(server, unique, "roll")
+    put(db, unique, "a")
+    (root,) = shards_of(streams, arn)
+    assert not is_open(root) and Reader(streams, arn).start().finish() == []
+    server.advance("30s")
+    assert len(shards_of(streams, arn)) == 2
+    assert len(Reader(streams, arn).start().finish()) == 1
+
+
+def test_a_mapping_never_sees_chaos(server, world):  # noqa: F811
+    chaos(server, world.table, duplicates=0.9, throttles=1, expired_iterators=1, delayed_children="10h")
+    reshape(server, world.table, "split")
+    world.map(BatchSize=10)
+    world.put(*range(30))
+    assert sorted(sum(world.seen(moved=None), [])) == sorted(str(i) for i in range(30))
+
+
+@pytest.mark.parametrize("what", [{"duplicates": 0.95}, {"throttles": 2}, {"delayed_children": "soon"}, {"mayhem": 1}])
+def test_impossible_chaos_is_refused(server, unique, what):
+    make_table(server, unique)
+    with pytest.raises(Exception, match="400"):
+        chaos(server, unique, **what)
+
+
+def test_a_mapping_that_retention_overtakes_is_warned_about(server, world):  # noqa: F811
+    uuid = world.map(BatchSize=1)
+    world.put("delivered")
+    world.seen(moved=None)
+    server.cli("mappings", "pause", uuid)
+    world.put("lost")
+    reshape(server, world.table, "roll")
+    server.advance("25h")
+    server.cli("mappings", "resume", uuid)
+    server.settle()
+    assert world.recorder.ids() == [["delivered"]]
+    assert world.show(uuid)["records_lost"] >= 1
+    assert any(uuid in warning and "lost" in warning for warning in server.admin("status")["warnings"])

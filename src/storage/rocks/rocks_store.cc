@@ -172,6 +172,17 @@ void RocksStore::reclaim(Family family, std::string_view from, std::string_view 
   if (!status.ok()) telemetry::log_warning("storage", "Disk space was not reclaimed: " + status.ToString());
 }
 
+std::uint64_t RocksStore::approximate_bytes(Family family, std::string_view from) const {
+  static constexpr char kAfterAll[] = "\xff\xff\xff\xff\xff\xff\xff\xff\xff";
+  const rocksdb::Range range(slice(from), rocksdb::Slice(kAfterAll));
+  rocksdb::SizeApproximationOptions options;
+  options.include_memtables = true;
+  std::uint64_t bytes = 0;
+  const rocksdb::Status status =
+      database_->db->GetApproximateSizes(options, database_->family(family), &range, 1, &bytes);
+  return status.ok() ? bytes : 0;
+}
+
 Result<void> RocksStore::flush() {
   const rocksdb::Status status = database_->db->Flush(rocksdb::FlushOptions(), database_->families);
   if (!status.ok()) return failed(status);

@@ -38,6 +38,8 @@ class RocksStore final : public Store {
   // Drops whole files; what is left of the range at their edges is erased, except in kLog, whose readers enforce the
   // trim point and whose edges go with the next call (pass an empty `from`).
   void reclaim(Family family, std::string_view from, std::string_view to) override;
+  // Roughly what a family holds from a key on, on disk and in memory.
+  std::uint64_t approximate_bytes(Family family, std::string_view from) const;
   std::string statistics() const override;
 
   // Writes everything in memory to table files: for tests and before a copy.

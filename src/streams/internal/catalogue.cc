@@ -19,6 +19,7 @@ using storage::WriteBatch;
 
 constexpr std::string_view kPrefix = "streams/";
 constexpr std::string_view kNext = "streams/next";
+constexpr std::string_view kFloor = "streams/floor";
 constexpr std::string_view kStream = "streams/stream/";
 constexpr std::string_view kShard = "streams/shard/";
 constexpr std::string_view kStart = "streams/start/";
@@ -67,6 +68,9 @@ std::optional<Stream> parse_stream(StreamId id, const Json& json) {
   stream.key_schema = {std::move(*partition), parse_key(json.find("sortKey"))};
   stream.created = from_unix_ms(json.int_or("created", 0));
   stream.initial_shards = static_cast<int>(json.int_or("shards", 1));
+  if (const Json* own = json.find("retentionMs"); own != nullptr && own->is_int()) {
+    stream.retention = Milliseconds(own->as_int());
+  }
   if (const Json* closed = json.find("closed")) stream.closed = from_unix_ms(closed->is_int() ? closed->as_int() : 0);
   return stream;
 }
@@ -105,6 +109,11 @@ struct Loader {
       const auto next = KeyReader(value).be64();
       catalogue.next_id = next.value_or(0);
       return next.has_value();
+    }
+    if (stored_key == kFloor) {
+      const auto floor = KeyReader(value).be64();
+      catalogue.floor = floor.value_or(0);
+      return floor.has_value();
     }
     if (reader.skip(kEnd)) return take_end(reader.be64(), KeyReader(value));
     if (reader.skip(kStart)) return take_start(reader.be64(), KeyReader(value).be64());
@@ -170,6 +179,7 @@ void put_stream(const Stream& stream, WriteBatch& batch) {
                             {"shards", stream.initial_shards},
                             {"partitionKey", key_json(stream.key_schema.partition)}});
   if (stream.key_schema.sort) json.set("sortKey", key_json(*stream.key_schema.sort));
+  if (stream.retention) json.set("retentionMs", stream.retention->count());
   if (!stream.is_enabled()) json.set("closed", to_unix_ms(stream.closed));
   batch.put(Family::kCatalogue, key(kStream, stream.id.value()), json.dump());
 }
@@ -195,6 +205,8 @@ void put_end(const Shard& shard, WriteBatch& batch) {
 }
 
 void put_next_id(std::uint64_t next, WriteBatch& batch) { batch.put(Family::kCatalogue, kNext, codec::be64(next)); }
+
+void put_floor(Stamp floor, WriteBatch& batch) { batch.put(Family::kCatalogue, kFloor, codec::be64(floor)); }
 
 void erase_stream(const Stream& stream, WriteBatch& batch) {
   for (const Shard& shard : stream.shards) erase_shard(shard, batch);

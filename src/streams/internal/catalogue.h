@@ -16,11 +16,13 @@ void put_stream(const Stream& stream, storage::WriteBatch& batch);
 void put_shard(StreamId stream, const Shard& shard, storage::WriteBatch& batch);  // and its start, stamped
 void put_end(const Shard& shard, storage::WriteBatch& batch);                     // stamped
 void put_next_id(std::uint64_t next, storage::WriteBatch& batch);
+void put_floor(Stamp floor, storage::WriteBatch& batch);
 void erase_stream(const Stream& stream, storage::WriteBatch& batch);
 void erase_shard(const Shard& shard, storage::WriteBatch& batch);
 
 struct Catalogue {
   std::uint64_t next_id = 1;
+  Stamp floor = 0;
   std::map<StreamId, Stream> streams;
 };
 // Errors: of the store; kStorageFailed names a record that is damaged.

@@ -35,13 +35,14 @@ Streams::Engine::Engine(storage::Store& store, storage::Commits& commits, platfo
       options_(options),
       next_id_(catalogue.next_id),
       streams_(std::move(catalogue.streams)),
-      seen_(head()) {
+      seen_(head()),
+      trim_floor_(catalogue.floor) {
   for (const auto& [id, stream] : streams_) {
     by_arn_.emplace(stream.arn, id);
     for (const Shard& shard : stream.shards) {
       // Which shards have recent records is not stored: assume all, reading will tell.
       const Stamp last = shard.end.value_or(seen_);
-      places_[shard.number] = place_of(id, shard, last);
+      places_[shard.number] = place_of(stream, shard, last);
       bounds_[shard.number] = {last};
     }
     rebuild_routes(stream);
@@ -85,9 +86,10 @@ Shard Streams::Engine::make_shard(std::uint64_t from, std::uint64_t to, Time now
   return shard;
 }
 
-Streams::Engine::Place Streams::Engine::place_of(StreamId stream, const Shard& shard, Stamp last) {
+Streams::Engine::Place Streams::Engine::place_of(const Stream& stream, const Shard& shard, Stamp last) const {
   Place place;
-  place.stream = stream;
+  place.stream = stream.id;
+  place.retention = retention_of(stream);
   place.start = shard.start;
   place.end = shard.end;
   place.last = last;
@@ -99,7 +101,7 @@ Streams::Engine::Place Streams::Engine::place_of(StreamId stream, const Shard& s
 
 void Streams::Engine::adopt(Stream& stream, Shard shard, WriteBatch& batch) {
   put_shard(stream.id, shard, batch);
-  places_[shard.number] = place_of(stream.id, shard, 0);
+  places_[shard.number] = place_of(stream, shard, 0);
   stream.shards.push_back(std::move(shard));
 }
 
@@ -206,9 +208,10 @@ std::optional<std::uint64_t> Streams::Engine::shard_for(StreamId stream, std::ui
 
 // The stream as it may be seen now: without what has aged out but was not swept yet.
 std::optional<Stream> Streams::Engine::visible(const Stream& stream, Time now) const {
-  if (is_gone(stream.closed, now)) return std::nullopt;
+  const Milliseconds retention = retention_of(stream);
+  if (is_gone(stream.closed, retention, now)) return std::nullopt;
   Stream copy = stream;
-  std::erase_if(copy.shards, [&](const Shard& shard) { return is_gone(shard.closed, now); });
+  std::erase_if(copy.shards, [&](const Shard& shard) { return is_gone(shard.closed, retention, now); });
   return copy;
 }
 
@@ -236,6 +239,42 @@ std::vector<Stream> Streams::Engine::list(const Scope& scope, std::string_view t
     if (auto copy = visible(stream, now)) found.push_back(std::move(*copy));
   }
   return found;
+}
+
+Result<void> Streams::Engine::set_retention(StreamId id, std::optional<Milliseconds> retention, WriteBatch& batch) {
+  if (retention && (*retention < kRetentionMin || *retention > kRetentionMax)) {
+    return Error(kValidation, "The retention must be between 1h and 365d");
+  }
+  {
+    const std::unique_lock lock(mutex_);
+    const auto it = streams_.find(id);
+    if (it == streams_.end()) return Error(kResourceNotFound, "There is no such stream");
+    Stream& stream = it->second;
+    stream.retention = retention;
+    put_stream(stream, batch);
+    for (const Shard& shard : stream.shards) places_[shard.number].retention = retention_of(stream);
+  }
+  maintain_soon();
+  return {};
+}
+
+Result<void> Streams::Engine::set_chaos(StreamId id, const Chaos& chaos) {
+  const auto is_chance = [](double value) { return value >= 0 && value <= 1; };
+  if (!is_chance(chaos.duplicates) || !is_chance(chaos.throttles) || !is_chance(chaos.expired)) {
+    return Error(kValidation, "A chance is a number from 0 to 1");
+  }
+  if (chaos.duplicates > 0.9) return Error(kValidation, "More than 0.9 of duplicates would never end");
+  if (chaos.delayed_children.count() < 0) return Error(kValidation, "A delay cannot be negative");
+  const std::unique_lock lock(mutex_);
+  const auto it = streams_.find(id);
+  if (it == streams_.end()) return Error(kResourceNotFound, "There is no such stream");
+  it->second.chaos = chaos;
+  return {};
+}
+
+bool Streams::Engine::happens(double chance) const {
+  constexpr double kSpan = 9007199254740992.0;  // 2^53
+  return chance > 0 && static_cast<double>(random_.next() >> 11) < chance * kSpan;
 }
 
 void Streams::Engine::tell_when_committed(StreamId stream, std::vector<ShardNumber> opened,

@@ -39,7 +39,10 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   bool waits_for_parent(ShardNumber shard, Stamp after) const;
   void note_read_to_end(ShardNumber shard);
   Stamp head() const { return commits_.next_stamp() - 1; }
-  Milliseconds retention() const { return options_.retention; }
+  Milliseconds retention_of(const Stream& stream) const { return stream.retention.value_or(options_.retention); }
+  Result<void> set_retention(StreamId stream, std::optional<Milliseconds> retention, storage::WriteBatch& batch);
+  Result<void> set_chaos(StreamId stream, const Chaos& chaos);
+  bool happens(double chance) const;
   Time now() const { return scheduler_.now(); }
   Subscription subscribe(StreamId stream, std::function<void(const Wake&)> wake);
 
@@ -53,6 +56,7 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
     Stamp lost_to = 0;  // dropped buckets may have held records up to here, and none above
     Time closed = kNever;
     Time created{};
+    Milliseconds retention{};
     std::optional<ShardNumber> second_parent;
     bool was_read_to_end = false;  // by a reader of AWS's API
   };
@@ -78,7 +82,7 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
 
   // REQUIRES of all of these: mutex_ held.
   Shard make_shard(std::uint64_t from, std::uint64_t to, Time now);
-  static Place place_of(StreamId stream, const Shard& shard, Stamp last);
+  Place place_of(const Stream& stream, const Shard& shard, Stamp last) const;
   void adopt(Stream& stream, Shard shard, storage::WriteBatch& batch);
   void retire(Stream& stream, Shard& shard, Time now, storage::WriteBatch& batch);
   // Opens a child of `parents` (one or two) with the range [from, to].
@@ -86,7 +90,10 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
                    storage::WriteBatch& batch);
   void rebuild_routes(const Stream& stream);
   Shard* find_shard(Stream& stream, ShardNumber number);
-  bool is_gone(Time closed, Time now) const { return closed != kNever && closed + options_.retention <= now; }
+  static bool is_gone(Time closed, Milliseconds retention, Time now) {
+    return closed != kNever && closed + retention <= now;
+  }
+  static bool is_gone(const Place& place, Time now) { return is_gone(place.closed, place.retention, now); }
   std::optional<Stream> visible(const Stream& stream, Time now) const;
 
   void tell_when_committed(StreamId stream, std::vector<ShardNumber> opened, std::vector<ShardNumber> closed,
@@ -101,7 +108,6 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   Result<View> view(ShardNumber shard) const;
   Result<Page> scan(const View& view, Scan& scan) const;
 
-  Milliseconds retention_of(const Stream&) const { return options_.retention; }
   void open_window();
   void look();
   void look_on_pool(Look& look);
@@ -110,6 +116,7 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   void maintain_soon();
   void maintain();
   Time forget_expired();
+  void cut_to_size(std::uint64_t& floor);
   void trim_finished(Stamp floor, std::uint64_t examined, Time due);
 
   // Constant after construction.

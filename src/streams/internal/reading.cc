@@ -38,7 +38,7 @@ Result<Streams::Engine::View> Streams::Engine::view(ShardNumber shard) const {
   const Time now = scheduler_.now();
   const std::shared_lock lock(mutex_);
   const auto it = places_.find(shard);
-  if (it == places_.end() || is_gone(it->second.closed, now)) {
+  if (it == places_.end() || is_gone(it->second, now)) {
     return Error(kResourceNotFound, "Requested resource not found: Shard does not exist");
   }
   static_cast<Place&>(view) = it->second;
@@ -101,7 +101,7 @@ Result<Page> Streams::Engine::read(ShardNumber shard, Stamp after, ReadLimits li
   MR_ASSIGN_OR_RETURN(const View place, view(shard));
   std::vector<LogRecord> records;
   std::size_t bytes = 0;
-  Scan one{shard, after, scheduler_.now() - options_.retention, [&](const storage::LogRecord& record) {
+  Scan one{shard, after, scheduler_.now() - place.retention, [&](const storage::LogRecord& record) {
              bytes += record.value.size();
              if (!records.empty() && (records.size() >= limits.records || bytes > limits.bytes)) return false;
              records.push_back({record.stamp, record.time, std::string(record.value)});
@@ -116,7 +116,7 @@ Result<std::size_t> Streams::Engine::backlog(ShardNumber shard, Stamp after, std
   std::size_t count = 0;
   for (;;) {
     MR_ASSIGN_OR_RETURN(const View place, view(shard));
-    Scan one{shard, after, scheduler_.now() - options_.retention, [&](const storage::LogRecord&) {
+    Scan one{shard, after, scheduler_.now() - place.retention, [&](const storage::LogRecord&) {
                if (count >= max) return false;
                ++count;
                return true;

@@ -93,7 +93,7 @@ bool Streams::Engine::waits_for_parent(ShardNumber shard, Stamp after) const {
     if (after >= it->second.start || now >= it->second.created + kMergeHold) return false;
     other = *it->second.second_parent;
     const auto parent = places_.find(other);
-    if (parent == places_.end() || is_gone(parent->second.closed, now) || parent->second.was_read_to_end) return false;
+    if (parent == places_.end() || is_gone(parent->second, now) || parent->second.was_read_to_end) return false;
   }
   const auto first = read(other, 0, {.records = 1, .bytes = 1});
   return first.ok() && (!first->records.empty() || first->more);

@@ -66,18 +66,21 @@ void Streams::Engine::maintain() {
   const Time closing_due = forget_expired();
   std::uint64_t floor = 0;
   std::uint64_t examined = 0;
+  Milliseconds retention = options_.retention;  // the longest: buckets hold records of all streams
   {
     const std::shared_lock lock(mutex_);
+    for (const auto& [id, stream] : streams_) retention = std::max(retention, retention_of(stream));
     floor = storage::log_bucket(trim_floor_);
     examined = storage::log_bucket(seen_);
   }
   const auto found = std::make_shared<Trimming>();
   const Time now = scheduler_.now();
   scheduler_.offload(
-      [weak = weak_from_this(), found, floor, now] {
+      [weak = weak_from_this(), found, floor, now, retention] {
         const auto self = weak.lock();
         if (!self) return;
-        *found = find_dead(self->store_, floor, self->options_.retention, now);
+        *found = find_dead(self->store_, floor, retention, now);
+        self->cut_to_size(found->floor);
         if (found->floor == floor) return;
         self->store_.reclaim(storage::Family::kLog, {}, storage::log_bucket_key(found->floor));
       },
@@ -86,6 +89,26 @@ void Streams::Engine::maintain() {
         if (!self) return;
         self->trim_finished(found->floor << storage::kLogBucketBits, examined, std::min(found->due, closing_due));
       });
+}
+
+// Raises `floor` to where the log is within its bound. The bucket that is being written stays.
+void Streams::Engine::cut_to_size(std::uint64_t& floor) {
+  if (options_.bytes_max == 0 || !options_.log_bytes) return;
+  const std::uint64_t last = storage::log_bucket(head());
+  const std::uint64_t before = floor;
+  const auto it = store_.iterate(storage::Family::kLog, {});
+  while (options_.log_bytes(storage::log_bucket_key(floor)) > options_.bytes_max) {
+    const auto next = first_of(*it, floor + 1);
+    if (!next || next->first > last) break;
+    floor = next->first;
+  }
+  if (floor == before) return;
+  telemetry::log_warning("streams", "The log of changes is larger than its bound of " +
+                                        std::to_string(options_.bytes_max) +
+                                        " bytes: its oldest records are dropped before their retention is over");
+  storage::WriteBatch batch;
+  put_floor(floor << storage::kLogBucketBits, batch);
+  commits_.submit(std::move(batch));
 }
 
 // Streams and closed shards whose retention is over. Returns when the next one is.
@@ -97,7 +120,8 @@ Time Streams::Engine::forget_expired() {
     const std::unique_lock lock(mutex_);
     for (auto it = streams_.begin(); it != streams_.end();) {
       Stream& stream = it->second;
-      if (is_gone(stream.closed, now)) {
+      const Milliseconds retention = retention_of(stream);
+      if (is_gone(stream.closed, retention, now)) {
         erase_stream(stream, batch);
         for (const Shard& shard : stream.shards) {
           places_.erase(shard.number);
@@ -108,8 +132,8 @@ Time Streams::Engine::forget_expired() {
         continue;
       }
       std::erase_if(stream.shards, [&](const Shard& shard) {
-        if (!is_gone(shard.closed, now)) {
-          if (!shard.is_open()) due = std::min(due, shard.closed + options_.retention);
+        if (!is_gone(shard.closed, retention, now)) {
+          if (!shard.is_open()) due = std::min(due, shard.closed + retention);
           return false;
         }
         erase_shard(shard, batch);
@@ -117,7 +141,7 @@ Time Streams::Engine::forget_expired() {
         bounds_.erase(shard.number);
         return true;
       });
-      if (!stream.is_enabled()) due = std::min(due, stream.closed + options_.retention);
+      if (!stream.is_enabled()) due = std::min(due, stream.closed + retention);
       ++it;
     }
   }
@@ -140,7 +164,8 @@ void Streams::Engine::trim_finished(Stamp floor, std::uint64_t examined, Time du
       note_dropped(storage::log_bucket(floor));
     }
     // With a timer set, buckets begun meanwhile need no attention before it fires.
-    examined_bucket_ = due == kNever ? examined : std::uint64_t{1} << 60;
+    const bool waits = due != kNever && options_.bytes_max == 0;
+    examined_bucket_ = waits ? std::uint64_t{1} << 60 : examined;
     if (due == kNever && storage::log_bucket(seen_) > examined) maintain_again_ = true;
     again = std::exchange(maintain_again_, false);
     maintaining_ = false;

@@ -128,6 +128,7 @@ void Runner::refresh() {
                                      [](const auto& lane) { return lane->lane.busy; });
     if (is_listed || is_busy) return false;
     reached(Decision::kShardVanished);
+    if (!entry.second.finished) note_vanished(entry.second);
     forgotten.erase(storage::Family::kCatalogue, shard_key(mapping_.uuid, entry.first));
     return true;
   });
@@ -321,6 +322,17 @@ void Runner::note_lost(const ShardRun& shard, LaneRun& lane, const ReadJob& job)
   meters_->lost.add(job.lost);
   telemetry::log_warning("triggers", "mapping " + mapping_.uuid + ": records of shard " + shard.info.id +
                                          " left the stream before they were delivered");
+}
+
+// A shard that retention took away before it was settled to its end. How many records that were nobody knows any more.
+void Runner::note_vanished(const ShardRun& shard) {
+  const bool began = std::any_of(shard.lanes.begin(), shard.lanes.end(),
+                                 [](const auto& lane) { return !lane->lane.at_tail || has_outstanding(lane->lane); });
+  if (!began) return;
+  ++totals_.lost;
+  meters_->lost.add(1);
+  telemetry::log_warning("triggers", "mapping " + mapping_.uuid + ": shard " + shard.info.id +
+                                         " left the stream before its records were delivered");
 }
 
 void Runner::read_failed(const Error& error) {

@@ -130,6 +130,7 @@ class Runner {
   void set_timer(ShardRun& shard, LaneRun& lane, Time until);
   void start_read(ShardRun& shard, LaneRun& lane, const ReadMore& wanted);
   void arrived(ShardRun& shard, LaneRun& lane, ReadJob& job);
+  void note_vanished(const ShardRun& shard);
   void note_lost(const ShardRun& shard, LaneRun& lane, const ReadJob& job);
   void read_failed(const Error& error);
   void invoke(ShardRun& shard, LaneRun& lane);
