@@ -274,6 +274,10 @@ void act_on_mapping(Parts& parts, const triggers::Status& status, const AdminReq
     for (const auto& [each, _] : actions()) known += ", " + each;
     return reply(Error(kBadRequest, "\"action\" must be one of: " + known));
   }
+  if (status.mapping.stream_arn.find(":dynamodb:") == std::string::npos)
+    return reply(Error(kBadRequest,
+                       "the mapping's source is a queue, which has no positions: what failed comes again when its "
+                       "visibility ends, and goes where the queue's own redrive policy says"));
   action->second(std::make_shared<Ask>(Ask{parts, status.mapping, request.body, std::move(reply)}));
 }
 
