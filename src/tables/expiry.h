@@ -10,8 +10,8 @@
 
 namespace millrace::tables {
 
-inline constexpr std::size_t kSweepChunk = 1000;  // entries between two waits for the committer
-inline constexpr std::size_t kFillChunk = 1000;   // items looked at in one go after TTL was enabled
+inline constexpr std::size_t kSweepChunk = 250;  // entries between two waits for the committer
+inline constexpr std::size_t kFillChunk = 250;   // items looked at in one go after TTL was enabled
 inline constexpr Seconds kExpiryHorizon = std::chrono::hours(24 * 365 * 5);
 
 }  // namespace millrace::tables

@@ -164,11 +164,12 @@ void add_counts(const TableInfo& info, std::uint16_t index, std::int64_t items, 
 void append_index_change(const TableInfo& info, const Index& index, const Change& change, WriteBatch& batch) {
   const IndexEntry before = index_entry(info, index, change.before);
   const IndexEntry after = index_entry(info, index, change.after);
-  if (before.key == after.key && before.value == after.value) return;
+  const bool counted = before.key && index.number != change.unindexed;
+  if (counted == after.key.has_value() && before.key == after.key && before.value == after.value) return;
   if (before.key && before.key != after.key) batch.erase(Family::kItems, *before.key);
   if (after.key) batch.put(Family::kItems, *after.key, after.value);
-  const std::int64_t items = (after.key ? 1 : 0) - (before.key ? 1 : 0);
-  const std::int64_t bytes = (after.key ? stored_size(after.value) : 0) - (before.key ? stored_size(before.value) : 0);
+  const std::int64_t items = (after.key ? 1 : 0) - (counted ? 1 : 0);
+  const std::int64_t bytes = (after.key ? stored_size(after.value) : 0) - (counted ? stored_size(before.value) : 0);
   add_counts(info, index.number, items, bytes, batch);
 }
 
@@ -306,6 +307,14 @@ void append_change(const TableInfo& info, const Change& change, std::optional<st
   for (const Index& index : info.indexes) append_index_change(info, index, change, batch);
   append_expiry_change(info, change, batch);
   if (shard) append_record(info, change, *shard, batch);
+}
+
+bool append_index_entry(const TableInfo& info, const Index& index, const StoredItem& item, WriteBatch& batch) {
+  const IndexEntry entry = index_entry(info, index, item);
+  if (!entry.key) return false;
+  batch.put(Family::kItems, *entry.key, entry.value);
+  add_counts(info, index.number, 1, stored_size(entry.value), batch);
+  return true;
 }
 
 std::optional<std::int64_t> expiry_of(const TableInfo& info, const StoredItem& item) {

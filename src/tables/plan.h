@@ -67,6 +67,9 @@ struct Change {
   const StoredItem& before;
   const StoredItem& after;
   model::ChangeOrigin origin = model::ChangeOrigin::kClient;
+  // The number of an index that is being built and has no entry of `before` yet, so that none is taken from its
+  // counters; 0: none.
+  std::uint16_t unindexed = 0;
 };
 
 // Appends item, index entries, expiry entry, counters and (when `shard` is given) the stream record of one change.
@@ -77,6 +80,9 @@ void append_change(const TableInfo& info, const Change& change, std::optional<st
 // When the item expires: whole seconds since the epoch; nullopt when the table has no TTL enabled, or the item no such
 // attribute of type N. AWS: fractions count, hence rounded up.
 std::optional<std::int64_t> expiry_of(const TableInfo& info, const StoredItem& item);
+
+// The entry of an item that was there before an index that is being built, and its counters. False: it has none there.
+bool append_index_entry(const TableInfo& info, const Index& index, const StoredItem& item, storage::WriteBatch& batch);
 
 // What `index` shows of an item.
 model::Item project_for_index(const TableInfo& info, const Index& index, const model::Item& item);

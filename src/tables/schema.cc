@@ -110,27 +110,12 @@ Result<void> check_index_throughput(const CreateRequest& request, const IndexReq
   return {};
 }
 
-Result<void> add_indexes(const CreateRequest& request, TableInfo& info) {
-  std::set<std::string> names;
+Result<void> check_index_limits(const TableInfo& info) {
   std::size_t locals = 0;
   std::size_t projected = 0;
-  for (const IndexRequest& wanted : request.indexes) {
-    Index index;
-    index.number = static_cast<std::uint16_t>(info.indexes.size() + 1);
-    index.name = wanted.name;
-    index.kind = wanted.kind;
-    if (!names.insert(wanted.name).second) return invalid_schema("Duplicate index name: " + wanted.name);
-    MR_ASSIGN_OR_RETURN(index.keys, make_keys(request, wanted.keys, "index "));
-    if (wanted.kind == Index::Kind::kLocal) {
-      ++locals;
-      MR_RETURN_IF_ERROR(check_local(request, wanted));
-    } else {
-      MR_RETURN_IF_ERROR(check_index_throughput(request, wanted));
-      index.throughput = wanted.throughput.value_or(Throughput());
-    }
-    MR_ASSIGN_OR_RETURN(index.projection, make_projection(wanted));
+  for (const Index& index : info.indexes) {
+    locals += index.kind == Index::Kind::kLocal ? 1 : 0;
     projected += index.projection.attributes.size();
-    info.indexes.push_back(std::move(index));
   }
   if (locals > kLocalIndexesMax) return invalid_schema("Number of LocalSecondaryIndexes exceeds per-table limit of 5");
   if (info.indexes.size() - locals > kGlobalIndexesMax) {
@@ -140,6 +125,27 @@ Result<void> add_indexes(const CreateRequest& request, TableInfo& info) {
     return invalid_schema("Number of NonKeyAttributes over all indexes exceeds per-table limit of 100");
   }
   return {};
+}
+
+Result<void> add_indexes(const CreateRequest& request, TableInfo& info) {
+  std::set<std::string> names;
+  for (const IndexRequest& wanted : request.indexes) {
+    Index index;
+    index.number = info.next_index++;
+    index.name = wanted.name;
+    index.kind = wanted.kind;
+    if (!names.insert(wanted.name).second) return invalid_schema("Duplicate index name: " + wanted.name);
+    MR_ASSIGN_OR_RETURN(index.keys, make_keys(request, wanted.keys, "index "));
+    if (wanted.kind == Index::Kind::kLocal) {
+      MR_RETURN_IF_ERROR(check_local(request, wanted));
+    } else {
+      MR_RETURN_IF_ERROR(check_index_throughput(request, wanted));
+      index.throughput = wanted.throughput.value_or(Throughput());
+    }
+    MR_ASSIGN_OR_RETURN(index.projection, make_projection(wanted));
+    info.indexes.push_back(std::move(index));
+  }
+  return check_index_limits(info);
 }
 
 Result<void> check_definitions_used(const CreateRequest& request, const TableInfo& info) {
@@ -282,6 +288,77 @@ Result<void> update_indexes(const UpdateRequest& request, TableInfo& info) {
   return {};
 }
 
+// AWS: what UpdateTable defines adds to what is defined; the types of attributes in use stay.
+Result<void> define_attributes(const UpdateRequest& request, TableInfo& info) {
+  for (const model::KeyAttribute& wanted : request.definitions) {
+    const auto same = [&](const model::KeyAttribute& there) { return there.name == wanted.name; };
+    const auto there = std::find_if(info.definitions.begin(), info.definitions.end(), same);
+    if (there == info.definitions.end()) {
+      info.definitions.push_back(wanted);
+    } else if (there->type != wanted.type) {
+      return invalid_schema("Attribute " + wanted.name + " is defined with another type already");
+    }
+  }
+  return {};
+}
+
+Result<void> create_index(const IndexRequest& wanted, TableInfo& info) {
+  if (info.find_index(wanted.name) != nullptr) {
+    return Error(kValidationException, "Attempting to create an index which already exists");
+  }
+  CreateRequest table;  // in the words of CreateTable, whose rules these are
+  table.definitions = info.definitions;
+  table.billing = info.billing;
+  Index index;
+  index.number = info.next_index++;
+  index.name = wanted.name;
+  index.building = true;
+  MR_ASSIGN_OR_RETURN(index.keys, make_keys(table, wanted.keys, "index "));
+  MR_RETURN_IF_ERROR(check_index_throughput(table, wanted));
+  index.throughput = wanted.throughput.value_or(Throughput());
+  MR_ASSIGN_OR_RETURN(index.projection, make_projection(wanted));
+  info.indexes.push_back(std::move(index));
+  MR_RETURN_IF_ERROR(check_index_limits(info));
+  table.indexes.push_back(wanted);
+  return check_definitions_used(table, info);
+}
+
+Result<void> delete_index(std::string_view name, TableInfo& info) {
+  const Index* found = info.find_index(name);
+  if (found == nullptr || found->kind != Index::Kind::kGlobal) {
+    return Error(kResourceNotFound,
+                 "Requested resource not found: No global secondary index with name: " + std::string(name));
+  }
+  info.indexes.erase(info.indexes.begin() + (found - info.indexes.data()));
+  std::erase_if(info.definitions, [&](const model::KeyAttribute& definition) {
+    if (info.keys.has(definition.name)) return false;
+    return std::none_of(info.indexes.begin(), info.indexes.end(),
+                        [&](const Index& index) { return index.keys.has(definition.name); });
+  });
+  return {};
+}
+
+Result<void> reshape_indexes(const UpdateRequest& request, TableInfo& info) {
+  const std::size_t changes = request.create_indexes.size() + request.delete_indexes.size();
+  const bool building =
+      std::any_of(info.indexes.begin(), info.indexes.end(), [](const Index& i) { return i.building; });
+  // A build that is under way may be ended by deleting its index.
+  const bool ends = request.delete_indexes.size() == 1 && request.create_indexes.empty();
+  if (changes > 1 || (changes == 1 && building && !ends)) {
+    return Error(kLimitExceeded,
+                 "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table");
+  }
+  MR_RETURN_IF_ERROR(define_attributes(request, info));
+  for (const IndexRequest& wanted : request.create_indexes) MR_RETURN_IF_ERROR(create_index(wanted, info));
+  for (const std::string& name : request.delete_indexes) MR_RETURN_IF_ERROR(delete_index(name, info));
+  if (request.create_indexes.empty() && !request.definitions.empty()) {
+    CreateRequest table;
+    table.definitions = info.definitions;
+    return check_definitions_used(table, info);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<TableInfo> make_table(const Scope& scope, const CreateRequest& request) {
@@ -313,6 +390,7 @@ Result<TableInfo> apply_update(const TableInfo& info, const UpdateRequest& reque
   }
   if (request.throughput || request.billing) MR_RETURN_IF_ERROR(update_billing(request, now, out));
   MR_RETURN_IF_ERROR(update_indexes(request, out));
+  MR_RETURN_IF_ERROR(reshape_indexes(request, out));
   if (request.encryption) out.encryption = make_encryption(info.scope, *request.encryption);
   if (request.table_class) out.table_class = *request.table_class;
   if (request.deletion_protection) out.deletion_protection = *request.deletion_protection;

@@ -55,6 +55,9 @@ struct IndexThroughput {
 };
 
 struct UpdateRequest {
+  std::vector<model::KeyAttribute> definitions;  // for create_index: its key attributes, at least
+  std::vector<IndexRequest> create_indexes;      // AWS: at most one of these two together
+  std::vector<std::string> delete_indexes;
   std::optional<BillingMode> billing;
   std::optional<Throughput> throughput;
   std::vector<IndexThroughput> indexes;

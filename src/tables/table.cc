@@ -1,5 +1,7 @@
 #include "tables/table.h"
 
+#include <algorithm>
+
 #include "codec/json.h"
 
 namespace millrace::tables {
@@ -33,6 +35,7 @@ Json to_json(const Index& index) {
                        {"keys", to_json(index.keys)},
                        {"projection", static_cast<int>(index.projection.kind)},
                        {"attributes", std::move(attributes)},
+                       {"building", index.building},
                        {"throughput", to_json(index.throughput)}});
 }
 
@@ -89,6 +92,7 @@ Index read_index(const Json& json) {
     }
   }
   index.throughput = read_throughput(member(json, "throughput"));
+  index.building = json.bool_or("building", false);
   return index;
 }
 
@@ -157,6 +161,7 @@ std::string to_catalogue(const TableInfo& info) {
   Json indexes = Json::array();
   for (const Index& index : info.indexes) indexes.push(to_json(index));
   json.set("indexes", std::move(indexes));
+  json.set("next_index", static_cast<int>(info.next_index));
   json.set("pay_per_request", info.billing == BillingMode::kPayPerRequest);
   json.set("throughput", to_json(info.throughput));
   set_time(json, "pay_per_request_since", info.pay_per_request_since);
@@ -191,6 +196,10 @@ Result<TableInfo> from_catalogue(std::string_view record) {
   info.keys = read_keys(member(json, "keys"));
   read_list(json, "definitions", info.definitions, read_attribute);
   read_list(json, "indexes", info.indexes, read_index);
+  info.next_index = static_cast<std::uint16_t>(json.int_or("next_index", 1));
+  for (const Index& index : info.indexes) {  // a record of format 1 says it by its indexes alone
+    info.next_index = std::max(info.next_index, static_cast<std::uint16_t>(index.number + 1));
+  }
   read_settings(json, info);
   if (info.name.empty() || info.id == TableId() || info.keys.partition.name.empty()) {
     return Error(kDamaged, "damaged catalogue record of a table: incomplete");

@@ -48,6 +48,7 @@ struct Index {
   model::KeySchema keys;
   IndexProjection projection;
   Throughput throughput;  // kGlobal
+  bool building = false;  // kGlobal: items that were there before it get their entries; not to be read yet
 };
 
 // The latest stream of a table, enabled or not.
@@ -80,6 +81,7 @@ struct TableInfo {
   model::KeySchema keys;
   std::vector<model::KeyAttribute> definitions;  // AttributeDefinitions, as given
   std::vector<Index> indexes;                    // local ones first
+  std::uint16_t next_index = 1;                  // the number of the next new one
   BillingMode billing = BillingMode::kProvisioned;
   Throughput throughput;
   std::optional<Time> pay_per_request_since;

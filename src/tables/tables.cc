@@ -11,6 +11,7 @@ Result<std::unique_ptr<Tables>> Tables::load(storage::Store& store, storage::Com
   MR_RETURN_IF_ERROR(engine->load());
   engine->start_sweeper();
   engine->start_reshaping();
+  engine->resume_indexes();
   return std::unique_ptr<Tables>(new Tables(std::move(engine)));
 }
 

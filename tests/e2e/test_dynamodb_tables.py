@@ -181,10 +181,28 @@ def test_limits_and_endpoints(server, db):
 def test_what_is_not_served_is_refused_by_name(db, unique):
     make(db, unique)
     assert "ResourcePolicy" in text_of(make, db=db, name=unique + "x", ResourcePolicy="{}")
-    assert "GlobalSecondaryIndexUpdates" in text_of(db.update_table, TableName=unique, AttributeDefinitions=definitions("id:S", "k:S"), GlobalSecondaryIndexUpdates=[{"Create": index("glo", "k")}])
     assert "ReplicaUpdates" in text_of(db.update_table, TableName=unique, ReplicaUpdates=[{"Create": {"RegionName": "eu-west-1"}}])
     error = refused(db.execute_statement, Statement="SELECT * FROM x")
     assert error["ResponseMetadata"]["HTTPStatusCode"] in (400, 501) and "ExecuteStatement" in error["Error"]["Message"]
+
+
+def test_an_index_is_built_while_the_table_is_used(db, server, unique):
+    make(db, unique)
+    for i in range(300):
+        db.put_item(TableName=unique, Item={"id": {"S": f"i{i}"}, "k": {"S": f"k{i % 3}"}})
+    answer = db.update_table(TableName=unique, AttributeDefinitions=definitions("id:S", "k:S"), GlobalSecondaryIndexUpdates=[{"Create": index("glo", "k")}])
+    (described,) = answer["TableDescription"]["GlobalSecondaryIndexes"]
+    assert described["IndexStatus"] == "CREATING" and described["Backfilling"] is True
+    db.put_item(TableName=unique, Item={"id": {"S": "late"}, "k": {"S": "k0"}})
+    server.settle()
+    (described,) = db.describe_table(TableName=unique)["Table"]["GlobalSecondaryIndexes"]
+    assert described["IndexStatus"] == "ACTIVE" and "Backfilling" not in described and described["ItemCount"] == 301
+    query = {"TableName": unique, "IndexName": "glo", "KeyConditionExpression": "k = :k", "ExpressionAttributeValues": {":k": {"S": "k0"}}}
+    assert db.query(**query)["Count"] == 101
+    db.update_table(TableName=unique, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "glo"}}])
+    table = db.describe_table(TableName=unique)["Table"]
+    assert "GlobalSecondaryIndexes" not in table and len(table["AttributeDefinitions"]) == 1
+    assert "does not have the specified index" in text_of(db.query, **query)
 
 
 # -- queries -----------------------------------------------------------------------------------------------------------------

@@ -333,9 +333,14 @@ TEST_F(DynamodbServiceTest, RefusesWhatIsWrongInAwssWords) {
         "ValidationException: Must specify the AttributesToGet or ProjectionExpression when choosing to get "
         "SPECIFIC_ATTRIBUTES"}},
       {"UpdateTable",
-       {R"({"TableName":"Orders","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"byState"}}]})",
+       {R"({"TableName":"Orders","GlobalSecondaryIndexUpdates":[{"Delete":{"IndexName":"byNothing"}}]})",
+        "ResourceNotFoundException: Requested resource not found: No global secondary index with name: byNothing"}},
+      {"UpdateTable",
+       {R"({"TableName":"Orders","GlobalSecondaryIndexUpdates":[{"Create":{"IndexName":"byWarmth",
+         "KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"Projection":{"ProjectionType":"ALL"},
+         "WarmThroughput":{"ReadUnitsPerSecond":1}}}]})",
         "ValidationException: One or more parameter values were invalid: "
-        "GlobalSecondaryIndexUpdates.Delete is not supported by millrace"}},
+        "GlobalSecondaryIndexUpdates.Create.WarmThroughput is not supported by millrace"}},
       {"CreateTable", {std::string(kOrders), "ResourceInUseException: Table already exists: Orders"}}};
   for (const auto& [operation, one] : cases) EXPECT_EQ(refusal(operation, one.first), one.second);
 }

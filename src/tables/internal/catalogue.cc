@@ -230,7 +230,15 @@ Result<Description> Tables::Engine::update(const Scope& scope, std::string_view 
   WriteBatch batch;
   if (request.stream && request.stream->enabled) open_stream(info, *request.stream->view, batch);
   if (request.stream && !request.stream->enabled) streams_.close(streams::StreamId(info.stream->id), batch);
-  put_info(table, std::move(info), std::move(batch));
+  const std::shared_ptr<const TableInfo> before = table.info;
+  drop_indexes(*before, info, batch);
+  if (!request.create_indexes.empty()) table.building_token = last_token_.load();
+  const CommitNumber commit = put_info(table, std::move(info), std::move(batch));
+  for (const Index& index : before->indexes) {
+    if (table.info->find_index(index.name) == nullptr) reclaim_index(table.id, index.number, commit);
+  }
+  // Writes that were planned before the index are durable once `commit` is: only then does the walk see all of them.
+  if (!request.create_indexes.empty()) build_index(table.id, table.info->indexes.back().number, "", commit);
   if (options_.aws_timing) table.updating_until = scheduler_.now() + kUpdatingTime;
   return describe_locked(table);
 }

@@ -25,6 +25,7 @@ struct Table {
   std::shared_mutex lock;                 // writers shared, schema changes exclusive
   std::shared_ptr<const TableInfo> info;  // guarded by lock; replaced, never changed
   bool deleted = false;                   // guarded by lock
+  std::uint64_t building_token = 0;       // guarded by lock; the last write that did not know of the index being built
   Time active_from{};                     // constant once others see the table; with aws_timing
   Time updating_until{};                  // guarded by lock; with aws_timing
 };
@@ -93,6 +94,7 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   Result<storage::CommitNumber> set_ttl(const Scope& scope, std::string_view name, std::string_view attribute,
                                         bool enabled);
   void start_sweeper();
+  void resume_indexes();  // after load(): builds that a stop interrupted
   void stop_sweeper();
   Time next_expiry() const;
 
@@ -110,6 +112,19 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   storage::CommitNumber submit(const std::vector<internal::Planned>& planned, model::ChangeOrigin origin,
                                storage::WriteBatch batch = {});
   void append(const internal::Planned& planned, model::ChangeOrigin origin, storage::WriteBatch& batch);
+  // Whether an item has its entry in an index that is being built. REQUIRES: its table is locked, its stripe latched.
+  bool is_indexed(const internal::Table& table, const Index& index, const std::string& item_key,
+                  const StoredItem& item);
+
+  // indexing.cc
+  void build_index(TableId id, std::uint16_t index, std::string from, storage::CommitNumber after);
+  struct IndexChunk;
+  void index_chunk(TableId id, IndexChunk& chunk);
+  Result<void> index_one(const internal::TablePtr& table, std::string_view item_key, IndexChunk& chunk);
+  void finish_index(TableId id, std::uint16_t index);
+  void drop_indexes(const TableInfo& before, const TableInfo& after, storage::WriteBatch& batch);
+  void reclaim_index(TableId id, std::uint16_t index, storage::CommitNumber commit);
+
   Result<internal::Target> target_of(const internal::TablePtr& table, const WriteRequest& request) const;
   Result<std::vector<internal::Target>> targets_of(const std::vector<TransactionEntry>& entries,
                                                    const std::vector<internal::TablePtr>& tables) const;
@@ -136,8 +151,9 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   void sweep_on_pool(Sweep& sweep);
   void expire_one(const ExpiryEntry& entry, std::string_view key, Sweep& sweep);
   void fill_expiry(TableId id, std::string from);
-  std::optional<std::string> fill_chunk(const internal::TablePtr& table, const std::string& from);
-  void fill_one(const internal::TablePtr& table, std::string_view item_key);
+  std::optional<std::string> fill_chunk(const internal::TablePtr& table, const std::string& from,
+                                        storage::CommitNumber& last);
+  void fill_one(const internal::TablePtr& table, std::string_view item_key, storage::CommitNumber& last);
   void finish_sweep(const Sweep& sweep);
 
   // Constant after construction.
@@ -195,7 +211,7 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   std::int64_t sweep_floor_ = 0;         // no entries before this second
   std::int64_t lowered_to_ = INT64_MAX;  // the earliest entry added since the sweep in progress began
   bool sweeping_ = false;
-  bool stopped_ = false;
+  std::atomic<bool> stopped_{false};  // written under the mutex
 };
 
 }  // namespace millrace::tables

@@ -72,6 +72,7 @@ void Tables::Engine::fill_expiry(TableId id, std::string from) {
   struct State {
     std::shared_ptr<Engine> engine;
     std::optional<std::string> next;
+    CommitNumber last = 0;
     platform::Busy busy;
   };
   auto state = std::make_shared<State>();
@@ -79,16 +80,22 @@ void Tables::Engine::fill_expiry(TableId id, std::string from) {
   state->busy = platform::Busy(scheduler_.busy());
   const auto work = [state, id, from = std::move(from)] {
     const TablePtr table = state->engine->find(id);
-    if (table != nullptr) state->next = state->engine->fill_chunk(table, from);
+    if (table != nullptr) state->next = state->engine->fill_chunk(table, from, state->last);
   };
+  // Foreground writes share every group; none waits for more than one chunk.
   const auto done = [state, id] {
-    if (state->next) state->engine->fill_expiry(id, *state->next);
+    if (!state->next || state->engine->stopped_) return;
+    state->engine->commits_.when_durable(state->last, [state, id](const Error* error) {
+      if (error != nullptr) return;
+      state->engine->scheduler_.post([state, id] { state->engine->fill_expiry(id, *state->next); });
+    });
   };
   scheduler_.offload(work, done);
 }
 
 // Gives a chunk of items their entries; the key to go on from, nullopt at the end (or when TTL is off again).
-std::optional<std::string> Tables::Engine::fill_chunk(const TablePtr& table, const std::string& from) {
+std::optional<std::string> Tables::Engine::fill_chunk(const TablePtr& table, const std::string& from,
+                                                      CommitNumber& last) {
   std::shared_ptr<const TableInfo> info;
   {
     const std::shared_lock lock(table->lock);
@@ -100,7 +107,7 @@ std::optional<std::string> Tables::Engine::fill_chunk(const TablePtr& table, con
   items->seek(from.empty() ? prefix : from);
   for (std::size_t i = 0; items->valid(); items->next(), ++i) {
     if (i == kFillChunk) return std::string(items->key());
-    if (expiry_of(*info, StoredItem(std::string(items->value())))) fill_one(table, items->key());
+    if (expiry_of(*info, StoredItem(std::string(items->value())))) fill_one(table, items->key(), last);
   }
   const auto finish = [](TableInfo& edited) -> Result<bool> {
     if (!edited.ttl.enabled) return false;
@@ -113,7 +120,7 @@ std::optional<std::string> Tables::Engine::fill_chunk(const TablePtr& table, con
   return std::nullopt;
 }
 
-void Tables::Engine::fill_one(const TablePtr& table, std::string_view item_key) {
+void Tables::Engine::fill_one(const TablePtr& table, std::string_view item_key, CommitNumber& last) {
   const std::string key(item_key);
   const std::shared_lock table_lock(table->lock);
   const Stripes::Latch latch(stripes_, {Stripes::stripe_of(key)});
@@ -129,7 +136,7 @@ void Tables::Engine::fill_one(const TablePtr& table, std::string_view item_key) 
     const auto engine = weak.lock();
     if (engine != nullptr && committed.error == nullptr) engine->expiry_added(at);
   };
-  commits_.submit(std::move(batch), done);
+  last = commits_.submit(std::move(batch), done);
 }
 
 // --- the sweeper ----------------------------------------------------------------------------------------------------

@@ -39,6 +39,9 @@ Result<Source> source_of(std::shared_ptr<const TableInfo> info, const ReadReques
   source.index = source.info->find_index(request.index);
   if (source.index == nullptr) return invalid("The table does not have the specified index: " + request.index);
   if (source.index->kind == Index::Kind::kLocal) return source;
+  if (source.index->building) {
+    return invalid("Cannot read from backfilling global secondary index: " + request.index);
+  }
   if (request.consistent) return invalid("Consistent reads are not supported on global secondary indexes");
   if (request.all_attributes && source.index->projection.kind != IndexProjection::Kind::kAll) {
     return invalid(

@@ -105,7 +105,12 @@ void Tables::Engine::append(const Planned& planned, model::ChangeOrigin origin, 
   if (info.stream && info.stream->enabled) {
     shard = streams_.shard_for(streams::StreamId(info.stream->id), hash_of_key_bytes(planned.target->key_bytes));
   }
-  append_change(info, {planned.target->key_bytes, planned.before, planned.after, origin}, shard, batch);
+  std::uint16_t unindexed = 0;
+  for (const Index& index : info.indexes) {
+    if (!index.building || !planned.before.exists()) continue;
+    if (!is_indexed(*planned.target->table, index, planned.target->item_key, planned.before)) unindexed = index.number;
+  }
+  append_change(info, {planned.target->key_bytes, planned.before, planned.after, origin, unindexed}, shard, batch);
 }
 
 CommitNumber Tables::Engine::submit(const std::vector<Planned>& planned, model::ChangeOrigin origin, WriteBatch batch) {

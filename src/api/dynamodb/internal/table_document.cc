@@ -41,7 +41,8 @@ Json index_document(const TableInfo& info, const Index& index, const tables::Tab
                            {"KeySchema", key_schema_document(index.keys)},
                            {"Projection", projection_document(index.projection)}});
   if (index.kind == Index::Kind::kGlobal) {
-    out.set("IndexStatus", status);
+    out.set("IndexStatus", index.building ? "CREATING" : status);
+    if (index.building) out.set("Backfilling", true);
     out.set("ProvisionedThroughput", throughput_document(index.throughput));
   }
   out.set("IndexSizeBytes", counts.bytes);

@@ -106,17 +106,23 @@ std::optional<tables::BillingMode> billing_mode(const std::optional<std::string_
   return *name == "PAY_PER_REQUEST" ? tables::BillingMode::kPayPerRequest : tables::BillingMode::kProvisioned;
 }
 
+Result<std::vector<model::KeyAttribute>> attribute_definitions(
+    const wire::ListView<shapes::AttributeDefinition>& given) {
+  std::vector<model::KeyAttribute> definitions;
+  for (const shapes::AttributeDefinition definition : given) {
+    for (const model::KeyAttribute& earlier : definitions) {
+      if (earlier.name == definition.attribute_name()) return invalid("Cannot have two attributes with the same name");
+    }
+    definitions.push_back({std::string(definition.attribute_name()), key_type_of(definition.attribute_type())});
+  }
+  return definitions;
+}
+
 // AWS: operations that make a table take its name alone or its ARN; the name is what counts.
 Result<tables::CreateRequest> create_request(const shapes::CreateTableInput& input, std::string name) {
   tables::CreateRequest request;
   request.name = std::move(name);
-  for (const shapes::AttributeDefinition definition : input.attribute_definitions()) {
-    for (const model::KeyAttribute& earlier : request.definitions) {
-      if (earlier.name != definition.attribute_name()) continue;
-      return invalid("Cannot have two attributes with the same name");
-    }
-    request.definitions.push_back({std::string(definition.attribute_name()), key_type_of(definition.attribute_type())});
-  }
+  MR_ASSIGN_OR_RETURN(request.definitions, attribute_definitions(input.attribute_definitions()));
   request.keys = key_elements(input.key_schema());
   MR_ASSIGN_OR_RETURN(request.indexes, index_requests(input));
   request.billing = billing_mode(input.billing_mode()).value_or(tables::BillingMode::kProvisioned);
@@ -129,13 +135,28 @@ Result<tables::CreateRequest> create_request(const shapes::CreateTableInput& inp
   return request;
 }
 
-// Creating and deleting indexes on a table that exists is not served; changing their throughput is.
-Result<std::vector<tables::IndexThroughput>> index_updates(const shapes::UpdateTableInput& input) {
-  std::vector<tables::IndexThroughput> updates;
+Result<void> read_index_updates(const shapes::UpdateTableInput& input, tables::UpdateRequest& request) {
   for (const shapes::GlobalSecondaryIndexUpdate change : input.global_secondary_index_updates()) {
-    if (change.create()) return not_served("GlobalSecondaryIndexUpdates.Create");
-    if (change.delete_()) return not_served("GlobalSecondaryIndexUpdates.Delete");
     const auto update = change.update();
+    const int kinds = (change.create() ? 1 : 0) + (change.delete_() ? 1 : 0) + (update ? 1 : 0);
+    if (kinds > 1) {
+      return invalid(
+          "One or more parameter values were invalid: Only one of GlobalSecondaryIndexUpdate.Create, "
+          "GlobalSecondaryIndexUpdate.Update or GlobalSecondaryIndexUpdate.Delete can be specified");
+    }
+    if (const auto create = change.create()) {
+      MR_RETURN_IF_ERROR(
+          refuse(create->document(), {"OnDemandThroughput", "WarmThroughput"}, "GlobalSecondaryIndexUpdates.Create."));
+      request.create_indexes.push_back(index_request(*create, tables::Index::Kind::kGlobal));
+      if (const auto given = create->provisioned_throughput()) {
+        request.create_indexes.back().throughput = throughput_of(*given);
+      }
+      continue;
+    }
+    if (const auto removal = change.delete_()) {
+      request.delete_indexes.emplace_back(removal->index_name());
+      continue;
+    }
     if (!update) {
       return invalid(
           "One or more parameter values were invalid: One of GlobalSecondaryIndexUpdate.Create, "
@@ -148,22 +169,24 @@ Result<std::vector<tables::IndexThroughput>> index_updates(const shapes::UpdateT
       return invalid("One or more parameter values were invalid: ProvisionedThroughput must be specified for index: " +
                      std::string(update->index_name()));
     }
-    updates.push_back({std::string(update->index_name()), throughput_of(*throughput)});
+    request.indexes.push_back({std::string(update->index_name()), throughput_of(*throughput)});
   }
-  return updates;
+  return {};
 }
 
 Result<tables::UpdateRequest> update_request(const shapes::UpdateTableInput& input) {
   tables::UpdateRequest request;
   request.billing = billing_mode(input.billing_mode());
   if (const auto given = input.provisioned_throughput()) request.throughput = throughput_of(*given);
-  MR_ASSIGN_OR_RETURN(request.indexes, index_updates(input));
+  MR_RETURN_IF_ERROR(read_index_updates(input, request));
+  MR_ASSIGN_OR_RETURN(request.definitions, attribute_definitions(input.attribute_definitions()));
   request.stream = stream_request(input.stream_specification());
   MR_ASSIGN_OR_RETURN(request.encryption, encryption_request(input.sse_specification()));
   if (const auto given = input.table_class()) request.table_class = std::string(*given);
   request.deletion_protection = input.deletion_protection_enabled();
   const bool anything = request.billing || request.throughput || !request.indexes.empty() || request.stream ||
-                        request.encryption || request.table_class || request.deletion_protection;
+                        !request.create_indexes.empty() || !request.delete_indexes.empty() || request.encryption ||
+                        request.table_class || request.deletion_protection;
   if (!anything) {
     return invalid(
         "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
@@ -220,8 +243,6 @@ Result<Reply> update_table(tables::Tables& tables, const Scope& scope, const Doc
                              "OnDemandThroughput", "WarmThroughput", "GlobalTableSettingsReplicationMode"},
                             ""));
   MR_ASSIGN_OR_RETURN(const tables::UpdateRequest request, update_request(input));
-  // Only of use with GlobalSecondaryIndexUpdates.Create.
-  MR_RETURN_IF_ERROR(refuse(document, {"AttributeDefinitions"}, ""));
   MR_ASSIGN_OR_RETURN(const tables::Description description, tables.update(ref.scope, ref.name, request));
   return description_reply(description, "TableDescription");
 }
