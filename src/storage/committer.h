@@ -5,7 +5,9 @@
 //
 // Queue order is commit order: whoever submits first is durable first, and a later batch is never durable without the
 // earlier ones. A failed write fails its whole group and everything after it (the store is then read-only until
-// restart). The stamp counter and the committer's time are stored in every batch that logs; on start the counter is set
+// restart). A full disk fails nothing that was submitted, since services have it in memory already: it waits for room,
+// in order, while its answers say that the outcome is unknown, and new writes are refused at the door (refusal()). The
+// stamp counter and the committer's time are stored in every batch that logs; on start the counter is set
 // to max(stored + 1, machine microseconds), so a restored backup never reuses a stamp.
 #pragma once
 
@@ -15,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -49,6 +52,15 @@ class Commits {
   // `done(&error)` if that failed.
   virtual void when_durable(CommitNumber number, std::function<void(const Error*)> done) = 0;
   virtual CommitNumber durable() const = 0;
+  // As when_durable(), for answers: when the disk has no room they are told so at once (kStorageFull), although the
+  // commit still waits and may succeed later.
+  virtual void when_answerable(CommitNumber number, std::function<void(const Error*)> done) {
+    when_durable(number, std::move(done));
+  }
+  // Why a write that is begun now would not be acknowledged; nullopt: it would be. Asked before anything is done for a
+  // request. Deletions are taken a little longer than others, as they make room. Cheap while all is well.
+  enum class Purpose : std::uint8_t { kAdds, kFrees };
+  virtual std::optional<Error> refusal(Purpose /*purpose*/) const { return std::nullopt; }
   // Registers who is told, on the committer's thread after each successful group, which shards received records.
   virtual void on_logged(std::function<void(std::span<const std::uint64_t> shards)> observer) = 0;
   // The stamp the next record would get: nothing committed so far has one >= this.

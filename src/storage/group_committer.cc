@@ -8,6 +8,12 @@ namespace millrace::storage {
 
 namespace {
 Error stopped_error() { return {kUnavailable, "The server is stopping"}; }
+
+Error unknown_while_full(const std::string& why) {
+  return {kStorageFull, "The disk is full (" + why +
+                            "). The outcome of this write is unknown: it will be done when there is room again, unless "
+                            "the server is stopped before"};
+}
 }  // namespace
 
 struct Committer::Instruments {
@@ -16,13 +22,17 @@ struct Committer::Instruments {
         batches(registry.counter("millrace_commit_batches_total", {}, "Batches committed.")),
         bytes(registry.counter("millrace_commit_bytes_total", {}, "Bytes of keys and values committed.")),
         failures(registry.counter("millrace_commit_failures_total", {}, "Batches that were refused or failed.")),
-        write_ms(registry.histogram("millrace_commit_write_ms", {}, "Time of one write to the store, sync included.")) {
+        write_ms(registry.histogram("millrace_commit_write_ms", {}, "Time of one write to the store, sync included.")),
+        writable(registry.gauge("millrace_storage_writable", {},
+                                "1: writes are taken; 0: refused, as the disk is full or the store has failed.")) {
+    writable.set(1);
   }
   telemetry::Counter& groups;
   telemetry::Counter& batches;
   telemetry::Counter& bytes;
   telemetry::Counter& failures;
   telemetry::Histogram& write_ms;
+  telemetry::Gauge& writable;
 };
 
 Result<std::unique_ptr<Committer>> Committer::start(Store& store, const platform::Clock& clock, Options options) {
@@ -84,6 +94,42 @@ void Committer::when_durable(CommitNumber number, std::function<void(const Error
   done(failure.get());
 }
 
+void Committer::when_answerable(CommitNumber number, std::function<void(const Error*)> done) {
+  std::shared_ptr<const Error> failure;
+  {
+    const std::lock_guard lock(mutex_);
+    if (number > durable()) {
+      failure = failure_ != nullptr ? failure_ : full_;
+      if (failure == nullptr) {
+        answers_.emplace(number, std::move(done));
+        return;
+      }
+    }
+  }
+  done(failure.get());
+}
+
+std::optional<Error> Committer::refusal(Purpose purpose) const {
+  if (healthy_.load(std::memory_order_relaxed)) return std::nullopt;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_ != nullptr) {
+      return Error(kStorageFailed, "Nothing of this write was done. " + failure_->message());
+    }
+  }
+  const Room room = store_.room();
+  const bool enough =
+      room.level == Room::Level::kPlenty || (room.level == Room::Level::kReserve && purpose == Purpose::kFrees);
+  std::shared_ptr<const Error> full;
+  {
+    const std::lock_guard lock(mutex_);
+    full = full_;
+  }
+  if (enough && full == nullptr) return std::nullopt;
+  return Error(kUnavailable, "The disk is full: " + room_text(room) +
+                                 ". Nothing of this write was done; writes are taken again when there is room");
+}
+
 void Committer::on_logged(std::function<void(std::span<const std::uint64_t> shards)> observer) {
   const std::lock_guard lock(mutex_);
   auto observers = std::make_shared<Observers>(*observers_);
@@ -143,17 +189,61 @@ Result<Stamper::Group> Committer::write(std::vector<Waiting>& waiting) {
   for (Waiting& one : waiting) batches.push_back(&one.batch);
   MR_ASSIGN_OR_RETURN(Stamper::Group group, stamper_.merge(batches));
   if (!group.batch.empty()) {
-    const Deadline started = clock_.monotonic_now();
-    const bool synced = options_.durability == Durability::kSynced;
-    MR_RETURN_IF_ERROR(store_.write(group.batch, synced ? Store::Sync::kSynced : Store::Sync::kUnsynced));
-    if (options_.after_write) MR_RETURN_IF_ERROR(options_.after_write(group.head));
-    if (instruments_ != nullptr) {
-      instruments_->write_ms.record(
-          std::chrono::duration<double, std::milli>(clock_.monotonic_now() - started).count());
+    for (;;) {
+      const Result<void> written = write_group(group);
+      if (written.ok()) break;
+      if (!written.error().is(kStorageFull) || !wait_for_room(written.error())) return written.error();
     }
   }
   stamper_.accept(group);
   return group;
+}
+
+Result<void> Committer::write_group(const Stamper::Group& group) {
+  const Room room = store_.room();
+  if (room.level == Room::Level::kNone) return Error(kStorageFull, room_text(room));
+  const Deadline started = clock_.monotonic_now();
+  const bool synced = options_.durability == Durability::kSynced;
+  MR_RETURN_IF_ERROR(store_.write(group.batch, synced ? Store::Sync::kSynced : Store::Sync::kUnsynced));
+  if (options_.after_write) MR_RETURN_IF_ERROR(options_.after_write(group.head));
+  if (instruments_ != nullptr) {
+    instruments_->write_ms.record(std::chrono::duration<double, std::milli>(clock_.monotonic_now() - started).count());
+  }
+  set_room(room.level);
+  return {};
+}
+
+// Tells refusal() and people what has changed.
+void Committer::set_room(Room::Level level) {
+  const bool plenty = level == Room::Level::kPlenty;
+  {
+    const std::lock_guard lock(mutex_);
+    if (level != Room::Level::kNone) full_ = nullptr;
+    if (failure_ != nullptr) return;
+  }
+  if (healthy_.exchange(plenty) == plenty) return;
+  if (instruments_ != nullptr) instruments_->writable.set(plenty ? 1 : 0);
+  if (plenty) {
+    telemetry::log_info("storage", "there is room on the disk again: writes are taken");
+  } else {
+    telemetry::log_error(
+        "storage", "the disk is full: " + room_text(store_.room()) + ". Writes are refused until there is room again");
+  }
+}
+
+// Waits until writing may be tried again; false: the committer is to stop.
+bool Committer::wait_for_room(const Error& full) {
+  const auto error = std::make_shared<Error>(unknown_while_full(full.message()));
+  std::vector<Waiter> answers;
+  {
+    const std::lock_guard lock(mutex_);
+    full_ = error;
+    answers = take(answers_, last_number_);
+  }
+  set_room(Room::Level::kNone);
+  for (const Waiter& answer : answers) answer(error.get());
+  std::unique_lock lock(mutex_);
+  return !wake_.wait_for(lock, kRoomCheck, [this] { return stopping_; });
 }
 
 void Committer::complete(const std::vector<Waiting>& waiting, const Stamper::Group& group) {
@@ -187,16 +277,19 @@ void Committer::complete(const std::vector<Waiting>& waiting, const Stamper::Gro
 }
 
 void Committer::fail(const std::vector<Waiting>& waiting, const Error& cause) {
+  const bool full = cause.is(kStorageFull);  // and the server is stopping: there is no more time to wait for room
   const auto error = std::make_shared<Error>(
-      kStorageFailed,
-      "The store failed and is read-only until the server is restarted; whether this write is on disk is "
-      "unknown: " +
-          cause.message());
+      kStorageFailed, std::string(full ? "The disk is full and the server is stopping"
+                                       : "The store failed and is read-only until the server is restarted") +
+                          "; whether this write is on disk is unknown: " + cause.message());
   telemetry::log_error("storage", error->message());
   {
     const std::lock_guard lock(mutex_);
     failure_ = error;
+    full_ = nullptr;
   }
+  healthy_.store(false);
+  if (instruments_ != nullptr) instruments_->writable.set(0);
   refuse(waiting, *error);
 }
 
@@ -217,10 +310,16 @@ void Committer::refuse(const std::vector<Waiting>& waiting, const Error& error) 
 
 // REQUIRES: mutex_ held.
 std::vector<Committer::Waiter> Committer::take_waiters(CommitNumber up_to) {
+  std::vector<Waiter> taken = take(waiters_, up_to);
+  for (Waiter& answer : take(answers_, up_to)) taken.push_back(std::move(answer));
+  return taken;
+}
+
+std::vector<Committer::Waiter> Committer::take(std::multimap<CommitNumber, Waiter>& from, CommitNumber up_to) {
   std::vector<Waiter> taken;
-  const auto end = waiters_.upper_bound(up_to);
-  for (auto it = waiters_.begin(); it != end; ++it) taken.push_back(std::move(it->second));
-  waiters_.erase(waiters_.begin(), end);
+  const auto end = from.upper_bound(up_to);
+  for (auto it = from.begin(); it != end; ++it) taken.push_back(std::move(it->second));
+  from.erase(from.begin(), end);
   return taken;
 }
 

@@ -4,7 +4,7 @@
 // A group is everything that waits, up to kGroupBytesMax; there is no delay: a lone writer waits for one sync, many
 // writers share one. Thread-safe. A failed write makes the committer read-only until restart: the whole group and
 // everything after it get the same error, whose text says so; whether the failed group is on disk is unknown until
-// then.
+// then. While the store has no room, the group at hand is tried again every kRoomCheck.
 #pragma once
 
 #include <atomic>
@@ -25,6 +25,7 @@
 
 namespace millrace::storage {
 
+inline constexpr Milliseconds kRoomCheck{200};
 inline constexpr std::size_t kGroupBytesMax = std::size_t{1} << 20;
 
 enum class Durability {
@@ -59,11 +60,13 @@ class Committer final : public Commits {
 
   CommitNumber submit(WriteBatch batch, std::function<void(const Committed&)> done = {}) override;
   void when_durable(CommitNumber number, std::function<void(const Error*)> done) override;
+  void when_answerable(CommitNumber number, std::function<void(const Error*)> done) override;
+  std::optional<Error> refusal(Purpose purpose) const override;
   CommitNumber durable() const override { return durable_.load(std::memory_order_acquire); }
   void on_logged(std::function<void(std::span<const std::uint64_t> shards)> observer) override;
   Stamp next_stamp() const override { return next_stamp_.load(std::memory_order_acquire); }
 
-  // The error that stopped writing; nullopt while all is well. Thread-safe.
+  // The error that stopped writing until restart; nullopt while there is none. Thread-safe.
   std::optional<Error> failure() const;
 
  private:
@@ -81,9 +84,13 @@ class Committer final : public Commits {
   void run();
   std::vector<Waiting> next_group();
   Result<Stamper::Group> write(std::vector<Waiting>& waiting);
+  Result<void> write_group(const Stamper::Group& group);
+  bool wait_for_room(const Error& full);
+  void set_room(Room::Level level);
   void complete(const std::vector<Waiting>& waiting, const Stamper::Group& group);
   void fail(const std::vector<Waiting>& waiting, const Error& cause);
   void refuse(const std::vector<Waiting>& waiting, const Error& error);
+  static std::vector<Waiter> take(std::multimap<CommitNumber, Waiter>& from, CommitNumber up_to);
   std::vector<Waiter> take_waiters(CommitNumber up_to);
 
   // Constant after construction.
@@ -98,6 +105,7 @@ class Committer final : public Commits {
   // Synchronises itself.
   std::atomic<CommitNumber> durable_{0};
   std::atomic<Stamp> next_stamp_{0};
+  std::atomic<bool> healthy_{true};  // false: refusal() has to look closer
 
   // Guarded by mutex_.
   mutable std::mutex mutex_;
@@ -105,8 +113,10 @@ class Committer final : public Commits {
   std::deque<Waiting> queue_;
   CommitNumber last_number_ = 0;
   std::multimap<CommitNumber, Waiter> waiters_;
+  std::multimap<CommitNumber, Waiter> answers_;
   std::shared_ptr<const Observers> observers_ = std::make_shared<Observers>();
   std::shared_ptr<const Error> failure_;
+  std::shared_ptr<const Error> full_;  // while the group at hand waits for room
   bool stopping_ = false;
 
   std::thread thread_;

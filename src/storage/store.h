@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -98,14 +99,27 @@ struct Bounds {
   std::string upper;
 };
 
+// How much room there is for writing.
+struct Room {
+  enum class Level : std::uint8_t {
+    kPlenty,
+    kReserve,  // the reserve is touched: what was begun can be finished, nothing new should be begun
+    kNone,     // nothing can be written
+  };
+  Level level = Level::kPlenty;
+  std::uint64_t free_bytes = 0;
+  std::uint64_t reserve_bytes = 0;  // 0: there is no reserve
+};
+
 class Store {
  public:
   virtual ~Store() = default;
 
   // Applies all changes atomically and, with kSynced, makes them survive a power cut before they become visible to
   // readers. kLog, kAdd and kPutStamped operations have been resolved by the committer: an implementation sees only
-  // put, erase and erase_range. Error: kStorageFailed; whether the batch is on disk is then unknown, and every later
-  // write fails as well.
+  // put, erase and erase_range. Errors: kStorageFull, nobody will see anything of the batch unless it is written
+  // again, which may be tried at any time and is the only thing that may be written next; kStorageFailed, whether the
+  // batch is on disk is unknown, and every later write fails as well.
   enum class Sync { kSynced, kUnsynced };
   virtual Result<void> write(const WriteBatch& batch, Sync sync) = 0;
 
@@ -115,9 +129,17 @@ class Store {
   // Frees the disk space of a range nobody reads any more, by whole files where possible. May do nothing.
   virtual void reclaim(Family family, std::string_view from, std::string_view to) = 0;
   virtual std::string statistics() const = 0;  // for people
+  // The same for programs: names as in "items_table_bytes", for /metrics.
+  virtual std::vector<std::pair<std::string, double>> figures() const { return {}; }
+  // Cheap enough to ask before every write.
+  virtual Room room() const { return {}; }
 };
 
 inline constexpr ErrorType kStorageFailed{"InternalServerError", 500, ErrorKind::kServer};
+inline constexpr ErrorType kStorageFull{"StorageFull", 503, ErrorKind::kServer};
+
+// What a person is told of a disk without room: "12 MiB of the disk are free, less than the reserve of 256 MiB".
+std::string room_text(const Room& room);
 
 // The first key after all keys that start with `prefix`; empty when there is none.
 std::string prefix_end(std::string_view prefix);

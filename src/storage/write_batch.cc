@@ -64,6 +64,13 @@ std::vector<WriteBatch::Operation> WriteBatch::take() {
   return taken;
 }
 
+std::string room_text(const Room& room) {
+  const auto mebibytes = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
+  std::string text = mebibytes(room.free_bytes) + " of the disk are free";
+  if (room.reserve_bytes > 0) text += ", the reserve is " + mebibytes(room.reserve_bytes);
+  return text;
+}
+
 std::string prefix_end(std::string_view prefix) {
   std::string end(prefix);
   while (!end.empty() && end.back() == '\xff') end.pop_back();

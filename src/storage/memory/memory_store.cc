@@ -63,6 +63,13 @@ MemoryStore::Map& MemoryStore::writable(Family family) {
 Result<void> MemoryStore::write(const WriteBatch& batch, Sync) {
   const std::lock_guard lock(mutex_);
   if (broken_) return injected();
+  if (full_after_) {
+    if (*full_after_ == 0) {
+      failed_ = true;
+      return Error(kStorageFull, "injected full disk");
+    }
+    --*full_after_;
+  }
   if (write_fails_after_ && (*write_fails_after_)-- == 0) {
     write_fails_after_.reset();
     broken_ = failed_ = true;
@@ -145,6 +152,26 @@ void MemoryStore::fail_read_after(std::uint64_t count) {
   const std::lock_guard lock(mutex_);
   read_fails_after_ = count;
   failed_ = false;
+}
+
+void MemoryStore::fill_up_after(std::uint64_t count) {
+  const std::lock_guard lock(mutex_);
+  full_after_ = count;
+}
+
+void MemoryStore::make_room() {
+  const std::lock_guard lock(mutex_);
+  full_after_.reset();
+}
+
+void MemoryStore::set_room(Room::Level level) {
+  const std::lock_guard lock(mutex_);
+  room_ = level;
+}
+
+Room MemoryStore::room() const {
+  const std::lock_guard lock(mutex_);
+  return {room_, 0, 0};
 }
 
 void MemoryStore::heal() {

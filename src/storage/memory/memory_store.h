@@ -26,12 +26,18 @@ class MemoryStore final : public Store {
   std::unique_ptr<Iterator> iterate(Family family, Bounds bounds) const override;
   void reclaim(Family family, std::string_view from, std::string_view to) override;
   std::string statistics() const override;
+  Room room() const override;
 
   // The write after `count` further successful ones fails, and every later one (as a disk's would).
   void fail_write_after(std::uint64_t count, Outcome outcome = Outcome::kNotApplied);
   // The read (get or iterate) after `count` further successful ones fails, once.
   void fail_read_after(std::uint64_t count);
-  // Ends both, as a restart on a repaired disk does.
+  // The write after `count` further successful ones, and all later ones, find the disk full until make_room().
+  void fill_up_after(std::uint64_t count = 0);
+  void make_room();
+  // What room() answers while nothing else is wrong.
+  void set_room(Room::Level level);
+  // Ends failures, as a restart on a repaired disk does.
   void heal();
   // True once an armed failure has struck.
   bool has_failed() const;
@@ -52,6 +58,8 @@ class MemoryStore final : public Store {
   std::array<std::shared_ptr<Map>, kFamilyCount> families_ = make_families();
   static std::array<std::shared_ptr<Map>, kFamilyCount> make_families();
   std::optional<std::uint64_t> write_fails_after_;
+  std::optional<std::uint64_t> full_after_;
+  Room::Level room_ = Room::Level::kPlenty;
   Outcome write_outcome_ = Outcome::kNotApplied;
   mutable std::optional<std::uint64_t> read_fails_after_;
   bool broken_ = false;

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::string_view kVersionFile = "/millrace.json";
 constexpr std::string_view kLockFile = "/lock";
+constexpr std::string_view kBackupFile = "/backup.json";
 constexpr std::size_t kSmallFileBytes = 4096;
 
 Error refused(const std::string& path, const std::string& why) {
@@ -63,7 +64,7 @@ Result<void> write_version_file(const std::string& path) {
   return {};
 }
 
-Result<void> check_version(const std::string& path, const std::string& text) {
+Result<int> check_version(const std::string& path, const std::string& text) {
   const auto json = codec::parse_json(text);
   const codec::Json* format = json.ok() ? json->find("format") : nullptr;
   if (format == nullptr || !format->is_int() || format->as_int() < 1) {
@@ -77,7 +78,7 @@ Result<void> check_version(const std::string& path, const std::string& text) {
                              ", this one knows " + std::to_string(kDataFormat) +
                              "). Use that version, or another directory with --data");
   }
-  return {};
+  return static_cast<int>(format->as_int());
 }
 
 bool holds_other_files(const std::string& path) {
@@ -132,9 +133,12 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& pa
   }
   MR_ASSIGN_OR_RETURN(const int lock, take_lock(path, command));
   std::unique_ptr<DataDirectory> directory(new DataDirectory(path, lock));
+  if (std::filesystem::exists(path + std::string(kBackupFile))) {
+    return refused(path, "is a backup. Make a data directory of it with: millrace restore " + path + " --data DIR");
+  }
   const auto version = read_small_file(path + std::string(kVersionFile));
   if (version) {
-    MR_RETURN_IF_ERROR(check_version(path, *version));
+    MR_ASSIGN_OR_RETURN(directory->format_, check_version(path, *version));
   } else if (errno != ENOENT) {
     return refused(path, "is not readable: " + reason());
   } else {
@@ -143,7 +147,29 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& pa
   return directory;
 }
 
-DataDirectory::~DataDirectory() { ::close(lock_fd_); }
+Result<std::unique_ptr<DataDirectory>> DataDirectory::look(const std::string& path) {
+  const auto version = read_small_file(path + std::string(kVersionFile));
+  if (!version) return refused(path, "is none: it has no readable file millrace.json");
+  MR_ASSIGN_OR_RETURN(const int format, check_version(path, *version));
+  const int lock = ::open((path + std::string(kLockFile)).c_str(), O_RDONLY | O_CLOEXEC);
+  std::unique_ptr<DataDirectory> directory(new DataDirectory(path, lock));
+  directory->format_ = format;
+  if (lock >= 0 && ::flock(lock, LOCK_SH | LOCK_NB) != 0) {
+    return refused(path, "is in use by process " + read_small_file(path + std::string(kLockFile)).value_or("") +
+                             ". Stop it first, or make a backup and look at that");
+  }
+  return directory;
+}
+
+Result<void> DataDirectory::upgraded() {
+  MR_RETURN_IF_ERROR(write_version_file(path_));
+  format_ = kDataFormat;
+  return {};
+}
+
+DataDirectory::~DataDirectory() {
+  if (lock_fd_ >= 0) ::close(lock_fd_);
+}
 
 Result<std::string> DataDirectory::directory(std::string_view name) const {
   const std::string path = path_ + "/" + std::string(name);

@@ -1,5 +1,6 @@
 #include "storage/rocks/rocks_store.h"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <optional>
@@ -8,7 +9,12 @@
 
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/sst_file_reader.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
+#include <sys/statvfs.h>
 
 #include "base/assert.h"
 #include "storage/rocks/internal/head_file.h"
@@ -18,6 +24,8 @@
 namespace millrace::storage {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view view(const rocksdb::Slice& text) { return {text.data(), text.size()}; }
@@ -32,6 +40,57 @@ std::string wal_names(const std::string& path) {
   }
   return names.empty() ? "no file" : names;
 }
+
+// The write-ahead logs as they are before opening, which removes them: links beside the head file, kept if it turns out
+// that they were damaged.
+class WalKeeper {
+ public:
+  WalKeeper(const std::string& database, const std::string& head_file)
+      : links_(head_file.empty() ? "" : fs::path(head_file).parent_path() / "wal-links") {
+    if (links_.empty()) return;
+    std::error_code ignored;
+    fs::remove_all(links_, ignored);
+    for (const auto& entry : fs::directory_iterator(database, ignored)) {
+      if (entry.path().extension() != ".log" || entry.file_size(ignored) == 0) continue;
+      fs::create_directory(links_, ignored);
+      fs::create_hard_link(entry.path(), links_ / entry.path().filename(), ignored);
+    }
+  }
+  ~WalKeeper() {
+    std::error_code ignored;
+    if (!links_.empty()) fs::remove_all(links_, ignored);
+  }
+  // Where they are now, as the end of a sentence: the links of the first opening that found damage stay.
+  std::string keep() {
+    if (links_.empty()) return "";
+    const fs::path kept = links_.parent_path() / "damaged-wal";
+    std::error_code ignored;
+    if (!fs::exists(kept, ignored)) fs::rename(links_, kept, ignored);
+    return ". The log as it was is kept in " + kept.string();
+  }
+
+ private:
+  const fs::path links_;
+};
+
+// Tells a log that failed, which cannot be written again, from a flush or compaction that found the disk full, which
+// can. RocksDB's own recovery, which polls every five seconds, stays off: the next write starts it.
+class ErrorListener final : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
+    const bool of_log =
+        reason == rocksdb::BackgroundErrorReason::kWriteCallback || reason == rocksdb::BackgroundErrorReason::kMemTable;
+    if (of_log) log_failed_ = true;
+    telemetry::log_error("storage", "RocksDB: " + error->ToString());
+  }
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* automatic) override {
+    *automatic = false;
+  }
+  bool log_failed() const { return log_failed_; }
+
+ private:
+  std::atomic<bool> log_failed_{false};
+};
 
 class RocksIterator final : public Iterator {
  public:
@@ -69,41 +128,78 @@ struct RocksStore::Database {
   }
   rocksdb::ColumnFamilyHandle* family(Family which) const { return families[static_cast<std::size_t>(which)]; }
 
+  Result<void> prove_complete(const RocksOptions& options, const std::string& logs, WalKeeper& keeper);
+
+  const std::shared_ptr<ErrorListener> errors = std::make_shared<ErrorListener>();
+  std::unique_ptr<rocksdb::Env> env;  // of RocksOptions::file_system
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   std::optional<HeadFile> head;
+  std::string path;
+  std::uint64_t reserve_bytes = 0;
+  bool read_only = false;
+  bool full = false;  // the last write found the disk full; touched by the writer only
   std::atomic<bool> broken{false};
 };
+
+// Compares what was recovered with what had been acknowledged.
+Result<void> RocksStore::Database::prove_complete(const RocksOptions& options, const std::string& logs,
+                                                  WalKeeper& keeper) {
+  if (options.head_file.empty() || (options.read_only && !fs::exists(options.head_file))) return {};
+  MR_ASSIGN_OR_RETURN(HeadFile file, HeadFile::open(options.head_file));
+  const std::uint64_t recovered = db->GetLatestSequenceNumber();
+  if (recovered < file.sequence()) {
+    const std::string lost = "The write-ahead log of " + options.path + " (" + logs +
+                             ") is damaged: " + std::to_string(file.sequence() - recovered) +
+                             " acknowledged changes after number " + std::to_string(recovered) + " are missing" +
+                             keeper.keep();
+    if (!options.accept_lost_writes) {
+      return Error(kStorageFailed, lost +
+                                       ". Restore a backup (millrace restore); or go on without these changes: "
+                                       "millrace serve --accept-lost-writes");
+    }
+    telemetry::log_warning("storage", lost + ". The server goes on without them, as it was told to");
+    if (!file.write(recovered)) return Error(kStorageFailed, "Cannot write " + options.head_file);
+  }
+  head.emplace(std::move(file));
+  return {};
+}
 
 RocksStore::RocksStore(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 
 Result<std::unique_ptr<RocksStore>> RocksStore::open(const RocksOptions& options) {
   auto database = std::make_unique<Database>();
+  database->path = options.path;
+  database->reserve_bytes = options.reserve_bytes;
+  database->read_only = options.read_only;
+  rocksdb::DBOptions settings = database_options(options);
+  settings.listeners.push_back(database->errors);
+  if (options.file_system != nullptr) {
+    database->env = rocksdb::NewCompositeEnv(options.file_system);
+    settings.env = database->env.get();
+  }
   const std::string logs = wal_names(options.path);
+  WalKeeper keeper(options.path, options.read_only ? "" : options.head_file);
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(database_options(options), options.path, family_descriptors(options), &database->families, &db);
+  rocksdb::Status status;
+  if (options.read_only) {
+    settings.create_if_missing = settings.create_missing_column_families = false;
+    status =
+        rocksdb::DB::OpenForReadOnly(settings, options.path, family_descriptors(options), &database->families, &db);
+  } else {
+    status = rocksdb::DB::Open(settings, options.path, family_descriptors(options), &database->families, &db);
+  }
   if (!status.ok()) {
     return Error(kStorageFailed, "The database " + options.path + " cannot be opened: " + status.ToString());
   }
   database->db.reset(db);
-  if (!options.head_file.empty()) {
-    MR_ASSIGN_OR_RETURN(HeadFile head, HeadFile::open(options.head_file));
-    const std::uint64_t recovered = db->GetLatestSequenceNumber();
-    if (recovered < head.sequence()) {
-      return Error(kStorageFailed, "The write-ahead log of " + options.path + " (" + logs +
-                                       ") is damaged: " + std::to_string(head.sequence() - recovered) +
-                                       " acknowledged changes after number " + std::to_string(recovered) +
-                                       " are missing. Restore a backup; or, to go on without them, remove the file " +
-                                       options.head_file);
-    }
-    database->head.emplace(std::move(head));
-  }
+  MR_RETURN_IF_ERROR(database->prove_complete(options, logs, keeper));
   return std::unique_ptr<RocksStore>(new RocksStore(std::move(database)));
 }
 
 RocksStore::~RocksStore() {
-  if (database_->broken) return;
+  // On a full disk a flush could wait for room that never comes; the log has everything.
+  if (database_->broken || database_->full || database_->read_only || room().level == Room::Level::kNone) return;
   if (const auto flushed = flush(); !flushed.ok()) {
     telemetry::log_warning("storage",
                            "Flushing at the end failed, the next start replays the log: " + flushed.error().message());
@@ -112,6 +208,7 @@ RocksStore::~RocksStore() {
 
 Result<void> RocksStore::write(const WriteBatch& batch, Sync sync) {
   if (database_->broken) return Error(kStorageFailed, "RocksDB: an earlier write failed");
+  if (database_->full) MR_RETURN_IF_ERROR(resume());
   rocksdb::WriteBatch out(batch.bytes() + batch.operations().size() * 8 + 64);
   for (const WriteBatch::Operation& operation : batch.operations()) {
     rocksdb::ColumnFamilyHandle* family = database_->family(operation.family);
@@ -136,15 +233,43 @@ Result<void> RocksStore::write(const WriteBatch& batch, Sync sync) {
   rocksdb::WriteOptions options;
   options.sync = sync == Sync::kSynced;
   const rocksdb::Status status = database_->db->Write(options, &out);
-  if (!status.ok()) {
-    database_->broken = true;
-    return failed(status);
-  }
+  if (!status.ok()) return write_failed(status);
   if (options.sync && database_->head && !database_->head->write(database_->db->GetLatestSequenceNumber())) {
     telemetry::log_warning("storage", "The head file cannot be written; a damaged log may go unnoticed");
     database_->head.reset();
   }
   return {};
+}
+
+// A flush or compaction that found no room stops writes before they touch the log: those may be tried again. A log that
+// failed in the middle of a record may not, even when it was for room: RocksDB cannot go on after that record.
+Error RocksStore::write_failed(const rocksdb::Status& status) {
+  if ((status.IsNoSpace() || status.IsBusy()) && !database_->errors->log_failed()) {
+    database_->full = true;
+    return {kStorageFull, failed(status).message()};
+  }
+  database_->broken = true;
+  return failed(status);
+}
+
+// After a full disk: flushes what could not be flushed then.
+Result<void> RocksStore::resume() {
+  const rocksdb::Status status = database_->db->Resume();
+  if (!status.ok()) return write_failed(status);
+  database_->full = false;
+  return {};
+}
+
+Room RocksStore::room() const {
+  Room room;
+  struct statvfs found {};
+  if (database_->reserve_bytes == 0 || ::statvfs(database_->path.c_str(), &found) != 0) return room;
+  const std::uint64_t whole = std::uint64_t{found.f_blocks} * found.f_frsize;
+  room.free_bytes = std::uint64_t{found.f_bavail} * found.f_frsize;
+  room.reserve_bytes = std::min(std::max(std::min(database_->reserve_bytes, whole / 20), kReserveMin), whole / 4);
+  if (room.free_bytes < room.reserve_bytes) room.level = Room::Level::kReserve;
+  if (room.free_bytes < room.reserve_bytes / 4) room.level = Room::Level::kNone;
+  return room;
 }
 
 Result<std::optional<std::string>> RocksStore::get(Family family, std::string_view key) const {
@@ -187,6 +312,77 @@ Result<void> RocksStore::flush() {
   const rocksdb::Status status = database_->db->Flush(rocksdb::FlushOptions(), database_->families);
   if (!status.ok()) return failed(status);
   return {};
+}
+
+std::vector<std::string> RocksStore::find_damage(
+    const std::function<void(std::uint64_t, std::uint64_t)>& progress) const {
+  std::vector<rocksdb::LiveFileMetaData> files;
+  database_->db->GetLiveFilesMetaData(&files);
+  std::uint64_t all = 0;
+  std::uint64_t done = 0;
+  for (const auto& file : files) all += file.size;
+  std::vector<std::string> damage;
+  for (const auto& file : files) {
+    const std::string path = file.db_path + file.name;
+    rocksdb::Options options;
+    options.env = database_->db->GetEnv();
+    rocksdb::SstFileReader reader(options);
+    rocksdb::Status status = reader.Open(path);
+    if (status.ok()) status = reader.VerifyChecksum();
+    if (!status.ok()) {
+      damage.push_back("Table file " + path + " (" + file.column_family_name + ", " + std::to_string(file.num_entries) +
+                       " entries) is damaged: " + status.ToString());
+    }
+    done += file.size;
+    if (progress) progress(done, all);
+  }
+  return damage;
+}
+
+Result<void> RocksStore::checkpoint(const std::string& path) {
+  rocksdb::Checkpoint* made = nullptr;
+  rocksdb::Status status = rocksdb::Checkpoint::Create(database_->db.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(path);
+  if (!status.ok()) return failed(status);
+  return {};
+}
+
+std::vector<std::pair<std::string, double>> RocksStore::figures() const {
+  constexpr std::pair<const char*, const char*> kOfFamily[] = {
+      {"keys_estimate", "rocksdb.estimate-num-keys"},
+      {"table_bytes", "rocksdb.total-sst-files-size"},
+      {"memtable_bytes", "rocksdb.cur-size-all-mem-tables"},
+      {"pending_compaction_bytes", "rocksdb.estimate-pending-compaction-bytes"},
+      {"level0_files", "rocksdb.num-files-at-level0"},
+  };
+  constexpr std::pair<const char*, const char*> kOfAll[] = {
+      {"block_cache_bytes", "rocksdb.block-cache-usage"},
+      {"block_cache_capacity_bytes", "rocksdb.block-cache-capacity"},
+      {"running_flushes", "rocksdb.num-running-flushes"},
+      {"running_compactions", "rocksdb.num-running-compactions"},
+      {"write_delay_bytes_per_second", "rocksdb.actual-delayed-write-rate"},
+      {"writes_stopped", "rocksdb.is-write-stopped"},
+      {"background_errors", "rocksdb.background-errors"},
+  };
+  std::vector<std::pair<std::string, double>> out;
+  std::uint64_t value = 0;
+  for (rocksdb::ColumnFamilyHandle* family : database_->families) {
+    for (const auto& [name, property] : kOfFamily) {
+      if (!database_->db->GetIntProperty(family, property, &value)) continue;
+      out.emplace_back(family->GetName() + "_" + name, static_cast<double>(value));
+    }
+  }
+  for (const auto& [name, property] : kOfAll) {
+    if (database_->db->GetIntProperty(property, &value)) out.emplace_back(name, static_cast<double>(value));
+  }
+  out.emplace_back("sequence", static_cast<double>(database_->db->GetLatestSequenceNumber()));
+  const Room now = room();
+  if (now.reserve_bytes > 0) {
+    out.emplace_back("disk_free_bytes", static_cast<double>(now.free_bytes));
+    out.emplace_back("disk_reserve_bytes", static_cast<double>(now.reserve_bytes));
+  }
+  return out;
 }
 
 std::string RocksStore::statistics() const {

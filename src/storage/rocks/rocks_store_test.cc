@@ -241,8 +241,8 @@ TEST_F(DataDirectoryTest, NamesTheProcessThatHoldsIt) {
 TEST_F(DataDirectoryTest, RefusesNewerDamagedAndForeignDirectories) {
   DataDirectory::open(path(), "millrace").value().reset();
   const auto write = [&](std::string_view text) { std::ofstream(path() + "/millrace.json") << text; };
-  write("{\"format\":2}");
-  EXPECT_THAT(refusal(), HasSubstr("newer version of millrace (format 2, this one knows 1)"));
+  write("{\"format\":3}");
+  EXPECT_THAT(refusal(), HasSubstr("newer version of millrace (format 3, this one knows 2)"));
   for (const char* damage : {"", "{", "[]", "{\"format\":\"1\"}", "{\"format\":0}"}) {
     write(damage);
     EXPECT_THAT(refusal(), HasSubstr("is damaged")) << damage;
@@ -252,6 +252,28 @@ TEST_F(DataDirectoryTest, RefusesNewerDamagedAndForeignDirectories) {
   fs::remove(path() + "/lock");
   EXPECT_THAT(refusal(), HasSubstr("not millrace's"));
   EXPECT_FALSE(fs::exists(path() + "/lock"));  // nothing is left in other people's directories
+}
+
+TEST_F(DataDirectoryTest, RemembersItsFormatUntilItHasBeenUpgraded) {
+  DataDirectory::open(path(), "millrace").value().reset();
+  std::ofstream(path() + "/millrace.json") << "{\"format\":1}";
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(DataDirectory::open(path(), "millrace").value()->format(), 1);
+  ASSERT_TRUE(DataDirectory::open(path(), "millrace").value()->upgraded().ok());
+  EXPECT_EQ(DataDirectory::open(path(), "millrace").value()->format(), kDataFormat);
+}
+
+TEST_F(DataDirectoryTest, IsLookedAtWithoutBeingChangedAndNotWhileInUse) {
+  EXPECT_FALSE(DataDirectory::look(path()).ok());
+  EXPECT_FALSE(fs::exists(path()));
+  auto held = DataDirectory::open(path(), "millrace serve").value();
+  const auto refused = DataDirectory::look(path());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message(), HasSubstr("in use by process"));
+  held.reset();
+  EXPECT_TRUE(DataDirectory::look(path()).ok());
+  std::ofstream(path() + "/backup.json") << "{}";
+  EXPECT_TRUE(DataDirectory::look(path()).ok());
+  EXPECT_THAT(refusal(), HasSubstr("is a backup"));
 }
 
 TEST_F(DataDirectoryTest, SaysWhyItCannotBeCreated) {

@@ -68,6 +68,7 @@ rocksdb::DBOptions database_options(const RocksOptions& options) {
   out.skip_stats_update_on_db_open = true;
   out.skip_checking_sst_file_sizes_on_db_open = true;
   out.max_open_files = 500;
+  out.max_bgerror_resume_count = 0;  // the store decides when to try again
   // RocksDB's own log: warnings only, small, and no threads that write statistics into it.
   out.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   out.keep_log_file_num = 2;

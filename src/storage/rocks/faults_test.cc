@@ -1,0 +1,378 @@
+// What the store does when the disk fails, is full or is damaged.
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include "storage/group_committer.h"
+#include "storage/rocks/internal/faulty_file_system.h"
+#include "storage/rocks/rocks_store.h"
+#include "testing/virtual_scheduler.h"
+
+namespace millrace::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using How = FaultyFileSystem::How;
+using Kind = FaultyFileSystem::Kind;
+using Purpose = Commits::Purpose;
+using Sync = Store::Sync;
+
+WriteBatch put(const std::string& key, const std::string& value = "v") {
+  WriteBatch batch;
+  batch.put(Family::kItems, key, value);
+  return batch;
+}
+
+// In memory where possible: nothing here depends on a real disk's syncs.
+std::string folder() {
+  const fs::path place = fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path();
+  std::string pattern = (place / "millrace-faults-XXXXXX").string();
+  return ::mkdtemp(pattern.data());
+}
+
+std::string noise(int seed) {  // does not compress
+  std::string out;
+  auto state = static_cast<std::uint32_t>(seed) * 2654435761U + 1;
+  for (int i = 0; i < 500; ++i) out += static_cast<char>((state = state * 1664525U + 1013904223U) >> 24);
+  return out;
+}
+
+class FaultsTest : public ::testing::Test {
+ protected:
+  ~FaultsTest() override { fs::remove_all(root_); }
+
+  std::unique_ptr<RocksStore> open(bool faulty = true) {
+    RocksOptions options;
+    options.path = (root_ / "db").string();
+    options.memory_bytes = kMemoryMin;
+    options.head_file = (root_ / "head").string();
+    if (faulty) options.file_system = faults_;
+    auto store = RocksStore::open(options);
+    EXPECT_TRUE(store.ok()) << store.error().message();
+    return store.ok() ? std::move(store).value() : nullptr;
+  }
+
+  const fs::path root_ = folder();
+  std::shared_ptr<FaultyFileSystem> faults_ = std::make_shared<FaultyFileSystem>();
+  ::millrace::testing::VirtualScheduler clock_;
+};
+
+TEST_F(FaultsTest, AFailedSyncEndsWritingAndKeepsReading) {
+  {
+    const auto store = open();
+    ASSERT_TRUE(store->write(put("before"), Sync::kSynced).ok());
+    faults_->fail({.kind = Kind::kSync, .suffix = ".log", .once = true});
+    const auto failed = store->write(put("unknown"), Sync::kSynced);
+    ASSERT_FALSE(failed.ok());
+    EXPECT_TRUE(failed.error().is(kStorageFailed));
+    EXPECT_TRUE(store->write(put("later"), Sync::kSynced).error().is(kStorageFailed)) << "although the disk is well";
+    EXPECT_EQ(store->get(Family::kItems, "before").value(), "v");
+    EXPECT_EQ(store->get(Family::kItems, "unknown").value(), std::nullopt) << "nobody sees what is not synced";
+  }
+  const auto again = open();
+  EXPECT_EQ(again->get(Family::kItems, "before").value(), "v");
+  EXPECT_EQ(again->get(Family::kItems, "later").value(), std::nullopt);
+  EXPECT_TRUE(again->write(put("after"), Sync::kSynced).ok());
+}
+
+TEST_F(FaultsTest, ADiskTooFullToFlushLetsTheSameBatchBeWrittenAgain) {
+  for (const Kind kind : {Kind::kAppend, Kind::kSync}) {
+    const std::string name = kind == Kind::kAppend ? "append" : "sync";
+    {
+      const auto store = open();
+      ASSERT_TRUE(store->write(put(name + "1"), Sync::kSynced).ok());
+      faults_->fail({.kind = kind, .how = How::kNoSpace, .suffix = ".sst"});
+      EXPECT_FALSE(store->flush().ok());
+      for (int i = 0; i < 3; ++i) {
+        const auto full = store->write(put(name + "2"), Sync::kSynced);
+        ASSERT_FALSE(full.ok());
+        EXPECT_TRUE(full.error().is(kStorageFull)) << full.error().message();
+      }
+      EXPECT_EQ(store->get(Family::kItems, name + "1").value(), "v");
+      EXPECT_EQ(store->get(Family::kItems, name + "2").value(), std::nullopt);
+      faults_->heal();
+      const auto written = store->write(put(name + "2", "second"), Sync::kSynced);
+      ASSERT_TRUE(written.ok()) << written.error().message();
+      ASSERT_TRUE(store->write(put(name + "3"), Sync::kSynced).ok());
+    }
+    const auto again = open();
+    EXPECT_EQ(again->get(Family::kItems, name + "1").value(), "v");
+    EXPECT_EQ(again->get(Family::kItems, name + "2").value(), "second");
+    EXPECT_EQ(again->get(Family::kItems, name + "3").value(), "v");
+  }
+}
+
+// Whatever operation fails, first or later, for a while or for good: what was acknowledged is there afterwards, and
+// what was refused as not done is not.
+TEST_F(FaultsTest, FailingAnyOperationLosesNothingAcknowledged) {
+  for (const How how : {How::kIoError, How::kNoSpace}) {
+    for (const Kind kind : {Kind::kAppend, Kind::kSync, Kind::kOther}) {
+      for (const std::uint64_t after : {0U, 1U, 2U, 3U, 5U, 8U}) {
+        fs::remove_all(root_ / "db");
+        fs::remove_all(root_ / "head");
+        std::vector<std::string> acknowledged;
+        {
+          const auto store = open();
+          faults_->fail({.kind = kind, .how = how, .after = after, .once = true});
+          for (int i = 0; i < 8; ++i) {
+            const std::string key = "k" + std::to_string(i);
+            auto written = store->write(put(key, std::string(1000, 'v')), Sync::kSynced);
+            for (int tries = 0; tries < 3 && !written.ok() && written.error().is(kStorageFull); ++tries) {
+              written = store->write(put(key, std::string(1000, 'v')), Sync::kSynced);
+            }
+            EXPECT_TRUE(written.ok() || written.error().is(kStorageFailed)) << "there is room again";
+            if (written.ok()) acknowledged.push_back(key);
+            if (i == 5 && after >= 5) (void)store->flush();  // a failed one takes RocksDB a second
+          }
+          faults_->heal();
+        }
+        const auto again = open();
+        ASSERT_NE(again, nullptr) << static_cast<int>(kind) << " after " << after;
+        for (const auto& key : acknowledged) EXPECT_TRUE(again->get(Family::kItems, key).value().has_value()) << key;
+        EXPECT_TRUE(again->write(put("goes on"), Sync::kSynced).ok());
+      }
+    }
+  }
+}
+
+TEST_F(FaultsTest, ADamagedTableFileIsNamedByReadsAndByTheCheck) {
+  {
+    const auto store = open();
+    for (int i = 0; i < 1000; ++i)
+      ASSERT_TRUE(store->write(put("k" + std::to_string(i), noise(i)), Sync::kUnsynced).ok());
+  }
+  fs::path table;
+  for (const auto& entry : fs::directory_iterator(root_ / "db")) {
+    if (entry.path().extension() == ".sst" && (table.empty() || entry.file_size() > fs::file_size(table)))
+      table = entry.path();
+  }
+  std::fstream file(table, std::ios::in | std::ios::out | std::ios::binary);
+  for (int block = 0; block < 20; ++block) {
+    file.seekp(4096 * block + 1000);
+    file.write("damaged!", 8);
+  }
+  file.close();
+  const auto store = open();
+  ASSERT_NE(store, nullptr);
+  const auto read = store->get(Family::kItems, "k0");
+  ASSERT_FALSE(read.ok());
+  EXPECT_THAT(read.error().message(), AllOf(HasSubstr("Corruption"), HasSubstr(table.filename().string())));
+  const auto damage = store->find_damage();
+  ASSERT_EQ(damage.size(), 1U);
+  EXPECT_THAT(damage[0], AllOf(HasSubstr(table.filename().string()), HasSubstr("items, 1000 entries")));
+}
+
+TEST_F(FaultsTest, ADamagedLogIsKeptAndCanBeAccepted) {
+  fs::path log;
+  {
+    const auto store = open();
+    for (int i = 0; i < 200; ++i) ASSERT_TRUE(store->write(put("k" + std::to_string(i)), Sync::kSynced).ok());
+    fs::copy(root_ / "db", root_ / "crashed", fs::copy_options::recursive);
+    fs::copy(root_ / "head", root_ / "crashed.head");
+  }
+  fs::remove_all(root_ / "db");
+  fs::rename(root_ / "crashed", root_ / "db");
+  fs::rename(root_ / "crashed.head", root_ / "head");
+  for (const auto& entry : fs::directory_iterator(root_ / "db"))
+    if (entry.path().extension() == ".log") log = entry.path();
+  std::fstream file(log, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(fs::file_size(log) / 2));
+  file.write("damaged!", 8);
+  file.close();
+
+  RocksOptions options;
+  options.path = (root_ / "db").string();
+  options.head_file = (root_ / "head").string();
+  for (int i = 0; i < 2; ++i) {  // refusing changes nothing about it
+    const auto refused = RocksStore::open(options);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_THAT(refused.error().message(), AllOf(HasSubstr(".log"), HasSubstr("acknowledged changes after number"),
+                                                 HasSubstr("--accept-lost-writes"), HasSubstr("damaged-wal")));
+  }
+  EXPECT_TRUE(fs::exists(root_ / "damaged-wal" / log.filename())) << "for whoever wants to look into it";
+  options.accept_lost_writes = true;
+  {
+    const auto accepted = RocksStore::open(options);
+    ASSERT_TRUE(accepted.ok()) << accepted.error().message();
+    EXPECT_EQ((*accepted)->get(Family::kItems, "k0").value(), "v");
+    EXPECT_EQ((*accepted)->get(Family::kItems, "k199").value(), std::nullopt);
+    ASSERT_TRUE((*accepted)->write(put("new"), Sync::kSynced).ok());
+  }
+  options.accept_lost_writes = false;
+  EXPECT_TRUE(RocksStore::open(options).ok()) << "accepting once is enough";
+}
+
+TEST_F(FaultsTest, OpenedForReadingItChangesNothing) {
+  { ASSERT_TRUE(open()->write(put("a"), Sync::kSynced).ok()); }
+  RocksOptions options;
+  options.path = (root_ / "db").string();
+  options.read_only = true;
+  const auto store = RocksStore::open(options);
+  ASSERT_TRUE(store.ok()) << store.error().message();
+  EXPECT_EQ((*store)->get(Family::kItems, "a").value(), "v");
+  EXPECT_FALSE((*store)->write(put("b"), Sync::kSynced).ok());
+}
+
+// --- the committer on such a store ----------------------------------------------------------------------------------
+
+struct Told {
+  std::atomic<int> answers{0};
+  std::atomic<int> done{0};
+  std::atomic<bool> full{false};
+};
+
+void until(const std::function<bool()>& condition) {
+  for (int i = 0; i < 5000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_TRUE(condition());
+}
+
+TEST_F(FaultsTest, TheCommitterGoesOnByItselfWhenThereIsRoomAgain) {
+  const auto store = open();
+  ASSERT_TRUE(store->write(put("something to flush"), Sync::kSynced).ok());
+  auto committer = Committer::start(*store, clock_).value();
+  faults_->fail({.kind = Kind::kAppend, .how = How::kNoSpace, .suffix = ".sst"});
+  EXPECT_FALSE(store->flush().ok());
+  Told told;
+  const CommitNumber first = committer->submit(
+      put("a"), [&](const Committed& committed) { told.done += committed.error == nullptr ? 1 : 100; });
+  committer->when_answerable(first, [&](const Error* error) {
+    told.full = error != nullptr && error->is(kStorageFull);
+    ++told.answers;
+  });
+  until([&] { return told.answers == 1; });
+  EXPECT_TRUE(told.full) << "answers do not wait for room";
+  EXPECT_EQ(told.done, 0) << "what is in memory already does";
+  const auto refusal = committer->refusal(Purpose::kAdds);
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_THAT(refusal->message(), HasSubstr("disk is full"));
+  EXPECT_FALSE(committer->failure().has_value());
+  const CommitNumber second = committer->submit(
+      put("b"), [&](const Committed& committed) { told.done += committed.error == nullptr ? 1 : 100; });
+  EXPECT_GT(second, first);
+  faults_->heal();
+  until([&] { return told.done == 2; });
+  EXPECT_FALSE(committer->refusal(Purpose::kAdds).has_value());
+  EXPECT_EQ(store->get(Family::kItems, "a").value(), "v");
+  EXPECT_EQ(store->get(Family::kItems, "b").value(), "v");
+}
+
+TEST_F(FaultsTest, TheCommitterStopsOnAFullDisk) {
+  const auto store = open();
+  auto committer = Committer::start(*store, clock_).value();
+  ASSERT_TRUE(store->write(put("something to flush"), Sync::kSynced).ok());
+  faults_->fail({.kind = Kind::kAppend, .how = How::kNoSpace, .suffix = ".sst"});
+  EXPECT_FALSE(store->flush().ok());
+  std::atomic<int> failed{0};
+  for (int i = 0; i < 3; ++i)
+    committer->submit(put("a"), [&](const Committed& committed) { failed += committed.error != nullptr ? 1 : 0; });
+  committer->stop();
+  EXPECT_EQ(failed, 3);
+}
+
+TEST_F(FaultsTest, TheCommitterRefusesUntilRestartAfterAFailedSync) {
+  const auto store = open();
+  auto committer = Committer::start(*store, clock_).value();
+  faults_->fail({.kind = Kind::kSync, .suffix = ".log", .once = true});
+  std::atomic<int> failed{0};
+  committer->submit(put("a"), [&](const Committed& committed) { failed += committed.error != nullptr ? 1 : 0; });
+  until([&] { return failed == 1; });
+  const auto refusal = committer->refusal(Purpose::kFrees);
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_THAT(refusal->message(),
+              AllOf(HasSubstr("until the server is restarted"), HasSubstr("Nothing of this write was done")));
+}
+
+// --- a disk that is really full -------------------------------------------------------------------------------------
+
+// A file system of its own; skipped where mounting is not permitted.
+class SmallDisk : public FaultsTest {
+ protected:
+  void SetUp() override {
+    disk_ = root_ / "disk";
+    fs::create_directory(disk_);
+    if (::mount("none", disk_.c_str(), "tmpfs", 0, "size=24m") != 0) GTEST_SKIP() << "mounting is not permitted here";
+    mounted_ = true;
+  }
+  ~SmallDisk() override {
+    if (mounted_) ::umount2(disk_.c_str(), MNT_DETACH);
+  }
+  std::unique_ptr<RocksStore> open_here(std::uint64_t reserve) {
+    RocksOptions options;
+    options.path = (disk_ / "db").string();
+    options.memory_bytes = kMemoryMin;
+    options.head_file = (disk_ / "head").string();
+    options.reserve_bytes = reserve;
+    auto store = RocksStore::open(options);
+    EXPECT_TRUE(store.ok()) << store.error().message();
+    return store.ok() ? std::move(store).value() : nullptr;
+  }
+  void fill() {
+    std::ofstream ballast(disk_ / "ballast", std::ios::binary);
+    const std::string block(64 * 1024, 'x');
+    while (ballast.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+    }
+  }
+
+  fs::path disk_;
+  bool mounted_ = false;
+};
+
+TEST_F(SmallDisk, StopsAtTheReserveAndGoesOnWhenThereIsRoom) {
+  auto store = open_here(kReserveDefault);
+  auto committer = Committer::start(*store, clock_).value();
+  std::atomic<int> done{0};
+  const auto count = [&](const Committed& committed) { done += committed.error == nullptr ? 1 : 1000; };
+  committer->submit(put("a"), count);
+  until([&] { return done == 1; });
+  fill();
+  committer->submit(put("b"), count);
+  until([&] { return committer->refusal(Purpose::kFrees).has_value(); });
+  EXPECT_EQ(store->get(Family::kItems, "a").value(), "v");
+  EXPECT_EQ(done, 1);
+  fs::remove(disk_ / "ballast");
+  until([&] { return done == 2; });
+  until([&] { return !committer->refusal(Purpose::kAdds).has_value(); });
+}
+
+TEST_F(SmallDisk, AFullDiskWithoutAReserveLosesNothing) {
+  {
+    const auto store = open_here(0);
+    ASSERT_TRUE(store->write(put("a"), Sync::kSynced).ok());
+    fill();
+    Result<void> written;
+    int count = 0;
+    for (; written.ok() && count < 1000; ++count)
+      written = store->write(put("b" + std::to_string(count), std::string(100'000, 'x')), Sync::kSynced);
+    ASSERT_FALSE(written.ok());
+    EXPECT_EQ(store->get(Family::kItems, "a").value(), "v");
+  }  // closes on a full disk
+  fs::remove(disk_ / "ballast");
+  const auto store = open_here(0);
+  EXPECT_EQ(store->get(Family::kItems, "a").value(), "v");
+  EXPECT_TRUE(store->write(put("c"), Sync::kSynced).ok());
+}
+
+TEST_F(SmallDisk, AReadOnlyRemountEndsWritingAndKeepsReading) {
+  {
+    const auto store = open_here(0);
+    ASSERT_TRUE(store->write(put("a"), Sync::kSynced).ok());
+  }
+  if (::mount("none", disk_.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) != 0) GTEST_SKIP() << "no remount";
+  RocksOptions options;
+  options.path = (disk_ / "db").string();
+  const auto refused = RocksStore::open(options);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message(), HasSubstr("Read-only file system"));
+  options.read_only = true;
+  const auto store = RocksStore::open(options);
+  ASSERT_TRUE(store.ok()) << store.error().message();
+  EXPECT_EQ((*store)->get(Family::kItems, "a").value(), "v");
+}
+
+}  // namespace
+}  // namespace millrace::storage
