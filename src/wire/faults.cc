@@ -9,6 +9,7 @@ namespace {
 bool matches(const Fault& fault, std::string_view service, std::string_view operation, std::string_view resource) {
   return (fault.service.empty() || fault.service == service) &&
          (fault.operation.empty() || fault.operation == operation) &&
+         FaultPlan::applies(fault.action, service, operation) &&
          (fault.resource.empty() || matches_glob(fault.resource, resource));
 }
 
@@ -41,6 +42,16 @@ bool matches_glob(std::string_view glob, std::string_view text) {
   }
   while (g < glob.size() && glob[g] == '*') ++g;
   return g == glob.size();
+}
+
+bool FaultPlan::applies(FaultAction action, std::string_view service, std::string_view operation) {
+  if (action != FaultAction::kConflict && action != FaultAction::kInProgress) return true;
+  if (!service.empty() && service != "dynamodb") return false;
+  if (operation.empty() || operation == "TransactWriteItems") return true;
+  if (action == FaultAction::kInProgress) return false;
+  for (const std::string_view name : {"PutItem", "UpdateItem", "DeleteItem", "TransactGetItems"})
+    if (operation == name) return true;
+  return false;
 }
 
 std::optional<std::uint64_t> FaultPlan::add(Fault fault) {

@@ -24,6 +24,10 @@ enum class FaultAction {
   kError,       // the service's internal error, 500; nothing is done
   kDelay,       // the operation runs after a delay
   kLoseAnswer,  // the operation is done, the connection breaks instead of an answer
+  // Of DynamoDB's writes and transactions, as if another transaction held the item; nothing is done. A single write
+  // answers TransactionConflictException, a transaction is cancelled with TransactionConflict as its reasons.
+  kConflict,
+  kInProgress,  // TransactWriteItems: TransactionInProgressException; nothing is done
 };
 
 struct Fault {
@@ -47,6 +51,8 @@ class FaultPlan {
   void clear();
   std::vector<Fault> list() const;
   bool empty() const { return size_.load(std::memory_order_relaxed) == 0; }
+  // Whether the action means something to the operation; "" = all.
+  static bool applies(FaultAction action, std::string_view service, std::string_view operation);
   // Counts the request and returns the rule that acts on it, if any.
   std::optional<Fault> next(std::string_view service, std::string_view operation, std::string_view resource);
 

@@ -35,6 +35,42 @@ bool is_not_found(const Error& error) {
 
 }  // namespace
 
+std::optional<storage::Commits::Purpose> purpose_of(std::string_view operation) {
+  using Purpose = storage::Commits::Purpose;
+  const auto begins = [operation](std::initializer_list<std::string_view> words) {
+    return std::ranges::any_of(words, [operation](std::string_view word) { return operation.starts_with(word); });
+  };
+  if (begins({"Get", "List", "Describe", "Head", "Query", "Scan", "BatchGet", "TransactGet", "Filter", "Simulate"})) {
+    return std::nullopt;
+  }
+  return begins({"Delete", "Purge", "Abort", "Remove"}) ? Purpose::kFrees : Purpose::kAdds;
+}
+
+// AWS: every item that conflicts is a reason; the fault says all do.
+Error conflict_error(const Document& document) {
+  static constexpr ErrorType kConflict{"TransactionConflictException", 400, ErrorKind::kClient};
+  static constexpr ErrorType kCanceled{"TransactionCanceledException", 400, ErrorKind::kClient};
+  const Document* items = document.find("TransactItems");
+  if (items == nullptr || !items->is_array()) {
+    return Error(kConflict, "Transaction is ongoing for the item");
+  }
+  std::string codes;
+  std::string reasons;
+  for (std::size_t i = 0; i < items->as_array().size(); ++i) {
+    codes += codes.empty() ? "TransactionConflict" : ", TransactionConflict";
+    reasons += reasons.empty() ? "[" : ",";
+    reasons += R"({"Code":"TransactionConflict","Message":"Transaction is ongoing for the item"})";
+  }
+  return Error(kCanceled,
+               "Transaction cancelled, please refer cancellation reasons for specific reasons [" + codes + "]")
+      .with("CancellationReasons", reasons + "]");
+}
+
+Error in_progress_error() {
+  static constexpr ErrorType kInProgress{"TransactionInProgressException", 400, ErrorKind::kClient};
+  return Error(kInProgress, "The transaction with the given request token is already in progress.");
+}
+
 Error internal_error() {
   return Error(kInternalError, "The request processing has failed because of an unknown error.");
 }
@@ -177,6 +213,7 @@ void Call::serve_decoded(std::string body) {
     return fail(Error(type, std::string(route_.operation->name) + " of " +
                                 std::string(route_.served->model->full_name) + " is not implemented by millrace."));
   }
+  if (auto refused = refused_write()) return fail(*refused);
   const bool faults = around_.faults != nullptr && !around_.faults->empty();
   if (entry_->raw && !faults && route_.protocol == Protocol::kJson) {
     if (auto result = entry_->raw(context_, body)) return finish_raw(std::move(*result), body);
@@ -273,6 +310,11 @@ std::optional<Error> Call::apply_fault(const Document& document) {
     case FaultAction::kLoseAnswer:
       lose_answer_ = true;
       return std::nullopt;
+    case FaultAction::kConflict:
+      around_.conflicts.add();
+      return conflict_error(document);
+    case FaultAction::kInProgress:
+      return in_progress_error();
   }
   return std::nullopt;
 }
@@ -283,6 +325,7 @@ Result<std::unique_ptr<BodySink>> Call::open_stream() {
   incoming.head = head_.get();
   incoming.labels = &route_.labels;
   MR_ASSIGN_OR_RETURN(Document members, decode_head(model, *route_.operation, incoming));
+  if (auto refused = refused_write()) return std::move(*refused);
   if (auto error = apply_fault(members)) return std::move(*error);
   auto sink = entry_->stream(context_, members);
   if (!sink.ok()) look_elsewhere(sink.error(), members);
@@ -320,6 +363,12 @@ void Call::look_elsewhere(const Error& error, const Document& document) const {
   around_.not_found(missing);
 }
 
+// What would not be acknowledged is not begun.
+std::optional<Error> Call::refused_write() const {
+  const auto purpose = purpose_of(route_.operation->name);
+  return purpose ? around_.commits.refusal(*purpose) : std::nullopt;
+}
+
 void Call::fail(const Error& error) { finish(error); }
 
 void Call::finish(Result<Reply> result) {
@@ -327,14 +376,14 @@ void Call::finish(Result<Reply> result) {
   const storage::CommitNumber after = result.ok() ? result->after : result.error().held_until();
   if (after == 0 || after <= around_.commits.durable()) return answer(std::move(result));
   held_ = std::move(result);
-  around_.commits.when_durable(after, [self = shared_from_this()](const Error* error) { self->answer_held(error); });
+  around_.commits.when_answerable(after, [self = shared_from_this()](const Error* error) { self->answer_held(error); });
 }
 
 void Call::answer_held(const Error* failure) {
   if (failure != nullptr) {
     telemetry::log_error("wire", "a commit failed, the outcome of " + std::string(route_.operation->name) +
                                      " is unknown: " + failure->message());
-    held_ = internal_error();
+    held_ = Error(kInternalError, failure->message());
   }
   http::Responder responder = responder_;
   responder.answer_with([self = shared_from_this()] {

@@ -26,13 +26,20 @@ struct Surroundings {
   http::Application* admin = nullptr;
   http::Application* function_urls = nullptr;
   FaultPlan* faults = nullptr;
+  telemetry::Counter& conflicts;
   std::function<std::optional<std::string>(std::string_view)> account_of;
   std::function<void(const NotFound&)> not_found;
   CallWatch* watch = nullptr;
 
   Surroundings(platform::Scheduler& scheduler_, platform::Random& random_, storage::Commits& commits_,
                telemetry::Registry& registry, DispatcherOptions options_)
-      : scheduler(scheduler_), random(random_), commits(commits_), options(std::move(options_)), statistics(registry) {}
+      : scheduler(scheduler_),
+        random(random_),
+        commits(commits_),
+        options(std::move(options_)),
+        statistics(registry),
+        conflicts(registry.counter("millrace_transaction_conflicts_total", {},
+                                   "Writes and transactions answered with a conflict.")) {}
 };
 
 // Shared by the sink, the handler's callback, the fault's timer and the committer's callback; the last one answers.
@@ -66,6 +73,7 @@ class Call : public std::enable_shared_from_this<Call> {
   bool takes_raw_body() const;
   void run(const Document& document, const std::string& body);
   void finish_raw(Result<Reply> result, const std::string& body);
+  std::optional<Error> refused_write() const;
   std::optional<Error> apply_fault(const Document& document);
   void set_caller(const Credentials& credentials);
   std::string resource_of(const Document& document) const;
@@ -95,6 +103,10 @@ class Call : public std::enable_shared_from_this<Call> {
   platform::Timer timer_;
 };
 
+// Whether an operation of this name writes, and what for; nullopt: it only reads. By its verb, as AWS names them.
+std::optional<storage::Commits::Purpose> purpose_of(std::string_view operation);
+Error conflict_error(const Document& document);
+Error in_progress_error();
 // The error that the service itself would throttle with.
 Error throttling_error(const ServiceModel& model);
 Error internal_error();
