@@ -1,15 +1,20 @@
 // The bytes of one object as they were when it was opened: replacing or deleting it meanwhile changes nothing.
 //
-// One thread at a time. Reading files blocks on the disk.
+// One thread at a time. Reading files blocks on the disk. A file that is read from its begin to its end is compared
+// with its checksum: the last read of it fails when it was damaged, and nobody takes the whole for sound.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "crypto/digest.h"
 #include "s3/blob_store.h"
+#include "s3/checksum.h"
 #include "s3/internal/blob_keeper.h"
 
 namespace millrace::s3 {
@@ -19,6 +24,8 @@ class ObjectContent {
   struct Segment {
     BlobId blob = 0;
     std::uint64_t bytes = 0;
+    ChecksumAlgorithm algorithm = ChecksumAlgorithm::kCrc64Nvme;
+    std::string checksum;  // base64, of the file; "": not known
   };
   explicit ObjectContent(std::string bytes) : size_(bytes.size()), memory_(std::move(bytes)) {}
   // `first`: the one file, open already; else the segments are pinned.
@@ -32,6 +39,8 @@ class ObjectContent {
   Result<std::string> read(std::uint64_t offset, std::size_t count);
 
  private:
+  Result<void> verify(std::size_t number, std::uint64_t offset, std::string_view bytes);
+
   std::uint64_t size_ = 0;
   std::string memory_;
   BlobStore* blobs_ = nullptr;
@@ -39,7 +48,10 @@ class ObjectContent {
   std::unique_ptr<internal::BlobPins> pins_;
   std::unique_ptr<BlobReader> open_;  // of segments_[open_segment_]
   std::size_t open_segment_ = 0;
-  std::uint64_t open_offset_ = 0;  // where it begins in the object
+  std::uint64_t open_offset_ = 0;         // where it begins in the object
+  std::optional<crypto::Digest> digest_;  // of the first verified_ bytes of segments_[verifying_]
+  std::size_t verifying_ = 0;
+  std::uint64_t verified_ = 0;
 };
 
 }  // namespace millrace::s3

@@ -365,4 +365,9 @@ Result<internal::PartTable> ObjectStore::parts_of(BucketId bucket, std::string_v
   return std::move(*parts);
 }
 
+std::shared_ptr<void> ObjectStore::hold_files() {
+  keeper_->hold();
+  return {nullptr, [keeper = keeper_](void*) { keeper->release(); }};
+}
+
 }  // namespace millrace::s3

@@ -181,6 +181,9 @@ class ObjectStore {
   // Removes all buckets of the account with what is in them; for admin calls. Blocks.
   Result<storage::CommitNumber> reset(std::string_view account);
 
+  // Until it goes away no object's file is removed: for a backup. May outlive this.
+  std::shared_ptr<void> hold_files();
+
   // Objects. ------------------------------------------------------------------------------------------------------
   ObjectWriter writer(ObjectWriter::Use use, std::set<crypto::Algorithm> digests, std::uint64_t expected_bytes);
   // REQUIRES: `writer` is sealed. Errors: kPreconditionFailed, kNoSuchKey (If-Match), kKeyTooLong.

@@ -3,6 +3,7 @@
 
 #include "codec/key.h"
 #include "crypto/encoding.h"
+#include "s3/internal/segments.h"
 #include "s3/limits.h"
 #include "s3/object_store.h"
 
@@ -143,7 +144,7 @@ Result<OpenedObject> ObjectStore::open_committed(const BucketPointer& bucket, st
       if (!file.ok() && file.error().is(kNoSuchBlob)) continue;
       if (!file.ok()) return std::move(file).error();
       opened.content = std::make_shared<ObjectContent>(
-          keeper_->blobs(), std::vector<ObjectContent::Segment>{{record->blob, record->bytes}}, std::move(file).value(),
+          keeper_->blobs(), std::vector<ObjectContent::Segment>{internal::segment_of(*record)}, std::move(file).value(),
           nullptr);
       return opened;
     }
@@ -161,7 +162,7 @@ Result<OpenedObject> ObjectStore::open_committed(const BucketPointer& bucket, st
     for (const internal::PartRecord& part : *parts) {
       if (record->part_count > 0) opened.part_bytes.push_back(part.bytes);
       if (part.bytes == 0) continue;
-      segments.push_back({part.blob, part.bytes});
+      segments.push_back(internal::segment_of(*record, part));
       ids.push_back(part.blob);
     }
     // If the object is still the same after pinning, whoever replaces it later will see the pins.

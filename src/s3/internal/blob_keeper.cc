@@ -12,7 +12,7 @@ void BlobKeeper::remove_later(std::vector<BlobId> ids) {
   {
     const std::lock_guard lock(mutex_);
     std::erase_if(ids, [&](BlobId id) {
-      const bool pinned = pins_.contains(id);
+      const bool pinned = holds_ > 0 || pins_.contains(id);
       if (pinned) deferred_.insert(id);
       return pinned;
     });
@@ -35,6 +35,25 @@ void BlobKeeper::remove_now(const std::vector<BlobId>& ids) {
   commits_.submit(std::move(batch));
 }
 
+void BlobKeeper::hold() {
+  const std::lock_guard lock(mutex_);
+  ++holds_;
+}
+
+void BlobKeeper::release() {
+  std::vector<BlobId> free;
+  {
+    const std::lock_guard lock(mutex_);
+    if (--holds_ > 0) return;
+    std::erase_if(deferred_, [&](BlobId id) {
+      const bool unpinned = !pins_.contains(id);
+      if (unpinned) free.push_back(id);
+      return unpinned;
+    });
+  }
+  if (!free.empty()) remove_later(std::move(free));
+}
+
 void BlobKeeper::pin(const std::vector<BlobId>& ids) {
   const std::lock_guard lock(mutex_);
   for (const BlobId id : ids) ++pins_[id];
@@ -48,7 +67,7 @@ void BlobKeeper::unpin(const std::vector<BlobId>& ids) {
       const auto pin = pins_.find(id);
       if (--pin->second > 0) continue;
       pins_.erase(pin);
-      if (deferred_.erase(id) > 0) free.push_back(id);
+      if (holds_ == 0 && deferred_.erase(id) > 0) free.push_back(id);
     }
   }
   if (!free.empty()) remove_later(std::move(free));

@@ -25,6 +25,10 @@ class BlobKeeper : public std::enable_shared_from_this<BlobKeeper> {
   // Removes the files on the pool, then their "t" entries. REQUIRES: those entries are durable. From any thread.
   void remove_later(std::vector<BlobId> ids);
 
+  // From hold() to release() no file is removed; what was to be is removed afterwards.
+  void hold();
+  void release();
+
   // While pinned, files stay readable though removed.
   void pin(const std::vector<BlobId>& ids);
   void unpin(const std::vector<BlobId>& ids);
@@ -40,6 +44,7 @@ class BlobKeeper : public std::enable_shared_from_this<BlobKeeper> {
   std::mutex mutex_;
   std::map<BlobId, int> pins_;
   std::set<BlobId> deferred_;
+  int holds_ = 0;
 };
 
 // Pins while it lives.

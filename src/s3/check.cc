@@ -1,0 +1,134 @@
+#include "s3/check.h"
+
+#include <algorithm>
+#include <set>
+
+#include "codec/key.h"
+#include "crypto/encoding.h"
+#include "s3/internal/segments.h"
+
+namespace millrace::s3 {
+
+namespace {
+
+using internal::Place;
+using storage::Family;
+
+constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+
+class ObjectChecker {
+ public:
+  ObjectChecker(const storage::Store& store, BlobStore& blobs, const std::function<void(std::string)>& problem,
+                const std::function<void(std::uint64_t)>& progress)
+      : store_(store), blobs_(blobs), problem_(problem), progress_(progress) {}
+
+  Result<ObjectCheckCounts> run() {
+    MR_RETURN_IF_ERROR(each("o", [this](auto key, auto value) { return check_object(key, value); }));
+    MR_RETURN_IF_ERROR(each("p", [this](auto, auto value) { return check_part(value); }));
+    MR_RETURN_IF_ERROR(each("b", [this](auto key, auto) -> Result<void> {
+      const auto id = codec::KeyReader(key).be64();
+      if (id && !used_.contains(*id)) problem_("Object file number " + std::to_string(*id) + " belongs to nothing");
+      return {};
+    }));
+    return counts_;
+  }
+
+ private:
+  template <typename F>
+  Result<void> each(std::string_view prefix, F&& use) {
+    const auto it = store_.iterate(Family::kObjects, {std::string(prefix), storage::prefix_end(prefix)});
+    for (it->seek(prefix); it->valid(); it->next()) MR_RETURN_IF_ERROR(use(it->key().substr(1), it->value()));
+    return it->status();
+  }
+
+  Result<void> check_object(std::string_view key, std::string_view value) {
+    ++counts_.objects;
+    const std::string name = "Object " + std::string(key.substr(std::min<std::size_t>(8, key.size()))) +
+                             " of bucket number " + std::to_string(codec::KeyReader(key).be64().value_or(0));
+    const auto record = internal::decode_object(value);
+    if (!record) {
+      problem_(name + " has a record that cannot be decoded");
+      return {};
+    }
+    if (record->place == Place::kBlob) return check_file(name, internal::segment_of(*record));
+    MR_ASSIGN_OR_RETURN(auto data, store_.get(Family::kObjects, "d" + std::string(key)));
+    if (!data || !data->starts_with(codec::be64(record->generation))) {
+      problem_(name + " has lost its data");
+      return {};
+    }
+    data->erase(0, 8);
+    if (record->place == Place::kInline) return check_inline(name, *record, *data);
+    const auto parts = internal::decode_parts(*data);
+    std::uint64_t bytes = 0;
+    if (parts) {
+      for (const internal::PartRecord& part : *parts) {
+        bytes += part.bytes;
+        if (part.bytes > 0) MR_RETURN_IF_ERROR(check_file(name, internal::segment_of(*record, part)));
+      }
+    }
+    if (!parts || bytes != record->bytes) problem_(name + " has a damaged list of parts");
+    return {};
+  }
+
+  Result<void> check_inline(const std::string& name, const internal::ObjectRecord& record, const std::string& data) {
+    if (data.size() != record.bytes) {
+      problem_(name + " has " + std::to_string(data.size()) + " bytes instead of " + std::to_string(record.bytes));
+    } else if (record.checksum.type == ChecksumType::kFullObject && !record.checksum.value.empty() &&
+               crypto::base64_encode(crypto::digest(digest_algorithm(record.checksum.algorithm), data)) !=
+                   record.checksum.value) {
+      problem_(name + " is damaged: its checksum is another");
+    }
+    return {};
+  }
+
+  Result<void> check_part(std::string_view value) {
+    const auto part = internal::decode_part(value);
+    if (!part) {
+      problem_("A part of an upload has a record that cannot be decoded");
+      return {};
+    }
+    return part->bytes == 0 ? Result<void>() : check_file("A part of an upload", {part->blob, part->bytes, {}, {}});
+  }
+
+  Result<void> check_file(const std::string& name, const ObjectContent::Segment& segment) {
+    ++counts_.files;
+    used_.insert(segment.blob);
+    MR_ASSIGN_OR_RETURN(const auto noted, store_.get(Family::kObjects, internal::blob_key(segment.blob)));
+    if (!noted) problem_(name + ": its file is not noted as in use");
+    auto opened = blobs_.open(segment.blob);
+    if (!opened.ok()) {
+      problem_(name + ": its file is missing: " + opened.error().message());
+      return {};
+    }
+    ObjectContent content(blobs_, {segment}, std::move(*opened), nullptr);
+    for (std::uint64_t at = 0; at < segment.bytes;) {
+      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, segment.bytes - at));
+      const auto bytes = content.read(at, count);
+      if (!bytes.ok()) {
+        problem_(name + ": " + bytes.error().message());
+        return {};
+      }
+      at += count;
+      counts_.bytes += count;
+      progress_(counts_.bytes);
+    }
+    return {};
+  }
+
+  const storage::Store& store_;
+  BlobStore& blobs_;
+  const std::function<void(std::string)>& problem_;
+  const std::function<void(std::uint64_t)>& progress_;
+  std::set<BlobId> used_;
+  ObjectCheckCounts counts_;
+};
+
+}  // namespace
+
+Result<ObjectCheckCounts> check_objects(const storage::Store& store, BlobStore& blobs,
+                                        const std::function<void(std::string)>& problem,
+                                        const std::function<void(std::uint64_t)>& progress) {
+  return ObjectChecker(store, blobs, problem, progress).run();
+}
+
+}  // namespace millrace::s3
