@@ -100,7 +100,7 @@ Admin::Admin(Parts& parts)
                  {"requests", admin_requests}, {"operations", admin_operations}, {"tables", admin_tables},
                  {"streams", admin_streams},   {"queues", admin_queues},         {"topics", admin_topics},
                  {"objects", admin_objects},   {"functions", admin_functions},   {"invocations", admin_invocations},
-                 {"mappings", admin_mappings}, {"doctor", admin_doctor}} {}
+                 {"mappings", admin_mappings}, {"doctor", admin_doctor},         {"backup", admin_backup}} {}
 
 std::unique_ptr<http::RequestSink> Admin::begin(std::shared_ptr<const http::RequestHead> head) {
   return std::make_unique<Sink>(*this, std::move(head));

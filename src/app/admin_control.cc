@@ -14,6 +14,7 @@
 #include "sns/service.h"
 #include "sqs/service.h"
 #include "storage/group_committer.h"
+#include "storage/rocks/rocks_store.h"
 #include "streams/streams.h"
 #include "tables/tables.h"
 #include "triggers/engine.h"
@@ -68,7 +69,8 @@ Json busy_work(Parts& parts) {
 std::string until_text(Time until) { return until == kNever ? "-" : format_iso_ms(until); }
 
 void admin_health(Parts& parts, const AdminRequest&, AdminReply reply) {
-  if (const auto failure = parts.committer->failure()) return reply(Error(kStillBusy, failure->message()));
+  const auto refusal = parts.committer->refusal(storage::Commits::Purpose::kAdds);
+  if (refusal) return reply(Error(kStillBusy, "writes are refused: " + refusal->message()));
   const auto uptime = std::chrono::duration_cast<Milliseconds>(parts.loop->monotonic_now() - parts.started);
   reply(Json::object({{"status", "ok"}, {"version", kVersion}, {"uptime_ms", uptime.count()}}));
 }
@@ -82,7 +84,10 @@ void admin_status(Parts& parts, const AdminRequest& request, AdminReply reply) {
   status.set("data", parts.config->data.string());
   status.set("durability", parts.config->durable ? "synced: acknowledged writes survive a power cut"
                                                  : "os: a power cut may undo acknowledged writes");
-  if (const auto failure = parts.committer->failure()) status.set("failed", failure->message());
+  const auto refusal = parts.committer->refusal(storage::Commits::Purpose::kAdds);
+  status.set("writes", refusal ? "refused: " + refusal->message() : "taken");
+  const storage::Room room = parts.store->room();
+  if (room.reserve_bytes > 0) status.set("disk", storage::room_text(room));
   status.set("time", format_iso_ms(parts.loop->now()));
   if (parts.loop->offset().count() != 0) status.set("time_moved_by", format_duration(parts.loop->offset()));
   status.set("tables", parts.tables->list(request.scope, "", kTablesMax).names.size());
@@ -99,7 +104,9 @@ void admin_status(Parts& parts, const AdminRequest& request, AdminReply reply) {
   for (const auto& stream : parts.streams->list(request.scope))
     if (stream.chaos.is_on()) disturbed.push(stream.table_name + " (" + stream.label + ")");
   if (!disturbed.as_array().empty()) status.set("streams_with_chaos", std::move(disturbed));
-  status.set("warnings", mapping_warnings(parts));
+  Json warnings = mapping_warnings(parts);
+  if (refusal) warnings.push("writes are refused: " + refusal->message());
+  status.set("warnings", std::move(warnings));
   reply(std::move(status));
 }
 
@@ -217,8 +224,16 @@ Result<wire::Fault> parse_fault(const Json& body) {
     fault.action = wire::FaultAction::kDelay;
   else if (kind == "lost")
     fault.action = wire::FaultAction::kLoseAnswer;
+  else if (kind == "conflict")
+    fault.action = wire::FaultAction::kConflict;
+  else if (kind == "in_progress")
+    fault.action = wire::FaultAction::kInProgress;
   else
-    return Error(kBadRequest, "kind must be throttle, error, delay or lost");
+    return Error(kBadRequest, "kind must be throttle, error, delay, lost, conflict or in_progress");
+  if (!wire::FaultPlan::applies(fault.action, fault.service, fault.operation))
+    return Error(kBadRequest, "kind " + std::string(kind) + " is for DynamoDB's " +
+                                  (kind == "conflict" ? "PutItem, UpdateItem, DeleteItem, TransactGetItems and " : "") +
+                                  "TransactWriteItems");
   fault.delay = Milliseconds(body.int_or("delay_ms", 0));
   if (const Json* rate = body.find("rate"); rate != nullptr && rate->is_number()) fault.rate = rate->as_double();
   if (fault.action == wire::FaultAction::kDelay && fault.delay.count() <= 0)
@@ -240,6 +255,10 @@ std::string_view kind_name(wire::FaultAction action) {
       return "delay";
     case wire::FaultAction::kLoseAnswer:
       return "lost";
+    case wire::FaultAction::kConflict:
+      return "conflict";
+    case wire::FaultAction::kInProgress:
+      return "in_progress";
   }
   return "";
 }

@@ -8,6 +8,7 @@
 #include "app/internal/mapping_watch.h"
 #include "platform/control_loop.h"
 #include "storage/group_committer.h"
+#include "storage/rocks/rocks_store.h"
 #include "telemetry/metrics.h"
 #include "triggers/engine.h"
 
@@ -130,6 +131,8 @@ void admin_metrics(Parts& parts, std::function<void(std::string)> done) {
       [&parts, text] {
         auto statuses = parts.engine->statuses();
         for (auto& status : statuses) add_lane_backlogs(*parts.streams, status);
+        for (const auto& [name, value] : parts.store->figures())
+          parts.registry->gauge("millrace_storage_" + name, {}, "Of the database, at this moment.").set(value);
         *text = parts.registry->prometheus() + mapping_metrics(statuses, parts.config->prices, parts.loop->now());
       },
       [text, done = std::move(done)] { done(std::move(*text)); });

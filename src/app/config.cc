@@ -1,11 +1,14 @@
 #include "app/config.h"
 
+#include <charconv>
 #include <cstdlib>
 #include <functional>
 #include <map>
 #include <type_traits>
 
 #include <yaml-cpp/yaml.h>
+
+#include "storage/rocks/rocks_store.h"
 
 namespace millrace::app {
 namespace {
@@ -33,6 +36,14 @@ Setter into_duration(Milliseconds& target) {
   };
 }
 
+Setter into_size(std::uint64_t& target) {
+  return [&target](const YAML::Node& node) {
+    const auto size = parse_size(node.as<std::string>());
+    if (!size) throw std::string("is no size such as 256MiB");
+    target = *size;
+  };
+}
+
 Setter into_choice(bool& target, std::string when_true, std::string when_false) {
   return [&target, when_true, when_false](const YAML::Node& node) {
     const auto text = node.as<std::string>();
@@ -48,6 +59,8 @@ std::map<std::string, Section> known_keys(Config& config) {
         {"port", into(config.port)},
         {"data", [&config](const YAML::Node& node) { config.data = node.as<std::string>(); }},
         {"threads", into(config.threads)},
+        {"memory", into_size(config.memory)},
+        {"reserve", into_size(config.reserve)},
         {"durability", into_choice(config.durable, "synced", "os")},
         {"allow_anyone", into(config.allow_anyone)},
         {"aws_timing", into(config.aws_timing)},
@@ -101,6 +114,20 @@ Result<void> apply(const std::filesystem::path& file, const std::string& name, c
 
 }  // namespace
 
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  constexpr std::pair<std::string_view, std::uint64_t> kUnits[] = {
+      {"", 1},       {"KiB", 1ULL << 10}, {"MiB", 1ULL << 20},  {"GiB", 1ULL << 30},
+      {"KB", 1'000}, {"MB", 1'000'000},   {"GB", 1'000'000'000}};
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  for (const auto& [name, factor] : kUnits) {
+    if (unit == name && number <= UINT64_MAX / factor) return number * factor;
+  }
+  return std::nullopt;
+}
+
 Result<void> load_config(const std::filesystem::path& file, Config& config) {
   const auto sections = known_keys(config);
   try {
@@ -141,6 +168,7 @@ Result<void> check_config(const Config& config) {
             " is reachable from other machines, and credentials are not verified; add --allow-anyone if that is what "
             "you want (inside a container, say)");
   if (config.threads < 1 || config.threads > 64) return Error(kBadConfiguration, "threads must be 1 to 64");
+  if (config.memory < storage::kMemoryMin) return Error(kBadConfiguration, "memory must be at least 16MiB");
   if (config.shards < 1 || config.shards > 64) return Error(kBadConfiguration, "streams.shards must be 1 to 64");
   if (config.retention < std::chrono::hours(1))
     return Error(kBadConfiguration, "streams.retention must be at least 1h");

@@ -3,7 +3,7 @@
 // The file is YAML; every key is optional, an unknown key or a value of the wrong kind is refused with its place. Keys:
 //
 //   server:    {address, port, data, threads, durability: synced|os, allow_anyone, aws_timing, log_level, connections,
-//               hosts: [further Host names to accept]}
+//               memory, reserve: sizes as in "256MiB",  hosts: [further Host names to accept]}
 //   functions: {interpreters: [dirs], node_modules: [dirs], python_path: [dirs], async_payload_bytes,
 //   account_concurrency,
 //               isolation: auto|none}
@@ -16,7 +16,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -38,13 +40,16 @@ struct Prices {
 
 struct Config {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 4566;   // 0: any free one
-  std::filesystem::path data;  // empty: default_data_directory(), or a temporary one when ephemeral
-  bool ephemeral = false;      // temporary directory, removed at the end; implies durable = false
-  bool durable = true;         // false: --durability=os, a power cut may undo acknowledged writes
-  bool allow_anyone = false;   // required to listen beyond loopback, as nothing verifies credentials yet
-  bool aws_timing = false;     // AWS's delays and cool-downs of tables (tables/tables.h)
-  unsigned threads = 2;        // I/O threads
+  std::uint16_t port = 4566;          // 0: any free one
+  std::filesystem::path data;         // empty: default_data_directory(), or a temporary one when ephemeral
+  bool ephemeral = false;             // temporary directory, removed at the end; implies durable = false
+  bool durable = true;                // false: --durability=os, a power cut may undo acknowledged writes
+  bool allow_anyone = false;          // required to listen beyond loopback, as nothing verifies credentials yet
+  bool aws_timing = false;            // AWS's delays and cool-downs of tables (tables/tables.h)
+  unsigned threads = 2;               // I/O threads
+  std::uint64_t memory = 128 << 20;   // the database's budget, in bytes: block cache and write buffers
+  std::uint64_t reserve = 256 << 20;  // free space of the disk, in bytes, that new writes do not touch
+  bool accept_lost_writes = false;    // start although the log is damaged (storage/rocks/rocks_store.h)
   unsigned connections = 10'000;
   std::string log_level = "info";  // debug, info, warning, error
   std::vector<std::string> hosts;
@@ -65,6 +70,9 @@ struct Config {
   std::uint64_t log_bytes_per_group = 64 * 1024 * 1024;
   Prices prices;
 };
+
+// A size as people write it: a number, then nothing (bytes), KiB, MiB, GiB, KB, MB or GB; nullopt: it is none.
+std::optional<std::uint64_t> parse_size(std::string_view text);
 
 // Reads `file` over `config`. Errors: kBadConfiguration with file, line and key.
 Result<void> load_config(const std::filesystem::path& file, Config& config);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <iostream>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <fcntl.h>
@@ -12,6 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "app/backup.h"
+#include "app/check.h"
 #include "app/config.h"
 #include "app/doctor.h"
 #include "app/internal/parts.h"
@@ -33,6 +36,14 @@ Result<app::Config> config_of(const cli::ServeOptions& options) {
   if (!options.durability.empty()) config.durable = options.durability == "synced";
   if (!options.log_level.empty()) config.log_level = options.log_level;
   if (options.threads > 0) config.threads = static_cast<unsigned>(options.threads);
+  for (const auto& [text, target, name] : {std::tuple(&options.memory, &config.memory, "--memory"),
+                                           std::tuple(&options.reserve, &config.reserve, "--reserve")}) {
+    if (text->empty()) continue;
+    const auto size = app::parse_size(*text);
+    if (!size) return Error(app::kBadConfiguration, std::string(name) + " " + *text + " is no size such as 256MiB");
+    *target = *size;
+  }
+  config.accept_lost_writes = options.accept_lost_writes;
   config.ephemeral = config.ephemeral || options.ephemeral;
   config.allow_anyone = config.allow_anyone || options.allow_anyone;
   config.aws_timing = config.aws_timing || options.aws_timing;
@@ -142,6 +153,8 @@ int main(int argc, char** argv) {
   callbacks.serve = serve;
   callbacks.run = run;
   callbacks.doctor = examine;
+  callbacks.restore = app::restore_backup;
+  callbacks.check = app::check_directory;
   callbacks.version = app::kVersion;
   return cli::run(argc, argv, callbacks);
 }

@@ -17,12 +17,14 @@
 #include "api/sns/service.h"
 #include "api/sqs/service.h"
 #include "app/admin.h"
+#include "app/backup.h"
 #include "app/internal/elsewhere.h"
 #include "app/internal/function_invoker.h"
 #include "app/internal/mapping_jobs.h"
 #include "app/internal/parts.h"
 #include "app/internal/self_writes.h"
 #include "app/internal/stream_source.h"
+#include "app/upgrade.h"
 #include "delivery/delivery.h"
 #include "functions/service.h"
 #include "functions/target.h"
@@ -132,6 +134,7 @@ struct Server::Impl {
   std::unique_ptr<SelfWrites> self_writes;
   std::unique_ptr<wire::Dispatcher> dispatcher;
   Parts parts;
+  BackupJob backup;
   std::unique_ptr<Admin> admin;
   std::unique_ptr<http::Server> http;
   std::string endpoint;
@@ -161,8 +164,12 @@ Result<void> Server::Impl::open(const std::string& command) {
   MR_ASSIGN_OR_RETURN(directory, storage::DataDirectory::open(config.data.string(), command));
   storage::RocksOptions options;
   options.path = directory->database_path();
+  options.memory_bytes = config.memory;
+  options.reserve_bytes = config.reserve;
+  options.accept_lost_writes = config.accept_lost_writes;
   if (config.durable) options.head_file = directory->head_path();
   MR_ASSIGN_OR_RETURN(store, storage::RocksStore::open(options));
+  MR_RETURN_IF_ERROR(upgrade(*directory, *store));
   platform::ControlLoopOptions loop_options;
   MR_ASSIGN_OR_RETURN(loop_options.offset, saved_offset(*store));
   loop = std::make_unique<platform::ControlLoop>(loop_options);
@@ -292,6 +299,8 @@ void Server::Impl::fill_parts() {
   parts.started = loop->monotonic_now();
   parts.loop = loop.get();
   parts.registry = &registry;
+  parts.store = store.get();
+  parts.backup = &backup;
   parts.committer = committer.get();
   parts.streams = streams.get();
   parts.tables = tables.get();

@@ -64,6 +64,7 @@ int run(int argc, const char* const* argv, const Callbacks& callbacks) {
   app.fallthrough();
   app.require_subcommand(1);
   add_server_commands(app, session);
+  add_directory_commands(app, session);
   add_control_commands(app, session);
   add_data_commands(app, session);
   add_topic_commands(app, session);

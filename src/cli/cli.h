@@ -5,10 +5,15 @@
 // usage; 3 no server reachable; `millrace run` passes on the status of its command.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "base/result.h"
+#include "codec/json.h"
 
 namespace millrace::cli {
 
@@ -22,10 +27,13 @@ struct ServeOptions {
   std::filesystem::path config;
   std::string durability;  // "synced" or "os"
   std::string log_level;
+  std::string memory;   // a size such as 256MiB
+  std::string reserve;  // the same
   int threads = 0;
   bool ephemeral = false;
   bool allow_anyone = false;
   bool aws_timing = false;
+  bool accept_lost_writes = false;
 };
 
 struct Callbacks {
@@ -34,6 +42,13 @@ struct Callbacks {
   std::function<int(const ServeOptions&, const std::vector<std::string>& command)> run;
   // Interpreters, isolation, port, disk and limits of this machine; JSON text.
   std::function<std::string(const ServeOptions&)> doctor;
+  // Told what is being done and how much of it (0: not known how much there is).
+  using Progress = std::function<void(std::string_view what, std::uint64_t done, std::uint64_t all)>;
+  std::function<Result<codec::Json>(const std::filesystem::path& backup, const std::filesystem::path& data,
+                                    const Progress&)>
+      restore;
+  // {"ok","problems","problem_count","checked"}
+  std::function<Result<codec::Json>(const std::filesystem::path& directory, const Progress&)> check;
   std::string version;
 };
 

@@ -91,9 +91,10 @@ void add_faults(CLI::App& app, Session& session) {
       ->required();
   add->add_option("--operation", fault->operation, "operation, may end in *")->capture_default_str();
   add->add_option("--resource", fault->resource, "resource name, may hold *")->capture_default_str();
-  add->add_option("--kind", fault->kind, "throttle, error, delay or lost (done, but the answer is cut off)")
+  add->add_option("--kind", fault->kind,
+                  "throttle, error, delay, lost (done, answer cut off); DynamoDB: conflict, in_progress")
       ->capture_default_str()
-      ->check(CLI::IsMember({"throttle", "error", "delay", "lost"}));
+      ->check(CLI::IsMember({"throttle", "error", "delay", "lost", "conflict", "in_progress"}));
   add->add_option("--count", fault->count, "the next N calls only")->check(CLI::PositiveNumber);
   add->add_option("--rate", fault->rate, "this part of the calls, evenly spread (0.33: every third)")
       ->check(CLI::Range(0.0, 1.0));

@@ -51,6 +51,12 @@ void add_server_commands(CLI::App& app, Session& session) {
       ->add_option("--durability", options->durability,
                    "synced: acknowledged writes survive a power cut (default); os: they may not")
       ->check(CLI::IsMember({"synced", "os"}));
+  serve->add_option("--memory", options->memory,
+                    "the database's memory: block cache and write buffers (default 128MiB)");
+  serve->add_option("--reserve", options->reserve,
+                    "free disk space that writes leave (default 256MiB, at most 5 % of the disk)");
+  serve->add_flag("--accept-lost-writes", options->accept_lost_writes,
+                  "start although the write-ahead log is damaged, without the writes that are lost");
   serve->add_option("--threads", options->threads, "I/O threads (default 2)");
   serve->add_flag("--allow-anyone", options->allow_anyone,
                   "listen beyond loopback although credentials are not verified");

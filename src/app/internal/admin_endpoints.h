@@ -19,6 +19,8 @@ void admin_reset(Parts&, const AdminRequest&, AdminReply);
 void admin_faults(Parts&, const AdminRequest&, AdminReply);
 void admin_requests(Parts&, const AdminRequest&, AdminReply);
 void admin_operations(Parts&, const AdminRequest&, AdminReply);
+// admin_backup.cc
+void admin_backup(Parts&, const AdminRequest&, AdminReply);
 // admin_data.cc
 void admin_tables(Parts&, const AdminRequest&, AdminReply);
 void admin_streams(Parts&, const AdminRequest&, AdminReply);

@@ -42,7 +42,8 @@ class Service;
 }
 namespace millrace::storage {
 class Committer;
-}
+class RocksStore;
+}  // namespace millrace::storage
 namespace millrace::streams {
 class Streams;
 }
@@ -62,6 +63,7 @@ class FaultPlan;
 
 namespace millrace::app {
 
+class BackupJob;
 class MappingJobs;
 class SelfWrites;
 
@@ -71,6 +73,7 @@ struct Parts {
   Deadline started{};
   platform::ControlLoop* loop = nullptr;
   telemetry::Registry* registry = nullptr;
+  storage::RocksStore* store = nullptr;
   storage::Committer* committer = nullptr;
   streams::Streams* streams = nullptr;
   tables::Tables* tables = nullptr;
@@ -88,6 +91,7 @@ struct Parts {
   SelfWrites* self_writes = nullptr;
   wire::Dispatcher* dispatcher = nullptr;
   wire::FaultPlan* faults = nullptr;
+  BackupJob* backup = nullptr;
 };
 
 // In kCatalogue: how far time has been moved, JSON {"v":1,"offset_ms"}. Written by admin_clock, read at start.

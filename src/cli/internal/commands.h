@@ -27,6 +27,7 @@ struct Session {
 };
 
 void add_server_commands(CLI::App& app, Session& session);   // serve, run, env, doctor
+void add_directory_commands(CLI::App& app, Session& session);  // backup, restore, check
 void add_control_commands(CLI::App& app, Session& session);  // status, settle, reset, faults, clock
 void add_data_commands(CLI::App& app, Session& session);     // tables, streams, queues, objects
 void add_topic_commands(CLI::App& app, Session& session);    // topics

@@ -1,0 +1,65 @@
+// Backups of a running server's data directory, and data directories made of them.
+//
+//   DIR/backup.json    {"v":1,"format","version","created","files":[{"path","bytes","crc32c"}]}: written last
+//   DIR/millrace.json  as in the data directory
+//   DIR/db, objects, functions    as there; functions' code as archives only
+//
+// A backup is consistent as of the moment of its checkpoint: it has everything that was acknowledged before it was
+// asked for. Files that never change are hard links where that is possible. A restored server continues with higher
+// sequence numbers than it ever gave, since these follow the machine's clock (storage/stamping.h).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "base/result.h"
+#include "codec/json.h"
+#include "storage/rocks/rocks_store.h"
+
+namespace millrace::app {
+
+// Told, again and again: what is being done, how many bytes of it are done, of how many (0: not known).
+using Progress = std::function<void(std::string_view what, std::uint64_t done, std::uint64_t all)>;
+
+struct BackupSource {
+  storage::RocksStore* store = nullptr;
+  std::filesystem::path data;
+  std::function<std::shared_ptr<void>()> hold_files;  // keeps objects' files while it lives
+  std::string created;                                // ISO time
+};
+
+// A summary: {"path","files","bytes"}. Errors: `to` exists and is not empty, the disk; what was begun is removed.
+Result<codec::Json> make_backup(const BackupSource& source, const std::filesystem::path& to, const Progress& progress);
+
+// Makes `data`, which must not exist or be empty, of a backup; every file is compared with its checksum on the way.
+// Errors: no or a damaged backup, naming the file; a newer format; the disk. What was begun is removed.
+Result<codec::Json> restore_backup(const std::filesystem::path& from, const std::filesystem::path& data,
+                                   const Progress& progress);
+
+// Compares the files of a backup with its list; what is wrong, as sentences. Error: there is no list.
+Result<std::vector<std::string>> verify_backup(const std::filesystem::path& from, const Progress& progress);
+
+// One backup at a time, in the background; for the administration endpoint. Thread-safe.
+class BackupJob {
+ public:
+  ~BackupJob();
+  // Errors: one is under way.
+  Result<void> start(BackupSource source, std::filesystem::path to);
+  // {"state": "none"/"running"/"done"/"failed", "what", "done_bytes", "all_bytes", "result"?, "error"?}
+  codec::Json status() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::thread thread_;
+  bool running_ = false;
+  codec::Json status_ = codec::Json::object({{"state", "none"}});
+};
+
+}  // namespace millrace::app
