@@ -136,7 +136,10 @@ std::string function_of(std::string_view arn) {
 std::string table_of(const std::string& stream_arn) {
   constexpr std::string_view kMark = ":table/";
   const auto at = stream_arn.find(kMark);
-  if (at == std::string::npos) return stream_arn;
+  if (at == std::string::npos) {
+    const auto service = stream_arn.find(":sqs:");
+    return service == std::string::npos ? stream_arn : stream_arn.substr(stream_arn.rfind(':') + 1);
+  }
   const auto name = stream_arn.substr(at + kMark.size());
   return name.substr(0, name.find('/'));
 }
@@ -191,6 +194,35 @@ std::string waiting_text(const Status& status) {
   return lane == nullptr ? "records" : lane_text(*lane);
 }
 
+namespace {
+
+// Of a mapping of a queue: what the queue holds, and what of it is in this mapping's hands.
+Json queue_json(const Status& status) {
+  const auto& queue = *status.queue;
+  const auto& lane = status.shards.front().lanes.front();
+  Json json = Json::object({{"exists", queue.exists},
+                            {"ready", queue.ready},
+                            {"delayed", queue.delayed},
+                            {"in_flight", queue.in_flight},
+                            {"invocations_running", queue.invocations},
+                            {"messages_in_batches", queue.batched},
+                            {"messages_buffered", queue.buffered},
+                            {"concurrency_now", queue.concurrency}});
+  return json.set("failures_in_a_row", lane.tries.failures).set("waits_for", lane_text(lane));
+}
+
+Json queue_options(const triggers::Mapping& mapping) {
+  Json json = Json::object({{"batch_size", mapping.batch_size}, {"window_s", mapping.window_s}});
+  json.set("maximum_concurrency",
+           mapping.maximum_concurrency == 0 ? "none" : std::to_string(mapping.maximum_concurrency))
+      .set("reports_batch_item_failures", mapping.report_failures);
+  Json filters = Json::array();
+  for (const auto& filter : mapping.filters) filters.push(filter);
+  return json.set("filters", filters);
+}
+
+}  // namespace
+
 Json mapping_summary(const Status& status, Time now) {
   const auto [records, oldest] = backlog_of(status);
   Json json = Json::object({{"uuid", status.mapping.uuid},
@@ -229,6 +261,7 @@ Json mapping_details(const Status& status, const Prices& prices, Time now) {
     json.set("latency_ms", Json::object({{"p50", status.latency.p50_ms},
                                          {"p99", status.latency.p99_ms},
                                          {"samples", status.latency.samples}}));
+  if (status.queue) return json.set("options", queue_options(status.mapping)).set("queue", queue_json(status));
   json.set("options", options_json(status.mapping));
   Json shards = Json::array();
   for (const auto& shard : status.shards)

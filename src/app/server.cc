@@ -22,6 +22,7 @@
 #include "app/internal/function_invoker.h"
 #include "app/internal/mapping_jobs.h"
 #include "app/internal/parts.h"
+#include "app/internal/queue_source.h"
 #include "app/internal/self_writes.h"
 #include "app/internal/stream_source.h"
 #include "app/upgrade.h"
@@ -42,6 +43,7 @@
 #include "s3/target.h"
 #include "sns/service.h"
 #include "sns/target.h"
+#include "sqs/errors.h"
 #include "sqs/service.h"
 #include "sqs/target.h"
 #include "storage/group_committer.h"
@@ -122,6 +124,7 @@ struct Server::Impl {
   std::unique_ptr<functions::FunctionTarget> function_target;
 
   std::unique_ptr<StreamSource> source;
+  std::unique_ptr<QueueSource> queue_source;
   std::unique_ptr<FunctionInvoker> invoker;
   std::unique_ptr<triggers::CommitSettlement> settlement;
   std::unique_ptr<triggers::Engine> engine;
@@ -221,10 +224,11 @@ Result<void> Server::Impl::load() {
   MR_RETURN_IF_ERROR(logs->load());
   MR_RETURN_IF_ERROR(load_functions());
   source = std::make_unique<StreamSource>(*streams);
+  queue_source = std::make_unique<QueueSource>(*queues);
   invoker = std::make_unique<FunctionInvoker>(*functions);
   settlement = std::make_unique<triggers::CommitSettlement>(*committer, delivery);
   engine = std::make_unique<triggers::Engine>(triggers::Engine::Resources{*loop, random, registry, *store, *committer},
-                                              triggers::Ports{*source, *invoker, *settlement});
+                                              triggers::Ports{*source, *invoker, *settlement, queue_source.get()});
   return {};
 }
 
@@ -289,6 +293,18 @@ void Server::Impl::serve_faces() {
   api_lambda::MappingLookups lookups;
   lookups.function_exists = [this](const std::string& arn) { return functions->exists(arn); };
   lookups.stream_exists = [this](const std::string& arn) { return streams->find(arn).has_value(); };
+  lookups.queue = [this](const std::string& arn) -> std::optional<api_lambda::MappingLookups::Queue> {
+    const auto name = sqs::parse_queue_arn(arn);
+    const auto facts = name ? queues->facts(*name) : Result<sqs::Service::Facts>(Error(sqs::kQueueDoesNotExist, arn));
+    if (!facts.ok()) return std::nullopt;
+    return api_lambda::MappingLookups::Queue{facts->is_fifo, facts->visibility_seconds};
+  };
+  lookups.function_timeout = [this](const std::string& arn) -> std::optional<std::int64_t> {
+    const auto target = functions::parse_reference({}, arn);
+    const auto function = target ? functions->get(*target) : Result<functions::Function>(Error(kNotFound, arn));
+    if (!function.ok()) return std::nullopt;
+    return function->settings.timeout_seconds;
+  };
   lookups.check_destination = [this](const std::string& arn) { return delivery.check(arn); };
   api_lambda::register_mapping_operations(*faces.back(), *engine, std::move(lookups));
   for (const auto& face : faces) dispatcher->add(*face);

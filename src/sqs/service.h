@@ -161,8 +161,8 @@ class Service {
   // For event source mappings: up to `count` messages (no limit of 10) of together about `bytes_max` bytes, now.
   Result<std::vector<Received>> take_batch(const QueueName& name, std::size_t count, std::size_t bytes_max);
   // Calls `ready`, from any thread, not under the mutex, whenever messages may have become receivable, until the last
-  // owner of what is returned lets go. It may come once more after that. kQueueDoesNotExist.
-  Result<std::shared_ptr<void>> watch(const QueueName& name, std::function<void()> ready);
+  // owner of what is returned lets go. It may come once more after that. The queue need not exist yet.
+  std::shared_ptr<void> watch(const QueueName& name, std::function<void()> ready);
   // Deletes what the receipts name; stale ones are passed over.
   void delete_received(const QueueName& name, const std::vector<std::string>& receipt_handles);
   // Makes messages receivable again whose receipts are still good.
@@ -182,7 +182,10 @@ class Service {
  private:
   struct Queue;
   struct Waiter;
-  struct Watcher;
+  struct Watcher {
+    std::uint64_t id = 0;
+    std::shared_ptr<const std::function<void()>> ready;
+  };
   // What to call after the mutex is released.
   using Calls = std::vector<std::function<void()>>;
   struct Prepared;
@@ -244,6 +247,7 @@ class Service {
   std::uint64_t next_number_ = 1;
   WaitId next_wait_ = 1;
   std::uint64_t next_watcher_ = 1;
+  std::map<QueueName, std::vector<Watcher>> watchers_;  // also of queues that are not there
   std::size_t cached_bytes_ = 0;
 };
 

@@ -17,16 +17,16 @@ Result<std::vector<Received>> Service::take_batch(const QueueName& name, std::si
   return taken;
 }
 
-Result<std::shared_ptr<void>> Service::watch(const QueueName& name, std::function<void()> ready) {
+std::shared_ptr<void> Service::watch(const QueueName& name, std::function<void()> ready) {
   const std::scoped_lock lock(mutex_);
-  MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
   const std::uint64_t id = next_watcher_++;
-  queue->watchers.push_back({id, std::make_shared<const std::function<void()>>(std::move(ready))});
-  arm(*queue);
-  return std::shared_ptr<void>(nullptr, [this, id, number = queue->number](void*) {
+  watchers_[name].push_back({id, std::make_shared<const std::function<void()>>(std::move(ready))});
+  if (const auto it = queues_.find(name); it != queues_.end()) arm(*it->second);
+  return std::shared_ptr<void>(nullptr, [this, id, name](void*) {
     const std::scoped_lock inner(mutex_);
-    if (Queue* found = find_number(number))
-      std::erase_if(found->watchers, [&](const Watcher& w) { return w.id == id; });
+    const auto it = watchers_.find(name);
+    std::erase_if(it->second, [&](const Watcher& watcher) { return watcher.id == id; });
+    if (it->second.empty()) watchers_.erase(it);
   });
 }
 

@@ -464,8 +464,9 @@ void Service::serve(Queue& queue, Calls& calls) {
                                                      std::move(taken))] { done(std::move(*result)); });
     it = queue.waiters.erase(it);
   }
-  if (!queue.messages.has_available()) return;
-  for (const auto& watcher : queue.watchers) calls.push_back([ready = watcher.ready] { (*ready)(); });
+  const auto watchers = watchers_.find(queue.name);
+  if (watchers == watchers_.end() || !queue.messages.has_available()) return;
+  for (const auto& watcher : watchers->second) calls.push_back([ready = watcher.ready] { (*ready)(); });
 }
 
 // One timer per queue, for the first of: a message expires, a poller's wait ends, a message becomes ready for a poller.
@@ -474,7 +475,7 @@ void Service::arm(Queue& queue) {
   if (queue.messages.count() > 0) {
     next = queue.messages.oldest_sent() + Seconds(queue.settings.retention_seconds);
   }
-  if (!queue.waiters.empty() || !queue.watchers.empty()) {
+  if (!queue.waiters.empty() || watchers_.contains(queue.name)) {
     next = std::min(next, queue.messages.next_due());
     for (const auto& waiter : queue.waiters) next = std::min(next, waiter.until);
   }

@@ -7,12 +7,14 @@
 
 #include "telemetry/log.h"
 #include "triggers/event.h"
+#include "triggers/internal/queue_runner.h"
 #include "triggers/internal/runner.h"
 #include "triggers/internal/sending.h"
 #include "triggers/internal/shard.h"
 
 namespace millrace::triggers {
 
+using internal::QueueRunner;
 using internal::Runner;
 using internal::SavedShard;
 
@@ -52,6 +54,12 @@ using AnswerPointer = std::shared_ptr<Answer>;
 
 Error not_found() { return Error(kResourceNotFound, "The resource you requested does not exist."); }
 
+Error no_position() {
+  return Error(kInvalidParameter,
+               "the mapping's source is a queue, which has no positions: what failed comes again when its visibility "
+               "ends, and what was done is deleted");
+}
+
 }  // namespace
 
 class Engine::Impl : public std::enable_shared_from_this<Impl> {
@@ -70,7 +78,21 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
              .invoker = ports.invoker,
              .settlement = ports.settlement,
              .gate = gate,
-             .guarded = [this](std::uint64_t id, auto work) { return guarded(id, std::move(work)); }} {}
+             .guarded = [this](std::uint64_t id, auto work) { return guarded(id, std::move(work)); }},
+        queue_host{.scheduler = resources.scheduler,
+                   .random = resources.random,
+                   .registry = resources.registry,
+                   .commits = resources.commits,
+                   .source = ports.queues,
+                   .invoker = ports.invoker,
+                   .settlement = ports.settlement,
+                   .gate = gate,
+                   .guarded = [this](std::uint64_t id, std::function<void(QueueRunner&)> work) {
+                     return entering([id, work = std::move(work)](Impl& impl) {
+                       const auto found = impl.queue_runners.find(id);
+                       if (found != impl.queue_runners.end()) work(*found->second);
+                     });
+                   }} {}
 
   std::function<void()> guarded(std::uint64_t id, std::function<void(Runner&)> work) {
     return entering([id, work = std::move(work)](Impl& impl) {
@@ -93,6 +115,14 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
   Result<void> load_totals();
   void start_all();
   void apply(const std::string& uuid);
+  void apply_queue(const Mapping& mapping);
+  QueueRunner* queue_runner(std::string_view uuid);
+  void fill_queue(Status& status) const;
+  // Why there is no Runner of that UUID.
+  Error no_runner(const Scope& scope, std::string_view uuid) {
+    const Mapping* mapping = find(scope, uuid);
+    return mapping != nullptr && is_queue_mapping(*mapping) ? no_position() : not_found();
+  }
   void write(const Mapping& mapping);
   Result<void> check_conflict(const Mapping& mapping) const;
   Mapping* find(const Scope& scope, std::string_view uuid);
@@ -117,12 +147,15 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
 
   mutable std::mutex mutex;  // guards what follows
   internal::Host host;
+  internal::QueueHost queue_host;
   bool stopped = false;
   std::uint64_t last_runner = 0;
   storage::CommitNumber last_commit = 0;
   std::map<std::string, Mapping, std::less<>> mappings;
   std::map<std::string, std::uint64_t, std::less<>> runner_of;
   std::map<std::uint64_t, std::unique_ptr<Runner>> runners;
+  std::map<std::string, std::uint64_t, std::less<>> queue_runner_of;
+  std::map<std::uint64_t, std::unique_ptr<QueueRunner>> queue_runners;
   std::map<std::string, std::map<std::uint64_t, SavedShard>> loaded;  // until start_all
   std::map<std::string, internal::SavedTotals> loaded_totals;         // the same
 };
@@ -160,7 +193,7 @@ Result<void> Engine::Impl::load_totals() {
 
 void Engine::Impl::start_all() {
   for (const auto& [uuid, mapping] : mappings) {
-    if (runner_of.count(uuid) == 0) apply(uuid);
+    if (runner_of.count(uuid) == 0 && queue_runner_of.count(uuid) == 0) apply(uuid);
   }
   loaded.clear();
   loaded_totals.clear();
@@ -170,6 +203,7 @@ void Engine::Impl::start_all() {
 void Engine::Impl::apply(const std::string& uuid) {
   const auto mapping = mappings.find(uuid);
   if (mapping == mappings.end()) return;
+  if (is_queue_mapping(mapping->second)) return apply_queue(mapping->second);
   const auto running = runner_of.find(uuid);
   if (running != runner_of.end()) return runners.at(running->second)->configure(mapping->second);
   const std::uint64_t id = ++last_runner;
@@ -179,6 +213,36 @@ void Engine::Impl::apply(const std::string& uuid) {
   loaded.erase(uuid);
   loaded_totals.erase(uuid);
   runner->start();
+}
+
+void Engine::Impl::apply_queue(const Mapping& mapping) {
+  if (QueueRunner* running = queue_runner(mapping.uuid)) return running->configure(mapping);
+  const std::uint64_t id = ++last_runner;
+  queue_runner_of[mapping.uuid] = id;
+  auto& runner = queue_runners[id] =
+      std::make_unique<QueueRunner>(queue_host, id, mapping, std::move(loaded_totals[mapping.uuid]));
+  loaded_totals.erase(mapping.uuid);
+  runner->start();
+}
+
+QueueRunner* Engine::Impl::queue_runner(std::string_view uuid) {
+  const auto found = queue_runner_of.find(uuid);
+  return found == queue_runner_of.end() ? nullptr : queue_runners.at(found->second).get();
+}
+
+// What the queue itself says.
+void Engine::Impl::fill_queue(Status& status) const {
+  if (queue_host.source == nullptr) return;
+  const auto facts = queue_host.source->facts(status.mapping.stream_arn);
+  if (!facts) return;
+  QueueStatus& queue = *status.queue;
+  queue.exists = true;
+  queue.ready = facts->ready;
+  queue.delayed = facts->delayed;
+  queue.in_flight = facts->in_flight;
+  ShardStatus& shard = status.shards.front();
+  shard.backlog_records = shard.lanes.front().backlog_records = facts->ready + facts->delayed + facts->in_flight;
+  shard.oldest = shard.lanes.front().oldest = facts->oldest;
 }
 
 void Engine::Impl::write(const Mapping& mapping) {
@@ -198,6 +262,13 @@ Result<void> Engine::Impl::check_conflict(const Mapping& mapping) const {
   for (const auto& [uuid, other] : mappings) {
     if (uuid == mapping.uuid || other.stream_arn != mapping.stream_arn || other.function_arn != mapping.function_arn)
       continue;
+    if (is_queue_mapping(mapping)) {
+      return Error(kResourceConflict, "An event source mapping with SQS arn (\" " + mapping.stream_arn +
+                                          " \") and function (\" " + function_name(mapping.function_arn) +
+                                          " \") already exists. Please update or delete the existing mapping with "
+                                          "UUID " +
+                                          uuid);
+    }
     return Error(kResourceConflict, "The event source arn (\" " + mapping.stream_arn + " \") and function (\" " +
                                         function_name(mapping.function_arn) +
                                         " \") provided mapping already exists. Please update or delete the existing "
@@ -217,6 +288,10 @@ void Engine::Impl::erase(const std::string& uuid) {
     runners.erase(running->second);
     runner_of.erase(running);
   }
+  if (const auto running = queue_runner_of.find(uuid); running != queue_runner_of.end()) {
+    queue_runners.erase(running->second);
+    queue_runner_of.erase(running);
+  }
   storage::WriteBatch batch;
   batch.erase(storage::Family::kCatalogue, mapping_key(uuid));
   const std::string positions = mapping_key(uuid) + "/";
@@ -235,7 +310,7 @@ Runner* Engine::Impl::runner(const Scope& scope, std::string_view uuid) {
 
 void Engine::Impl::intervene(const Scope& scope, const std::string& uuid, Change change, AnswerPointer answer) {
   Runner* held = runner(scope, uuid);
-  if (held == nullptr) return answer->tell(not_found());
+  if (held == nullptr) return answer->tell(no_runner(scope, uuid));
   if (held->is_held()) {
     return answer->tell(Error(kResourceInUse, "another change of this mapping waits for the invocation that runs"));
   }
@@ -317,7 +392,7 @@ struct Engine::Impl::Trial {
 
 void Engine::Impl::try_batch(const Scope& scope, std::string_view uuid, std::shared_ptr<Trial> trial) {
   const Runner* of = runner(scope, uuid);
-  if (of == nullptr) return trial->tell(not_found());
+  if (of == nullptr) return trial->tell(no_runner(scope, uuid));
   const auto failing = of->failing_batch();
   if (!failing) return trial->tell(Error(kInvalidParameter, "no batch of this mapping is failing: nothing to try"));
   if (failing->is_running) {
@@ -402,13 +477,17 @@ Result<void> Engine::start() {
 
 void Engine::stop() {
   std::map<std::uint64_t, std::unique_ptr<Runner>> runners;
+  std::map<std::uint64_t, std::unique_ptr<QueueRunner>> queue_runners;
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->stopped = true;
     runners.swap(impl_->runners);
     impl_->runner_of.clear();
+    queue_runners.swap(impl_->queue_runners);
+    impl_->queue_runner_of.clear();
   }
   runners.clear();
+  queue_runners.clear();
   impl_->gate->close();
 }
 
@@ -554,6 +633,7 @@ SenderTools Engine::sender_tools(const Scope& scope, std::string_view uuid) {
 Result<std::shared_ptr<Replay>> Engine::replay(const Scope& scope, std::string_view uuid, ReplayRequest request) {
   const auto mapping = find(scope, uuid);
   if (!mapping) return not_found();
+  if (is_queue_mapping(*mapping)) return no_position();
   request.mapping = *mapping;
   auto replay = std::make_shared<Replay>(sender_tools(scope, uuid), impl_->source, impl_->gate, std::move(request));
   replay->start();
@@ -562,6 +642,7 @@ Result<std::shared_ptr<Replay>> Engine::replay(const Scope& scope, std::string_v
 
 std::string Engine::last_result(std::string_view uuid) const {
   const std::lock_guard lock(impl_->mutex);
+  if (const QueueRunner* queue = impl_->queue_runner(uuid)) return queue->last_result();
   const auto running = impl_->runner_of.find(uuid);
   return running == impl_->runner_of.end() ? "No records processed" : impl_->runners.at(running->second)->last_result();
 }
@@ -575,11 +656,17 @@ std::optional<Status> Engine::status(std::string_view uuid) const {
   std::optional<Status> out;
   {
     const std::lock_guard lock(impl_->mutex);
+    if (const QueueRunner* queue = impl_->queue_runner(uuid)) out = queue->status();
     const auto running = impl_->runner_of.find(uuid);
-    if (running == impl_->runner_of.end()) return std::nullopt;
-    out = impl_->runners.at(running->second)->status();
+    if (running == impl_->runner_of.end() && !out) return std::nullopt;
+    if (!out) out = impl_->runners.at(running->second)->status();
   }
   if (!impl_->gate->enter()) return out;
+  if (out->queue) {
+    impl_->fill_queue(*out);
+    impl_->gate->leave();
+    return out;
+  }
   for (ShardStatus& shard : out->shards) {
     const auto lowest =
         std::min_element(shard.lanes.begin(), shard.lanes.end(),
@@ -606,6 +693,7 @@ std::vector<Status> Engine::statuses() const {
   {
     const std::lock_guard lock(impl_->mutex);
     for (const auto& [uuid, runner] : impl_->runner_of) uuids.push_back(uuid);
+    for (const auto& [uuid, runner] : impl_->queue_runner_of) uuids.push_back(uuid);
   }
   std::vector<Status> out;
   for (const std::string& uuid : uuids) {

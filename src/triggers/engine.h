@@ -29,6 +29,7 @@
 #include "triggers/history.h"
 #include "triggers/mapping.h"
 #include "triggers/ports.h"
+#include "triggers/queue_ports.h"
 #include "triggers/replay.h"
 #include "triggers/sender.h"
 #include "triggers/status.h"
@@ -39,6 +40,7 @@ struct Ports {
   EventSource& source;
   Invoker& invoker;
   Settlement& settlement;
+  QueueSource* queues = nullptr;  // without: mappings of queues do nothing
 };
 
 // A mapping after a change, and the commit an answer about it must wait for.

@@ -53,6 +53,12 @@ std::vector<SkippedRecord> skipped_of(const Json& document) {
 
 }  // namespace
 
+bool is_queue_mapping(const Mapping& mapping) {
+  const std::string_view arn = mapping.stream_arn;
+  const std::size_t partition = arn.find(':', 4);
+  return arn.starts_with("arn:") && partition != std::string_view::npos && arn.substr(partition).starts_with(":sqs:");
+}
+
 std::string arn_of(const Mapping& mapping) {
   return "arn:aws:lambda:" + mapping.scope.region + ":" + mapping.scope.account +
          ":event-source-mapping:" + mapping.uuid;
@@ -81,6 +87,7 @@ std::string encode(const Mapping& mapping) {
                            {"metrics", strings(mapping.metrics)},
                            {"lastModified", to_unix_ms(mapping.last_modified)}});
   out.set_if(!mapping.tags.empty(), "tags", tags_json(mapping));
+  out.set_if(mapping.maximum_concurrency > 0, "maximumConcurrency", mapping.maximum_concurrency);
   out.set_if(mapping.payload_in_failures, "payloadInFailures", true);
   out.set_if(!mapping.skipped.empty(), "skipped", skipped_json(mapping.skipped));
   return out.dump();
@@ -107,6 +114,7 @@ Result<Mapping> decode_mapping(std::string_view text) {
   out.record_age_max_s = json.int_or("recordAgeSeconds", -1);
   out.retries_max = json.int_or("retries", -1);
   out.bisect = json.bool_or("bisect", false);
+  out.maximum_concurrency = json.int_or("maximumConcurrency", 0);
   out.report_failures = json.bool_or("reportFailures", false);
   out.destination = json.string_or("destination", "");
   out.filters = strings_of(json, "filters");

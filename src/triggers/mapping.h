@@ -39,8 +39,9 @@ struct Mapping {
   std::int64_t record_age_max_s = -1;
   std::int64_t retries_max = -1;
   bool bisect = false;
-  bool report_failures = false;  // FunctionResponseTypes: ReportBatchItemFailures
-  std::string destination;       // DestinationConfig.OnFailure.Destination
+  std::int64_t maximum_concurrency = 0;  // ScalingConfig.MaximumConcurrency, of queues; 0: none
+  bool report_failures = false;          // FunctionResponseTypes: ReportBatchItemFailures
+  std::string destination;               // DestinationConfig.OnFailure.Destination
   std::vector<std::string> filters;
   std::vector<std::string> metrics;    // MetricsConfig.Metrics
   bool payload_in_failures = false;    // ours: documents on SQS and SNS hold the event, as those on S3 do
@@ -51,6 +52,8 @@ struct Mapping {
   friend bool operator==(const Mapping&, const Mapping&) = default;
 };
 
+// Whether its event source is an SQS queue; stream_arn is the queue's then.
+bool is_queue_mapping(const Mapping& mapping);
 std::string arn_of(const Mapping& mapping);  // arn:aws:lambda:REGION:ACCOUNT:event-source-mapping:UUID
 std::string encode(const Mapping& mapping);
 // Error: the text is damaged or of a newer version.

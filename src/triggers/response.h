@@ -3,11 +3,22 @@
 
 #include <cstddef>
 #include <deque>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "triggers/lane.h"
 
 namespace millrace::triggers {
+
+struct ReportedFailures {
+  bool all = false;                      // the body cannot be understood, or names an identifier that is none
+  std::vector<std::string> identifiers;  // as given; neither all nor any: complete success
+};
+
+// AWS: complete success: an empty body, null, "", [], {}, an empty or null list. Failure of everything: an identifier
+// that is missing, null or empty, and any other body that is not the documented object. Pure.
+ReportedFailures reported_failures(std::string_view body);
 
 // How many leading records of the batch are done: all, those before the lowest reported number, or none.
 //

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,16 @@ struct Latency {
   double p99_ms = 0;
 };
 
+// Of a mapping of a queue, which has no positions. Its one shard is called "queue" and has one lane.
+struct QueueStatus {
+  std::size_t invocations = 0;  // running
+  std::size_t batched = 0;      // messages in batches that run or wait for concurrency
+  std::size_t buffered = 0;     // received, waiting for the window or for concurrency
+  std::size_t concurrency = 0;  // invocations there may be at present
+  bool exists = false;          // the queue; what follows is its own
+  std::uint64_t ready = 0, delayed = 0, in_flight = 0;
+};
+
 struct Status {
   Mapping mapping;
   std::string last_result;  // LastProcessingResult
@@ -90,6 +101,7 @@ struct Status {
   bool is_blocked = false;  // a batch is being tried for the third time or more
   bool is_busy = false;     // a batch in flight, or records being read
   std::vector<ShardStatus> shards;
+  std::optional<QueueStatus> queue;  // of a mapping of a queue
   Totals totals;
   Latency latency;
 };

@@ -2,7 +2,9 @@
 // mappings themselves live in triggers::Engine.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,14 @@ struct MappingLookups {
   std::function<bool(const std::string& arn)> stream_exists;
   // Whether failure documents could be delivered to `arn` now (delivery::Delivery::check).
   std::function<Result<void>(const std::string& arn)> check_destination;
+  // Absent: there is no such queue.
+  struct Queue {
+    bool is_fifo = false;
+    std::int64_t visibility_seconds = 30;
+  };
+  std::function<std::optional<Queue>(const std::string& arn)> queue = {};
+  // Timeout of a function that exists, in seconds.
+  std::function<std::optional<std::int64_t>(const std::string& arn)> function_timeout = {};
 };
 
 // Adds the five operations to the Lambda service, and the tags of mappings to what it has by now. `engine` outlives the

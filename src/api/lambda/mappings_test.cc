@@ -207,7 +207,7 @@ TEST_F(MappingOperations, RefusalsHaveTheRecordedTexts) {
               ::testing::HasSubstr("is invalid"));
   EXPECT_THAT(invalid(with("KMSKeyArn", "arn:aws:kms:us-east-1:000000000000:key/1")),
               ::testing::HasSubstr("KMSKeyArn"));
-  EXPECT_THAT(invalid(with("EventSourceArn", kQueue)), ::testing::HasSubstr("EventSourceArn"));
+  EXPECT_EQ(invalid(with("EventSourceArn", kQueue)), "StartingPosition is not valid for SQS event sources.");
   EXPECT_THAT(invalid(with("EventSourceArn", "nonsense")), "Unrecognized event source.");
   EXPECT_TRUE(engine.list(scope).empty()) << "a refused request changes nothing";
 }

@@ -21,11 +21,6 @@ struct Service::Waiter {
   ReceiveDone done;
 };
 
-struct Service::Watcher {
-  std::uint64_t id = 0;
-  std::shared_ptr<const std::function<void()>> ready;
-};
-
 struct Service::Queue {
   std::uint64_t number = 0;
   QueueName name;
@@ -34,8 +29,7 @@ struct Service::Queue {
   QueueSettings settings;
   Tags tags;
   internal::MessageIndex messages;
-  std::list<Waiter> waiters;  // first come, first served
-  std::list<Watcher> watchers;
+  std::list<Waiter> waiters;                          // first come, first served
   internal::RecentMessages recent;                    // of a FIFO queue
   std::map<std::string, internal::Attempt> attempts;  // of a FIFO queue, by ReceiveRequestAttemptId
   // Whether its counts and what is in flight are stored: others only need memory.

@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "api/lambda/internal/queue_mapping.h"
+
 namespace millrace::api_lambda {
 namespace {
 
@@ -12,6 +14,8 @@ wire::Document text_list(const std::vector<std::string>& texts) {
   return out;
 }
 
+}  // namespace
+
 double modified_seconds(Time modified, ModifiedPrecision precision) {
   const Time shown = precision == ModifiedPrecision::kMilliseconds
                          ? modified
@@ -19,12 +23,17 @@ double modified_seconds(Time modified, ModifiedPrecision precision) {
   return static_cast<double>(to_unix_ms(shown)) / 1000;
 }
 
-}  // namespace
+wire::Document filter_document(const triggers::Mapping& mapping) {
+  wire::Document filters = wire::Document::array();
+  for (const std::string& pattern : mapping.filters) filters.push(wire::Document::object({{"Pattern", pattern}}));
+  return wire::Document::object({{"Filters", std::move(filters)}});
+}
 
 std::string_view settled_state(const triggers::Mapping& mapping) { return mapping.enabled ? "Enabled" : "Disabled"; }
 
 wire::Document mapping_document(const triggers::Mapping& mapping, std::string_view state, std::string last_result,
                                 ModifiedPrecision precision) {
+  if (is_queue_mapping(mapping)) return queue_mapping_document(mapping, state, precision);
   using wire::Document;
   Document on_failure = Document::object();
   on_failure.set_if(!mapping.destination.empty(), "Destination", mapping.destination);
@@ -36,11 +45,7 @@ wire::Document mapping_document(const triggers::Mapping& mapping, std::string_vi
                                    {"MaximumBatchingWindowInSeconds", mapping.window_s},
                                    {"ParallelizationFactor", mapping.parallelization_factor},
                                    {"EventSourceArn", mapping.stream_arn}});
-  if (!mapping.filters.empty()) {
-    Document filters = Document::array();
-    for (const std::string& pattern : mapping.filters) filters.push(Document::object({{"Pattern", pattern}}));
-    out.set("FilterCriteria", Document::object({{"Filters", std::move(filters)}}));
-  }
+  if (!mapping.filters.empty()) out.set("FilterCriteria", filter_document(mapping));
   out.set("FunctionArn", mapping.function_arn);
   out.set("LastModified", modified_seconds(mapping.last_modified, precision));
   out.set("LastProcessingResult", std::move(last_result));

@@ -14,6 +14,9 @@ enum class ModifiedPrecision { kMilliseconds, kMinutes };
 
 wire::Document mapping_document(const triggers::Mapping& mapping, std::string_view state, std::string last_result,
                                 ModifiedPrecision precision);
+// Its parts.
+wire::Document filter_document(const triggers::Mapping& mapping);
+double modified_seconds(Time modified, ModifiedPrecision precision);
 // The state a mapping is in when no change is under way: "Enabled" or "Disabled".
 std::string_view settled_state(const triggers::Mapping& mapping);
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "api/lambda/internal/queue_mapping.h"
 #include "triggers/pattern.h"
 #include "wire/arn.h"
 #include "wire/generated/lambda.h"
@@ -52,10 +53,9 @@ Result<void> check_source(const std::string& arn, const MappingLookups& lookups)
     if (!lookups.stream_exists(arn)) return invalid_mapping("Stream not found: " + arn);
     return {};
   }
-  if (parsed->service == "sqs" || parsed->service == "kinesis" || parsed->service == "kafka" ||
-      parsed->service == "mq") {
+  if (parsed->service == "kinesis" || parsed->service == "kafka" || parsed->service == "mq") {
     return invalid_mapping("EventSourceArn: event sources of " + parsed->service +
-                           " are not supported by millrace; DynamoDB streams are.");
+                           " are not supported by millrace; DynamoDB streams and SQS queues are.");
   }
   return invalid_mapping("Unrecognized event source.");
 }
@@ -118,7 +118,7 @@ Result<void> apply_metrics(const wire::lambda::EventSourceMappingMetricsConfig& 
   for (const std::string_view metric : config.metrics()) {
     if (metric != "EventCount") {
       return invalid_mapping("MetricsConfig.Metrics: " + std::string(metric) +
-                             " is not supported for DynamoDB streams; EventCount is.");
+                             " is not supported for this event source; EventCount is.");
     }
     metrics = {"EventCount"};
   }
@@ -170,7 +170,8 @@ Result<void> apply_function(std::string_view name, const MappingLookups& lookups
 Result<void> apply_settings(const wire::Document& request, const MappingLookups& lookups, triggers::Mapping& mapping) {
   // The settings have the same names in create and update requests.
   const wire::lambda::UpdateEventSourceMappingRequest view(request);
-  MR_RETURN_IF_ERROR(refuse_foreign_members(request));
+  const bool is_queue = is_queue_mapping(mapping);
+  MR_RETURN_IF_ERROR(is_queue ? apply_queue_settings(request, mapping) : refuse_foreign_members(request));
   mapping.enabled = view.enabled().value_or(mapping.enabled);
   mapping.batch_size = view.batch_size().value_or(mapping.batch_size);
   mapping.window_s = view.maximum_batching_window_in_seconds().value_or(mapping.window_s);
@@ -194,6 +195,13 @@ Result<triggers::Mapping> parse_create(const Scope& scope, const wire::Document&
   mapping.stream_arn = view.event_source_arn().value_or("");
   if (mapping.stream_arn.empty()) return invalid_mapping("Unrecognized event source.");
   for (const auto& [key, value] : view.tags()) mapping.tags[std::string(key)] = value;
+  if (is_queue_mapping(mapping)) {
+    MR_RETURN_IF_ERROR(begin_queue_mapping(request, mapping));
+    MR_RETURN_IF_ERROR(apply_settings(request, lookups, mapping));
+    MR_RETURN_IF_ERROR(apply_function(view.function_name(), lookups, mapping));
+    MR_RETURN_IF_ERROR(check_queue_mapping(lookups, mapping));
+    return mapping;
+  }
   MR_RETURN_IF_ERROR(check_starting_position(view, mapping.stream_arn));
   mapping.starting_position = view.starting_position().value_or("");
   MR_RETURN_IF_ERROR(apply_settings(request, lookups, mapping));

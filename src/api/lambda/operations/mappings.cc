@@ -9,6 +9,7 @@
 #include "api/lambda/internal/mapping_document.h"
 #include "api/lambda/internal/mapping_request.h"
 #include "api/lambda/internal/mapping_tags.h"
+#include "api/lambda/internal/queue_mapping.h"
 #include "wire/generated/lambda.h"
 #include "wire/generated/lambda_views.h"
 
@@ -91,6 +92,7 @@ Result<wire::Reply> update_event_source_mapping(const MappingFace& face, const w
   // Checked on a copy first: the lookups take other services' locks, which the engine must not be holding then.
   MR_RETURN_IF_ERROR(apply_settings(request, face.lookups, *draft));
   if (view.function_name()) MR_RETURN_IF_ERROR(apply_function(*view.function_name(), face.lookups, *draft));
+  if (is_queue_mapping(*draft)) MR_RETURN_IF_ERROR(check_queue_mapping(face.lookups, *draft));
   const MappingLookups checked{.function_exists = [](const std::string&) { return true; },
                                .stream_exists = [](const std::string&) { return true; },
                                .check_destination = [](const std::string&) { return Result<void>(); }};
