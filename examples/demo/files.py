@@ -1,4 +1,5 @@
-"""Pipeline files: completed uploads become work on a queue; then a poison record, with the defaults and with every protection."""
+"""Pipeline files: completed uploads become work on a queue; then a poison record, with the defaults and with every protection; then the
+analysis worker as a function behind that queue."""
 import json
 import pathlib
 import sys
@@ -141,10 +142,49 @@ def poison_with_protection(server, report, dynamodb, sqs, world):
     report.line("retries", f"{status['invocations']} invocations, {status['failures']} failed, for {status['records']} records settled")
 
 
+def parts_of(file_name):
+    return len(file_name.rpartition(".")[0].split("_"))
+
+
+def analysis(server, report, dynamodb, sqs, world, size):
+    """The worker becomes a function behind the queue; one upload is no package."""
+    dead = sqs.create_queue(QueueName="analysis-failed")["QueueUrl"]
+    arn_of = {url: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"] for url in (dead, world["queue"])}
+    sqs.set_queue_attributes(QueueUrl=world["queue"], Attributes={
+        "VisibilityTimeout": "60", "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn_of[dead], "maxReceiveCount": 2})})
+    server.function("analyse", zip_of(HERE / "analyse.py"), handler="analyse.handler", runtime="python3.11", timeout=30, environment={"TABLE": "requests"})
+    mapping = server.mapping(arn_of[world["queue"]], "analyse", None, BatchSize=10, FunctionResponseTypes=["ReportBatchItemFailures"],
+                             ScalingConfig={"MaximumConcurrency": 2}, FilterCriteria={"Filters": [{"Pattern": json.dumps({"body": {"fileName": [{"exists": True}]}})}]})
+    files = {f"analysis-{i}": f"{post['postId']}_{post['version']}.deb" for i, post in enumerate(sources.posts(size))}
+    everyone = {**files, "analysis-broken": "holiday.jpg"}
+    batch_write(dynamodb, "requests", [{"PutRequest": {"Item": item_of({"analysisRequestId": name, "requestorId": "analysis", "phase": "CREATED", "fileName": file})}}
+                                       for name, file in everyone.items()])
+    with Stopwatch() as working:
+        for name in everyone:
+            set_phase(dynamodb, "requests", name, "FILE_UPLOAD_COMPLETE")
+        server.settle()
+    server.advance("2m")  # the visibility of what is no package, twice
+    found = {}
+    for page in dynamodb.get_paginator("scan").paginate(TableName="requests"):
+        found.update({item["analysisRequestId"]["S"]: item for item in page["Items"] if item["analysisRequestId"]["S"] in everyone})
+    done = {name: item for name, item in found.items() if item["phase"]["S"] == "ANALYSIS_DONE"}
+    report.verify(sorted(done) == sorted(files) and all(item["analyses"]["N"] == "1" and item["parts"]["N"] == str(parts_of(files[name])) for name, item in done.items()),
+                  f"upload, stream, function, queue, function: {len(done)} files analysed, each once, although one of their batch failed")
+    failed = sqs.receive_message(QueueUrl=dead, MaxNumberOfMessages=10).get("Messages", [])
+    report.verify([json.loads(message["Body"])["analysisRequestId"] for message in failed] == ["analysis-broken"],
+                  "what is no package is in the dead letter queue after two receives", str(failed)[:300])
+    left = sqs.get_queue_attributes(QueueUrl=world["queue"], AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"])["Attributes"]
+    report.verify(set(left.values()) == {"0"}, "nothing is left in the queue", str(left))
+    status = server.admin(f"mappings/{mapping}")
+    report.line("analysis", f"{status['records']} messages done in {status['invocations']} invocations, at most 2 at a time; {latency(status)}")
+    report.line("throughput", f"{working.rate(len(everyone))} uploads through both functions")
+
+
 def run(server, size=250):
     report = Report("files: work is queued when an upload is complete; a poison record")
     dynamodb, sqs = server.client("dynamodb"), server.client("sqs", read_timeout=60)
     world = happy_path(server, report, dynamodb, sqs, size)
     poison_with_defaults(server, report, dynamodb, sqs, world)
     poison_with_protection(server, report, dynamodb, sqs, world)
+    analysis(server, report, dynamodb, sqs, world, size)
     return report.close()

@@ -153,9 +153,11 @@ class Server:
         return answer["FunctionArn"]
 
     def mapping(self, stream, function, position, **options):
-        """Creates an event source mapping and waits until it is enabled; returns its UUID."""
+        """Creates an event source mapping and waits until it is enabled; returns its UUID. A queue has no position: None."""
         functions = self.client("lambda")
-        uuid = functions.create_event_source_mapping(EventSourceArn=stream, FunctionName=function, StartingPosition=position, **options)["UUID"]
+        if position:
+            options["StartingPosition"] = position
+        uuid = functions.create_event_source_mapping(EventSourceArn=stream, FunctionName=function, **options)["UUID"]
         wait_until(lambda: functions.get_event_source_mapping(UUID=uuid)["State"] in ("Enabled", "Disabled"), "the mapping to settle")
         return uuid
 
