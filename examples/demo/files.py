@@ -186,5 +186,5 @@ def run(server, size=250):
     world = happy_path(server, report, dynamodb, sqs, size)
     poison_with_defaults(server, report, dynamodb, sqs, world)
     poison_with_protection(server, report, dynamodb, sqs, world)
-    analysis(server, report, dynamodb, sqs, world, size)
+    analysis(server, report, dynamodb, sqs, world, size // 2)
     return report.close()
