@@ -8,6 +8,7 @@
 #include "iam/roles.h"
 #include "iam/sessions.h"
 #include "logs/service.h"
+#include "metrics/alarms.h"
 #include "metrics/store.h"
 #include "platform/control_loop.h"
 #include "s3/object_store.h"
@@ -178,7 +179,10 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
           parts.roles->reset(scope.account);
           parts.sessions->reset(scope.account);
         }
-        if (wanted("cloudwatch")) parts.metrics->reset(scope.account);
+        if (wanted("cloudwatch")) {
+          parts.alarms->reset(scope.account);
+          parts.metrics->reset(scope.account);
+        }
         if (wanted("logs")) parts.logs->reset(scope.account);
       },
       [&parts, result, reply] {

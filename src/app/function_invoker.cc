@@ -22,9 +22,14 @@ triggers::InvokeResult result_of(functions::MappingResult answer) {
 }  // namespace
 
 void FunctionInvoker::invoke(triggers::InvokeRequest request, std::function<void(triggers::InvokeResult)> done) {
-  functions_.invoke_for_mapping(
-      request.function_arn, std::move(request.request_id), std::move(request.payload),
-      [done = std::move(done)](functions::MappingResult answer) { done(result_of(std::move(answer))); });
+  functions_.invoke_for_mapping(request.function_arn, std::move(request.request_id), std::move(request.payload),
+                                [this, done = std::move(done), arn = request.function_arn,
+                                 last = request.last_record](functions::MappingResult answer) {
+                                  // AWS: the age of the batch's last record when the function has handled it.
+                                  if (answer.kind == functions::MappingResult::Kind::kInvoked && last != kNever)
+                                    sources_.iterator_age(arn, std::max(Milliseconds(0), clock_.now() - last));
+                                  done(result_of(std::move(answer)));
+                                });
 }
 
 }  // namespace millrace::app

@@ -21,6 +21,7 @@
 #include "app/internal/elsewhere.h"
 #include "app/internal/function_invoker.h"
 #include "app/internal/mapping_jobs.h"
+#include "app/internal/metric_sources.h"
 #include "app/internal/parts.h"
 #include "app/internal/queue_source.h"
 #include "app/internal/self_writes.h"
@@ -33,6 +34,7 @@
 #include "iam/roles.h"
 #include "iam/sessions.h"
 #include "logs/service.h"
+#include "metrics/alarms.h"
 #include "metrics/store.h"
 #include "platform/control_loop.h"
 #include "platform/random.h"
@@ -105,6 +107,8 @@ struct Server::Impl {
   std::unique_ptr<storage::Committer> committer;
   delivery::Delivery delivery;
   std::unique_ptr<metrics::Store> metrics;
+  std::unique_ptr<metrics::Alarms> alarms;
+  std::unique_ptr<MetricSources> sources;
 
   std::unique_ptr<streams::Streams> streams;
   std::unique_ptr<tables::Tables> tables;
@@ -113,6 +117,7 @@ struct Server::Impl {
   std::unique_ptr<s3::BucketTarget> bucket_target;
   std::unique_ptr<sqs::Service> queues;
   std::unique_ptr<sqs::QueueTarget> queue_target;
+  std::unique_ptr<MeasuredQueues> measured_queues;
   std::unique_ptr<sns::Service> topics;
   std::unique_ptr<sns::TopicTarget> topic_target;
   std::unique_ptr<iam::Roles> roles;
@@ -187,6 +192,9 @@ Result<void> Server::Impl::open(const std::string& command) {
 Result<void> Server::Impl::load() {
   metrics = std::make_unique<metrics::Store>(*store, *committer, *loop);
   MR_RETURN_IF_ERROR(metrics->load());
+  alarms = std::make_unique<metrics::Alarms>(metrics::Alarms::Resources{*store, *committer, *loop, delivery, *metrics});
+  sources = std::make_unique<MetricSources>(*metrics, parts);
+  MR_RETURN_IF_ERROR(alarms->load(api_cloudwatch::alarm_queries));
   streams::StreamsOptions streaming;
   streaming.retention = config.retention;
   streaming.bytes_max = config.stream_bytes_max;
@@ -208,7 +216,8 @@ Result<void> Server::Impl::load() {
   queues = std::make_unique<sqs::Service>(*store, *committer, *loop, random);
   MR_RETURN_IF_ERROR(queues->load());
   queue_target = std::make_unique<sqs::QueueTarget>(*queues);
-  delivery.add("sqs", *queue_target);
+  measured_queues = std::make_unique<MeasuredQueues>(*queue_target, *sources);
+  delivery.add("sqs", *measured_queues);
   topics =
       std::make_unique<sns::Service>(sns::Service::Resources{*store, *committer, *loop, random, registry, delivery});
   MR_RETURN_IF_ERROR(topics->load());
@@ -225,7 +234,7 @@ Result<void> Server::Impl::load() {
   MR_RETURN_IF_ERROR(load_functions());
   source = std::make_unique<StreamSource>(*streams);
   queue_source = std::make_unique<QueueSource>(*queues);
-  invoker = std::make_unique<FunctionInvoker>(*functions);
+  invoker = std::make_unique<FunctionInvoker>(*functions, *loop, *sources);
   settlement = std::make_unique<triggers::CommitSettlement>(*committer, delivery);
   engine = std::make_unique<triggers::Engine>(triggers::Engine::Resources{*loop, random, registry, *store, *committer},
                                               triggers::Ports{*source, *invoker, *settlement, queue_source.get()});
@@ -256,6 +265,7 @@ Result<void> Server::Impl::load_functions() {
   };
   functions = std::make_unique<functions::Functions>(
       functions::Services{*store, *committer, *loop, random, registry, delivery, *processes}, std::move(options));
+  functions->set_observer(*sources);
   MR_RETURN_IF_ERROR(functions->load());
   function_target = std::make_unique<functions::FunctionTarget>(*functions);
   delivery.add("lambda", *function_target);
@@ -284,11 +294,12 @@ void Server::Impl::serve_faces() {
   faces.push_back(api_dynamodb::make_dynamodb_streams_service(*streams));
   faces.push_back(api_s3::make_s3_service(*objects));
   faces.push_back(api_sqs::make_sqs_service(*queues));
+  sources->measure_queues(*faces.back());
   faces.push_back(api_sns::make_sns_service(*topics));
   faces.push_back(api_iam::make_iam_service(*roles));
   faces.push_back(api_iam::make_sts_service(*sessions, *roles));
   faces.push_back(api_logs::make_logs_service(*logs));
-  faces.push_back(api_cloudwatch::make_cloudwatch_service({*metrics, *loop}));
+  faces.push_back(api_cloudwatch::make_cloudwatch_service({*metrics, *alarms, *loop}));
   faces.push_back(api_lambda::make_lambda_service(*functions));
   api_lambda::MappingLookups lookups;
   lookups.function_exists = [this](const std::string& arn) { return functions->exists(arn); };
@@ -327,6 +338,7 @@ void Server::Impl::fill_parts() {
   parts.sessions = sessions.get();
   parts.logs = logs.get();
   parts.metrics = metrics.get();
+  parts.alarms = alarms.get();
   parts.processes = processes.get();
   parts.functions = functions.get();
   parts.engine = engine.get();
@@ -345,6 +357,7 @@ Result<void> Server::Impl::listen() {
   admin = std::make_unique<Admin>(parts);
   dispatcher->set_admin(*admin);
   dispatcher->set_faults(faults);
+  dispatcher->set_observer([this](const wire::Finished& finished) { sources->observe(finished); });
   function_urls = std::make_unique<api_lambda::FunctionUrls>(*functions, *loop, random);
   dispatcher->set_function_urls(*function_urls);
   elsewhere = std::make_unique<Elsewhere>(parts);
@@ -374,7 +387,9 @@ Result<void> Server::Impl::listen() {
   loop->start();
   running = true;
   objects->start();
+  alarms->start();
   MR_RETURN_IF_ERROR(engine->start());
+  sources->start();
   return http->start();
 }
 

@@ -139,8 +139,11 @@ void Store::arm(Time when) {
 }
 
 void Store::measure_soon() {
-  const std::scoped_lock lock(mutex_);
-  arm(floor_to(scheduler_.now(), Seconds(60)) + Seconds(60));
+  if (measuring_.load(std::memory_order_relaxed) || measuring_.exchange(true)) return;
+  scheduler_.post([this] {
+    const std::scoped_lock lock(mutex_);
+    arm(floor_to(scheduler_.now(), Seconds(60)) + Seconds(60));
+  });
 }
 
 void Store::run_minute() {
@@ -149,6 +152,7 @@ void Store::run_minute() {
   {
     const std::scoped_lock lock(mutex_);
     armed_ = false;
+    measuring_.store(false);
     source = source_;
     observer = observer_;
   }

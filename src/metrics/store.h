@@ -192,6 +192,7 @@ class Store {
   void shrink(storage::WriteBatch& batch);  // guarded
   void read_tier(const Series& series, std::uint8_t tier, const FetchRequest& request, Points& points);
 
+  std::atomic<bool> measuring_{false};  // a minute's call of the source is due
   storage::Store& store_;
   storage::Commits& commits_;
   platform::Scheduler& scheduler_;

@@ -86,6 +86,7 @@ struct InvokeRequest {
   std::string request_id;    // the same for all attempts of a batch
   std::string mapping;       // UUID, for logs
   std::string payload;
+  Time last_record = kNever;  // when the batch's last record was written; kNever: none (a window's end)
 };
 
 struct InvokeResult {

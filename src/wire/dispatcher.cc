@@ -135,6 +135,8 @@ void Dispatcher::set_access_keys(std::function<std::optional<std::string>(std::s
   impl_->account_of = std::move(account_of);
 }
 
+void Dispatcher::set_observer(std::function<void(const Finished&)> observer) { impl_->observer = std::move(observer); }
+
 void Dispatcher::set_not_found(std::function<void(const NotFound&)> hook) { impl_->not_found = std::move(hook); }
 
 void Dispatcher::set_watch(CallWatch& watch) { impl_->watch = &watch; }

@@ -72,6 +72,18 @@ class CallWatch {
   virtual void succeeded(const Caller& caller, std::string_view operation, const Document& input) = 0;
 };
 
+// A request that has been answered. References are valid during the call only.
+struct Finished {
+  std::string_view service;  // model id
+  const RequestContext& context;
+  std::string_view error;  // name of its type; "" a success
+  bool throttled = false;
+  int status = 0;
+  double milliseconds = 0;
+  Usage usage;
+  std::string_view bucket;  // of S3
+};
+
 class Dispatcher final : public http::Application {
  public:
   Dispatcher(platform::Scheduler& scheduler, platform::Random& random, storage::Commits& commits,
@@ -94,6 +106,9 @@ class Dispatcher final : public http::Application {
   // Called on the thread that answers; must not block.
   void set_not_found(std::function<void(const NotFound&)> hook);
   void set_watch(CallWatch& watch);
+
+  // Told of every answered request whose operation is known. Called on the thread that answers; must not block.
+  void set_observer(std::function<void(const Finished&)> observer);
 
   std::unique_ptr<http::RequestSink> begin(std::shared_ptr<const http::RequestHead> head) override;
 

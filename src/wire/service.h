@@ -45,6 +45,15 @@ struct RequestContext {
   // The bytes of a blob payload (Invoke), which `Document` holds as base64, and of any body of a REST-XML request,
   // whose digests are in header fields. nullptr: the operation has none.
   std::shared_ptr<const std::string> payload;
+  // Set by handlers that know it: what the request is about (a table's name or ARN), for who observes.
+  mutable std::string resource;
+};
+
+// What a request used, for who observes.
+struct Usage {
+  std::int64_t read_half_units = 0;
+  std::int64_t write_half_units = 0;
+  std::int64_t items = -1;  // returned; -1: does not apply
 };
 
 struct Reply {
@@ -55,6 +64,7 @@ struct Reply {
   std::uint64_t source_bytes = 0;
   int status = 0;                   // 0: the operation's own
   http::Fields fields;              // further header fields
+  Usage usage;
   storage::CommitNumber after = 0;  // hold the answer until this commit is durable
 };
 

@@ -29,7 +29,9 @@ class CloudWatchTest : public ::testing::Test {
   storage::MemoryStore store_;
   testing::TestCommits commits_{store_, scheduler_};
   metrics::Store metrics_{store_, commits_, scheduler_};
-  std::unique_ptr<wire::Service> service_ = make_cloudwatch_service({metrics_, scheduler_});
+  delivery::Delivery delivery_;
+  metrics::Alarms alarms_{{store_, commits_, scheduler_, delivery_, metrics_}};
+  std::unique_ptr<wire::Service> service_ = make_cloudwatch_service({metrics_, alarms_, scheduler_});
   wire::RequestContext context_;
 };
 

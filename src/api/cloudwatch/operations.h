@@ -21,6 +21,19 @@ Result<Reply> list_metrics(const Parts& parts, const RequestContext& context, co
 Result<Reply> get_metric_data(const Parts& parts, const RequestContext& context, const Document& input);
 Result<Reply> get_metric_statistics(const Parts& parts, const RequestContext& context, const Document& input);
 
+// operations/alarms.cc
+Result<Reply> put_metric_alarm(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> delete_alarms(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> describe_alarms(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> describe_alarms_for_metric(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> describe_alarm_history(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> set_alarm_state(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> enable_alarm_actions(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> disable_alarm_actions(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> tag_resource(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> untag_resource(const Parts& parts, const RequestContext& context, const Document& input);
+Result<Reply> list_tags_for_resource(const Parts& parts, const RequestContext& context, const Document& input);
+
 // --- what they share, shared.cc ---
 
 // kInvalidParameterValue naming the member.
@@ -37,7 +50,7 @@ Result<void> check_unit(std::string_view unit);
 std::optional<Time> time_of(const Document& input, std::string_view member);
 double seconds_of(Time time);
 // The queries of MetricDataQueries or of an alarm's Metrics, checked.
-Result<std::vector<metrics::Query>> queries_of(const RequestContext& context, const Document& list);
+Result<std::vector<metrics::Query>> queries_of(const Scope& scope, const Document& list);
 // Pages of a list: `token` is where to go on. Error: kInvalidNextToken.
 Result<std::size_t> offset_of(std::string_view token);
 std::string token_of(std::size_t offset);

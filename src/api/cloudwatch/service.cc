@@ -13,6 +13,17 @@ std::unique_ptr<wire::Service> make_cloudwatch_service(const Parts& parts) {
       return operation(parts, context, input);
     });
   };
+  serve("PutMetricAlarm", put_metric_alarm);
+  serve("DeleteAlarms", delete_alarms);
+  serve("DescribeAlarms", describe_alarms);
+  serve("DescribeAlarmsForMetric", describe_alarms_for_metric);
+  serve("DescribeAlarmHistory", describe_alarm_history);
+  serve("SetAlarmState", set_alarm_state);
+  serve("EnableAlarmActions", enable_alarm_actions);
+  serve("DisableAlarmActions", disable_alarm_actions);
+  serve("TagResource", tag_resource);
+  serve("UntagResource", untag_resource);
+  serve("ListTagsForResource", list_tags_for_resource);
   serve("PutMetricData", put_metric_data);
   serve("ListMetrics", list_metrics);
   serve("GetMetricData", get_metric_data);

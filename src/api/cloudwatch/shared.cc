@@ -75,7 +75,7 @@ std::optional<Time> time_of(const Document& input, std::string_view member) {
 
 double seconds_of(Time time) { return static_cast<double>(to_unix_ms(time)) / 1000; }
 
-Result<std::vector<metrics::Query>> queries_of(const RequestContext& context, const Document& list) {
+Result<std::vector<metrics::Query>> queries_of(const Scope& scope, const Document& list) {
   std::vector<metrics::Query> queries;
   for (const auto& each : list.as_array()) {
     metrics::Query query;
@@ -83,13 +83,13 @@ Result<std::vector<metrics::Query>> queries_of(const RequestContext& context, co
     query.label = each.string_or("Label", "");
     query.return_data = each.bool_or("ReturnData", true);
     query.expression = each.string_or("Expression", "");
-    const auto account = each.string_or("AccountId", context.caller.scope.account);
-    if (account != context.caller.scope.account) return not_supported("AccountId");
+    const auto account = each.string_or("AccountId", scope.account);
+    if (account != scope.account) return not_supported("AccountId");
     if (each.find("Period") != nullptr) query.period = Seconds(each.int_or("Period", 0));
     if (const Document* stat = each.find("MetricStat"); stat != nullptr) {
       const Document* metric = stat->find("Metric");
       MR_ASSIGN_OR_RETURN(auto dimensions, dimensions_of(*metric));
-      query.metric = metrics::MetricId{context.caller.scope, std::string(metric->string_or("Namespace", "")),
+      query.metric = metrics::MetricId{scope, std::string(metric->string_or("Namespace", "")),
                                        std::string(metric->string_or("MetricName", "")), std::move(dimensions)};
       query.statistic = stat->string_or("Stat", "");
       query.period = Seconds(stat->int_or("Period", 0));

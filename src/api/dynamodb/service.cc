@@ -17,12 +17,14 @@ void serve_item(wire::Service& service, tables::Tables& tables, std::string_view
                 std::initializer_list<std::string_view> common, bool (*complete)(const ItemCall&)) {
   service.on(name, [&tables, operation](const RequestContext& context, const Document& input) -> Result<Reply> {
     MR_ASSIGN_OR_RETURN(ItemCall call, read_call(input));
+    context.resource = call.table;
     return operation(tables, context.caller.scope, std::move(call));
   });
   const auto raw = [&tables, operation, common = std::vector<std::string_view>(common), complete](
                        const RequestContext& context, std::string_view body) -> std::optional<Result<Reply>> {
     std::optional<ItemCall> call = read_call(body, common);
     if (!call || !complete(*call)) return std::nullopt;
+    context.resource = call->table;
     return operation(tables, context.caller.scope, *std::move(call));
   };
   service.on_raw(name, raw);
@@ -83,6 +85,7 @@ void serve_documents(wire::Service& service, tables::Tables& tables) {
       {"DescribeLimits", describe_limits}};
   for (const auto& [name, operation] : kOperations) {
     service.on(name, [&tables, operation = operation](const RequestContext& context, const Document& input) {
+      context.resource = input.string_or("TableName", "");
       return operation(tables, context.caller.scope, input);
     });
   }

@@ -23,6 +23,7 @@ namespace millrace::logs {
 class Service;
 }
 namespace millrace::metrics {
+class Alarms;
 class Store;
 }
 namespace millrace::platform {
@@ -83,6 +84,7 @@ struct Parts {
   iam::Roles* roles = nullptr;
   iam::Sessions* sessions = nullptr;
   logs::Service* logs = nullptr;
+  metrics::Alarms* alarms = nullptr;
   metrics::Store* metrics = nullptr;
   runtimes::ProcessHost* processes = nullptr;
   functions::Functions* functions = nullptr;

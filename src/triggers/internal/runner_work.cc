@@ -63,7 +63,8 @@ void Runner::invoke(ShardRun& shard, LaneRun& lane) {
   host_.invoker.invoke({.function_arn = mapping_.function_arn,
                         .request_id = lane.request_id,
                         .mapping = mapping_.uuid,
-                        .payload = render_event(batch, lane.lane.tumbling, shard.info.id, mapping_.stream_arn)},
+                        .payload = render_event(batch, lane.lane.tumbling, shard.info.id, mapping_.stream_arn),
+                        .last_record = batch.records.empty() ? kNever : batch.records.back().created},
                        [scheduler = &host_.scheduler, result, deliver = std::move(deliver)](InvokeResult answer) {
                          *result = std::move(answer);
                          scheduler->post(deliver);

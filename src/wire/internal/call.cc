@@ -33,6 +33,13 @@ bool is_not_found(const Error& error) {
   return false;
 }
 
+std::string_view bucket_of(const Labels& labels) {
+  for (const auto& [name, value] : labels) {
+    if (name == "Bucket") return value;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::optional<storage::Commits::Purpose> purpose_of(std::string_view operation) {
@@ -395,11 +402,17 @@ void Call::answer_held(const Error* failure) {
 
 http::Response Call::render(Result<Reply> result) {
   const bool throttled = !result.ok() && result.error().type().kind == ErrorKind::kThrottled;
+  const std::string_view error = result.ok() ? std::string_view() : result.error().type().name;
+  const Usage usage = result.ok() ? result->usage : Usage();
   http::Response response =
       result.ok() ? encode_reply(addressee(), std::move(result).value()) : encode_error(addressee(), result.error());
   if (route_.served != nullptr && route_.operation != nullptr) {
     const std::chrono::duration<double, std::milli> elapsed = around_.scheduler.monotonic_now() - started_;
     around_.statistics.of(route_.served->number, *route_.operation).record(response.status, throttled, elapsed.count());
+    if (around_.observer) {
+      around_.observer({route_.served->model->id, context_, error, throttled, response.status, elapsed.count(), usage,
+                        bucket_of(route_.labels)});
+    }
   }
   if (lose_answer_) {
     response = http::Response();

@@ -30,6 +30,7 @@ struct Surroundings {
   std::function<std::optional<std::string>(std::string_view)> account_of;
   std::function<void(const NotFound&)> not_found;
   CallWatch* watch = nullptr;
+  std::function<void(const Finished&)> observer;
 
   Surroundings(platform::Scheduler& scheduler_, platform::Random& random_, storage::Commits& commits_,
                telemetry::Registry& registry, DispatcherOptions options_)

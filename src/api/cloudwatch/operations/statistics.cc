@@ -55,7 +55,7 @@ Document points_document(const metrics::TimeSeries& series, bool descending, std
 Result<Reply> get_metric_data(const Parts& parts, const RequestContext& context, const Document& input) {
   const Document* list = input.find("MetricDataQueries");
   if (list == nullptr) return missing("MetricDataQueries");
-  MR_ASSIGN_OR_RETURN(const auto queries, queries_of(context, *list));
+  MR_ASSIGN_OR_RETURN(const auto queries, queries_of(context.caller.scope, *list));
   MR_ASSIGN_OR_RETURN(const auto range, range_of(input));
   const auto scan = input.string_or("ScanBy", "TimestampDescending");
   if (scan != "TimestampDescending" && scan != "TimestampAscending")

@@ -52,10 +52,11 @@ Result<Reply> write_item(tables::Tables& tables, const Scope& scope, ItemCall& c
   request.condition = pointer_to(parsed.condition);
   request.update = pointer_to(parsed.update);
   request.return_old_on_failure = call.old_on_failure;
-  request.count_units = call.capacity != Capacity::kNone;
+  request.count_units = true;  // for the metrics
   MR_ASSIGN_OR_RETURN(const tables::WriteResult result, tables.write(ref.scope, ref.name, request));
   Reply reply;
   reply.after = result.after_commit;
+  reply.usage.write_half_units = written(result.units).total();
   ObjectText object(reply.json);
   append_attributes(object, call, parsed, result);
   if (call.capacity != Capacity::kNone || call.metrics) {
@@ -96,12 +97,13 @@ Result<Reply> get_item(tables::Tables& tables, const Scope& scope, ItemCall call
   MR_ASSIGN_OR_RETURN(const TableRef ref, resolve_table(scope, call.table));
   MR_ASSIGN_OR_RETURN(const std::optional<std::string> found, tables.get(ref.scope, ref.name, *call.item));
   Reply reply;
+  const std::size_t bytes = found ? model::size_of_stored(*found).value_or(0) : 0;
+  reply.usage.read_half_units = read_half_units(bytes, call.consistent);
   ObjectText object(reply.json);
   if (found) append_item(object.key("Item"), *found, parsed.projection);
   if (call.capacity != Capacity::kNone) {
     MR_ASSIGN_OR_RETURN(const auto info, tables.info(ref.scope, ref.name));
-    const std::size_t bytes = found ? model::size_of_stored(*found).value_or(0) : 0;
-    append_capacity(object.key("ConsumedCapacity"), call.table, {read_half_units(bytes, call.consistent), {}}, *info,
+    append_capacity(object.key("ConsumedCapacity"), call.table, {reply.usage.read_half_units, {}}, *info,
                     call.capacity);
   }
   object.end();

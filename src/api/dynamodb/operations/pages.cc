@@ -70,6 +70,7 @@ void fill_request(ItemCall& call, const Parsed& parsed, tables::ReadRequest& req
 Result<Reply> page_reply(const tables::Tables& tables, const TableRef& ref, const ItemCall& call, tables::Page page) {
   Reply reply;
   reply.json.reserve(page.items_json.size() + 256);
+  reply.usage = {read_half_units(page.bytes, call.consistent), 0, static_cast<std::int64_t>(page.count)};
   ObjectText object(reply.json);
   if (call.select != Select::kCount) object.key("Items") += page.items_json;
   object.key("Count") += std::to_string(page.count);
