@@ -153,7 +153,7 @@ class Tables::Engine : public std::enable_shared_from_this<Tables::Engine> {
   void fill_expiry(TableId id, std::string from);
   std::optional<std::string> fill_chunk(const internal::TablePtr& table, const std::string& from,
                                         storage::CommitNumber& last);
-  void fill_one(const internal::TablePtr& table, std::string_view item_key, storage::CommitNumber& last);
+  Result<void> fill_one(const internal::TablePtr& table, std::string_view item_key, storage::CommitNumber& last);
   void finish_sweep(const Sweep& sweep);
 
   // Constant after construction.

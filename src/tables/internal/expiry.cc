@@ -102,13 +102,21 @@ std::optional<std::string> Tables::Engine::fill_chunk(const TablePtr& table, con
     info = table->info;
     if (table->deleted || stopped_ || !info->ttl.enabled || info->ttl.filled) return std::nullopt;
   }
+  // Not filled, hence taken up again at the next start.
+  const auto stop = [&](const Error& error) -> std::optional<std::string> {
+    telemetry::log_error("tables", "items of table " + info->name +
+                                       " do not get their expiry before the next start: " + error.message());
+    return std::nullopt;
+  };
   const std::string prefix = item_prefix(table->id, 0);
   auto items = store_.iterate(Family::kItems, {prefix, storage::prefix_end(prefix)});
   items->seek(from.empty() ? prefix : from);
   for (std::size_t i = 0; items->valid(); items->next(), ++i) {
     if (i == kFillChunk) return std::string(items->key());
-    if (expiry_of(*info, StoredItem(std::string(items->value())))) fill_one(table, items->key(), last);
+    if (!expiry_of(*info, StoredItem(std::string(items->value())))) continue;
+    if (const auto filled = fill_one(table, items->key(), last); !filled.ok()) return stop(filled.error());
   }
+  if (const auto status = items->status(); !status.ok()) return stop(status.error());
   const auto finish = [](TableInfo& edited) -> Result<bool> {
     if (!edited.ttl.enabled) return false;
     edited.ttl.filled = true;
@@ -120,14 +128,14 @@ std::optional<std::string> Tables::Engine::fill_chunk(const TablePtr& table, con
   return std::nullopt;
 }
 
-void Tables::Engine::fill_one(const TablePtr& table, std::string_view item_key, CommitNumber& last) {
+Result<void> Tables::Engine::fill_one(const TablePtr& table, std::string_view item_key, CommitNumber& last) {
   const std::string key(item_key);
   const std::shared_lock table_lock(table->lock);
   const Stripes::Latch latch(stripes_, {Stripes::stripe_of(key)});
-  const Result<Before> before = read_before(key);
-  if (table->deleted || !before.ok()) return;
-  const auto expiry = expiry_of(*table->info, before->item);
-  if (!expiry) return;
+  if (table->deleted) return {};
+  MR_ASSIGN_OR_RETURN(const Before before, read_before(key));
+  const auto expiry = expiry_of(*table->info, before.item);
+  if (!expiry) return {};
   WriteBatch batch;
   batch.put(Family::kQueue, expiry_key({*expiry, table->id, key.substr(kItemPrefixBytes)}), "");
   // Busy until the sweeper knows of it: whoever waits for idleness then finds what was due already gone.
@@ -137,6 +145,7 @@ void Tables::Engine::fill_one(const TablePtr& table, std::string_view item_key, 
     if (engine != nullptr && committed.error == nullptr) engine->expiry_added(at);
   };
   last = commits_.submit(std::move(batch), done);
+  return {};
 }
 
 // --- the sweeper ----------------------------------------------------------------------------------------------------
