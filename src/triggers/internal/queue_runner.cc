@@ -4,8 +4,8 @@
 #include <mutex>
 #include <utility>
 
-#include "codec/json.h"
 #include "telemetry/log.h"
+#include "triggers/internal/sending.h"
 
 namespace millrace::triggers::internal {
 namespace {
@@ -28,14 +28,6 @@ std::string event_of(const QueueBatch& batch) {
     out += message.event;
   }
   return out += "]}";
-}
-
-std::string failure_text(const InvokeResult& result) {
-  const auto json = codec::parse_json(result.payload);
-  if (json.ok() && json->is_object() && json->find("errorMessage") != nullptr) {
-    return std::string(json->string_or("errorType", "Error")) + ": " + std::string(json->string_or("errorMessage", ""));
-  }
-  return result.payload.substr(0, kHistoryTextMax);
 }
 
 }  // namespace
@@ -257,10 +249,8 @@ void QueueRunner::returned(std::uint64_t number, InvokeResult result) {
   if (!result.request_id.empty()) runs_.at(number).request_id = result.request_id;
   Answered answer{.batch = number, .outcome = result.outcome, .done = {}};
   std::size_t done = 0;
-  std::string error;
   if (result.outcome != Outcome::kAnswered) {
     ++totals_.refusals;
-    error = result.message;
     last_result_ = "PROBLEM: " + result.message;
   } else {
     answer.done.assign(batch.messages.size(), result.function_error.empty());
@@ -269,12 +259,8 @@ void QueueRunner::returned(std::uint64_t number, InvokeResult result) {
     }
     done = static_cast<std::size_t>(std::ranges::count(answer.done, true));
     count_answer(batch, result, done);
-    if (!result.function_error.empty()) {
-      error = failure_text(result);
-    } else if (done < batch.messages.size()) {
-      error = "reported batch item failures";
-    }
   }
+  std::string error = failure_text(result, done == batch.messages.size());
   if (!error.empty()) ledger_.set_error(error, host_.scheduler.now());
   note_attempt(number, result, done, std::move(error));
   if (result.outcome == Outcome::kAnswered) runs_.erase(number);
