@@ -164,7 +164,7 @@ TEST_F(FaultsTest, ADamagedTableFileIsNamedByReadsAndByTheCheck) {
   EXPECT_THAT(read.error().message(), AllOf(HasSubstr("Corruption"), HasSubstr(table.filename().string())));
   const auto damage = store->find_damage();
   ASSERT_EQ(damage.size(), 1U);
-  EXPECT_THAT(damage[0], AllOf(HasSubstr(table.filename().string()), HasSubstr("items, 1000 entries")));
+  EXPECT_THAT(damage[0], AllOf(HasSubstr(table.filename().string()), HasSubstr("(items, ")));
 }
 
 TEST_F(FaultsTest, ADamagedLogIsKeptAndCanBeAccepted) {

@@ -330,8 +330,8 @@ std::vector<std::string> RocksStore::find_damage(
     rocksdb::Status status = reader.Open(path);
     if (status.ok()) status = reader.VerifyChecksum();
     if (!status.ok()) {
-      damage.push_back("Table file " + path + " (" + file.column_family_name + ", " + std::to_string(file.num_entries) +
-                       " entries) is damaged: " + status.ToString());
+      damage.push_back("Table file " + path + " (" + file.column_family_name + ", " + std::to_string(file.size) +
+                       " bytes) is damaged: " + status.ToString());
     }
     done += file.size;
     if (progress) progress(done, all);
