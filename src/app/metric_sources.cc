@@ -147,6 +147,15 @@ void MetricSources::measure_mapping(const triggers::Status& status) {
   before = now;
 }
 
+void MetricSources::feed_filter(const Scope& scope, const logs::MetricFilter& filter, const logs::MetricDatum& datum,
+                                Time at) {
+  metrics::Dimensions dimensions(datum.dimensions.begin(), datum.dimensions.end());
+  metrics::Statistics statistics;
+  statistics.add(datum.value);
+  store_.put({scope, filter.metric_space, filter.metric_name, std::move(dimensions)}, filter.unit, at, false,
+             statistics);
+}
+
 // --- AWS/DynamoDB, AWS/S3 ---
 
 void MetricSources::observe(const wire::Finished& finished) {

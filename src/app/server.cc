@@ -231,6 +231,8 @@ Result<void> Server::Impl::load() {
   limits.group_bytes = config.log_bytes_per_group;
   logs = std::make_unique<logs::Service>(*store, *committer, *loop, limits);
   MR_RETURN_IF_ERROR(logs->load());
+  logs->set_metric_sink([this](const Scope& scope, const logs::MetricFilter& filter, const logs::MetricDatum& datum,
+                               Time at) { sources->feed_filter(scope, filter, datum, at); });
   MR_RETURN_IF_ERROR(load_functions());
   source = std::make_unique<StreamSource>(*streams);
   queue_source = std::make_unique<QueueSource>(*queues);

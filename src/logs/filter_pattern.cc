@@ -46,8 +46,10 @@ Result<FilterPattern> FilterPattern::parse(std::string_view text) {
     while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
   };
   skip_space();
-  if (text.starts_with('{')) return invalid("JSON patterns are not supported by this server.");
-  if (text.starts_with('[')) return invalid("space-delimited patterns are not supported by this server.");
+  if (text.starts_with('{') || text.starts_with('[')) {
+    MR_ASSIGN_OR_RETURN(pattern.structured_, StructuredPattern::parse(text));
+    return pattern;
+  }
   for (; !text.empty(); skip_space()) {
     auto* terms = &pattern.all_;
     if (text.front() == '?' || text.front() == '-') {
@@ -73,7 +75,17 @@ Result<FilterPattern> FilterPattern::parse(std::string_view text) {
   return pattern;
 }
 
+std::optional<Extracted> FilterPattern::match(std::string_view message) const {
+  if (structured_) return structured_->match(message);
+  return matches(message) ? std::optional(Extracted()) : std::nullopt;
+}
+
+std::optional<std::string> FilterPattern::value_of(std::string_view selector, std::string_view message) const {
+  return structured_ ? structured_->value_of(selector, message) : std::nullopt;
+}
+
 bool FilterPattern::matches(std::string_view message) const {
+  if (structured_) return structured_->match(message).has_value();
   const auto occurs = [&](const std::string& term) { return message.find(term) != std::string_view::npos; };
   if (!std::ranges::all_of(all_, occurs) || std::ranges::any_of(none_, occurs)) return false;
   // AWS: "?" terms count only when they stand alone.

@@ -356,7 +356,7 @@ TEST(FilterPatternTest, TermsPhrasesAlternativesAndExclusions) {
 }
 
 TEST(FilterPatternTest, WhatIsNotServedIsRefusedByName) {
-  for (const char* text : {"{ $.x = 1 }", "[ip, user]", "%regex%", "\"open", "a.b", "?", "- x"}) {
+  for (const char* text : {"{ $.x = %1% }", "[ip, user = ]", "%regex%", "\"open", "a.b", "?", "- x"}) {
     auto parsed = FilterPattern::parse(text);
     ASSERT_FALSE(parsed.ok()) << text;
     EXPECT_TRUE(parsed.error().is(kInvalidParameter));

@@ -126,6 +126,14 @@ Result<void> Service::load_groups() {
     if (const Json* tags = json->find("tags"); tags != nullptr && tags->is_object()) {
       for (const auto& [tag, value] : tags->as_object()) group->info.tags[tag] = value.as_string();
     }
+    if (const Json* filters = json->find("filters"); filters != nullptr && filters->is_array()) {
+      MetricFilters all;
+      for (const auto& each : filters->as_array()) {
+        MR_ASSIGN_OR_RETURN(auto filter, metric_filter_from_json(each));
+        all[filter.name] = std::move(filter);
+      }
+      group->filters = std::make_shared<const MetricFilters>(std::move(all));
+    }
     next_number_ = std::max(next_number_, group->number + 1);
     by_number_[group->number] = group.get();
     groups_[group->info.name] = std::move(group);
@@ -220,6 +228,11 @@ void Service::save(const Group& group, WriteBatch& batch) const {
       .set_if(group.info.retention_days.has_value(), "retention", group.info.retention_days.value_or(0))
       .set("class", group.info.log_class)
       .set("tags", std::move(tags));
+  if (group.filters) {
+    Json filters = Json::array();
+    for (const auto& [filter_name, filter] : *group.filters) filters.push(to_json(filter));
+    json.set("filters", std::move(filters));
+  }
   batch.put(Family::kCatalogue, catalogue_key(name), json.dump());
 }
 

@@ -28,6 +28,7 @@
 #include "base/result.h"
 #include "base/scope.h"
 #include "base/time.h"
+#include "logs/metric_filter.h"
 #include "platform/clock.h"
 #include "storage/committer.h"
 #include "storage/store.h"
@@ -152,6 +153,14 @@ class Service {
   Result<void> delete_stream(const GroupName& group, std::string_view stream);
   Result<void> set_retention(const GroupName& group, std::optional<int> days);
   Result<RejectedEvents> put_events(const GroupName& group, std::string_view stream, std::vector<NewEvent> events);
+  // kLimitExceeded beyond kMetricFiltersMax. Replaces the filter of that name.
+  Result<void> put_metric_filter(const GroupName& group, MetricFilter filter);
+  Result<void> delete_metric_filter(const GroupName& group, std::string_view name);
+  Result<std::vector<MetricFilter>> metric_filters(const GroupName& group);                  // by name
+  std::vector<std::pair<std::string, MetricFilter>> all_metric_filters(const Scope& scope);  // by group and name
+  // Takes what metric filters find, on the appending thread, without the mutex. Once, before the first event.
+  using MetricSink = std::function<void(const Scope&, const MetricFilter&, const MetricDatum&, Time at)>;
+  void set_metric_sink(MetricSink sink) { metric_sink_ = std::move(sink); }
   Result<void> tag(const GroupName& group, const Tags& tags);
   Result<void> untag(const GroupName& group, const std::vector<std::string>& keys);
   void reset(std::string_view account);
@@ -200,6 +209,9 @@ class Service {
   void arm_flush();
   void arm_retention(Group& group);
   void on_retention(std::uint64_t number);
+  using MetricFilters = std::map<std::string, MetricFilter, std::less<>>;
+  void feed_metrics(const Scope& scope, const std::shared_ptr<const MetricFilters>& filters,
+                    const std::vector<Event>& events);
   bool has_observers(const GroupName& group);  // forgets those that are gone
   void notify(const GroupName& group, const std::vector<Event>& events);
 
@@ -216,6 +228,7 @@ class Service {
   std::atomic<storage::CommitNumber> last_commit_{0};
   std::atomic<std::size_t> unstored_bytes_{0};
   std::atomic<std::uint64_t> dropped_{0};
+  MetricSink metric_sink_;  // constant after the start
 
   std::mutex mutex_;  // guards below
   std::map<GroupName, std::unique_ptr<Group>> groups_;

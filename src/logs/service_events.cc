@@ -149,6 +149,7 @@ void Service::trim(Group& group, WriteBatch& batch) {
 
 void Service::append(const GroupName& name, std::string_view stream_name, std::vector<NewEvent> events) {
   std::vector<Event> added;
+  std::shared_ptr<const MetricFilters> filters;
   {
     const std::scoped_lock lock(mutex_);
     if (unstored_bytes_.load() > limits_.unstored_bytes) {
@@ -160,7 +161,8 @@ void Service::append(const GroupName& name, std::string_view stream_name, std::v
     Group& group = found != groups_.end() ? *found->second : make_group(name, "STANDARD", {}, batch);
     const auto it = group.streams.find(stream_name);
     Stream& stream = it != group.streams.end() ? it->second : make_stream(group, stream_name, batch);
-    const bool observed = has_observers(name);
+    filters = metric_sink_ ? group.filters : nullptr;
+    const bool observed = has_observers(name) || filters != nullptr;
     const Time now = scheduler_.now();
     for (auto& event : events) {
       if (event.message.empty()) continue;  // AWS has no empty events
@@ -172,6 +174,7 @@ void Service::append(const GroupName& name, std::string_view stream_name, std::v
     arm_flush();
   }
   if (!added.empty()) notify(name, added);
+  feed_metrics(name.scope, filters, added);
 }
 
 void Service::arm_flush() {
@@ -215,9 +218,11 @@ Result<RejectedEvents> Service::put_events(const GroupName& name, std::string_vi
   }
   RejectedEvents rejected;
   std::vector<Event> added;
+  std::shared_ptr<const MetricFilters> filters;
   {
     const std::scoped_lock lock(mutex_);
     MR_ASSIGN_OR_RETURN(Group * group, find(name));
+    filters = metric_sink_ ? group->filters : nullptr;
     MR_ASSIGN_OR_RETURN(Stream * stream, find_stream(*group, stream_name));
     // Clients stamp events by their own clock, functions perhaps by the moved one: both are right.
     const Time now = scheduler_.now();
@@ -242,6 +247,7 @@ Result<RejectedEvents> Service::put_events(const GroupName& name, std::string_vi
     if (!batch.empty()) submit_chunks(std::move(batch));
   }
   if (!added.empty()) notify(name, added);
+  feed_metrics(name.scope, filters, added);
   return rejected;
 }
 

@@ -14,11 +14,11 @@ from world import BINARY, Server, wait_until, zip_of
 COMMANDS = ["serve", "run", "env", "doctor", "status", "settle", "reset", "faults ls", "faults add", "faults clear", "clock show", "clock advance", "clock set",
             "tables ls", "tables show", "streams ls", "streams show", "streams tail", "streams split", "streams merge",
             "streams roll", "queues ls", "queues peek", "topics ls", "topics show",
-            "topics publish", "objects ls",
+            "topics publish", "metrics ls", "metrics get", "alarms ls", "alarms show", "objects ls",
             "functions ls", "functions show", "functions invoke", "functions logs", "mappings ls", "mappings show", "mappings pause", "mappings resume",
             "mappings history", "mappings try", "mappings skip", "mappings rewind", "mappings replay", "mappings redrive",
             "mappings cancel", "mappings set"]
-NOUNS = ["faults", "clock", "tables", "streams", "queues", "topics", "objects", "functions", "mappings"]
+NOUNS = ["faults", "clock", "tables", "streams", "queues", "topics", "metrics", "alarms", "objects", "functions", "mappings"]
 HANDLER = "import json\ndef handler(event, context):\n    print('got', json.dumps(event)[:40])\n    if event.get('fail') or 'Records' in event:\n" \
           "        raise RuntimeError('no thanks')\n    return {'echo': event}\n"
 
@@ -159,7 +159,7 @@ def test_a_blocked_mapping_is_a_warning(cli, world):
 
 
 def test_nothing_is_said_to_be_nothing(cli):
-    for noun, text in [("tables", "No tables."), ("streams", "No streams."), ("queues", "No queues."), ("topics", "No topics."), ("objects", "No buckets."), ("functions", "No functions."),
+    for noun, text in [("tables", "No tables."), ("streams", "No streams."), ("queues", "No queues."), ("topics", "No topics."), ("alarms", "No alarms."), ("objects", "No buckets."), ("functions", "No functions."),
                        ("mappings", "No mappings."), ("faults", "No faults.")]:
         assert cli(noun, "ls", "--account", "999999999999").strip() == text if noun != "faults" else True
     assert cli("tables", "ls", "--region", "eu-west-1").strip() == "No tables."

@@ -213,3 +213,37 @@ def test_events_survive_a_kill(own_server):
     assert found == [str(number) for number in range(2000)]
     put(own_server, "g", "s", "after")
     assert messages(logs.filter_log_events(logGroupName="g", filterPattern="after")) == ["after"]
+
+
+def test_metric_filters_make_metrics_of_events(server, logs, group, unique):
+    cloudwatch = server.client("cloudwatch")
+    logs.put_metric_filter(logGroupName=group, filterName="errors", filterPattern="ERROR",
+                           metricTransformations=[{"metricName": "errors", "metricNamespace": unique, "metricValue": "1", "defaultValue": 0}])
+    logs.put_metric_filter(logGroupName=group, filterName="slow", filterPattern="{ $.ms > 100 && $.user.name = a* }",
+                           metricTransformations=[{"metricName": "slow", "metricNamespace": unique, "metricValue": "$.ms", "unit": "Milliseconds",
+                                                   "dimensions": {"User": "$.user.name"}}])
+    found = logs.describe_metric_filters(logGroupName=group)["metricFilters"]
+    assert [(each["filterName"], each["metricTransformations"][0]["metricValue"]) for each in found] == [("errors", "1"), ("slow", "$.ms")]
+    assert [each["filterName"] for each in logs.describe_metric_filters(metricName="slow", metricNamespace=unique)["metricFilters"]] == ["slow"]
+    put(server, group, "s", "all well", "ERROR: one", "ERROR: two", '{"ms": 150, "user": {"name": "ann"}}', '{"ms": 50, "user": {"name": "ann"}}')
+    end = now_ms(server) / 1000 + 60
+
+    def total(metric, **dimensions):
+        points = cloudwatch.get_metric_statistics(Namespace=unique, MetricName=metric, Statistics=["Sum", "SampleCount"], Period=3600, StartTime=end - 3600, EndTime=end,
+                                                  Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()])["Datapoints"]
+        return [(each["Sum"], each["Unit"]) for each in points]
+
+    assert total("errors") == [(2, "None")]
+    assert total("slow", User="ann") == [(150, "Milliseconds")]
+    logs.delete_metric_filter(logGroupName=group, filterName="errors")
+    assert refused(logs.delete_metric_filter, logGroupName=group, filterName="errors") == "ResourceNotFoundException"
+    assert refused(logs.put_metric_filter, logGroupName=group, filterName="x", filterPattern="{ $.a", metricTransformations=found[0]["metricTransformations"]) == \
+        "InvalidParameterException"
+
+
+def test_patterns_are_tried_and_filter_events(server, logs, group):
+    matches = logs.test_metric_filter(filterPattern="[ip, ..., status = 4*]", logEventMessages=["10.0.0.1 GET / 404", "10.0.0.2 GET / 200"])["matches"]
+    assert matches == [{"eventNumber": 1, "eventMessage": "10.0.0.1 GET / 404", "extractedValues": {"$ip": "10.0.0.1", "$status": "404"}}]
+    put(server, group, "s", '{"level": "error", "code": 7}', '{"level": "info", "code": 7}', "level error")
+    events = logs.filter_log_events(logGroupName=group, filterPattern='{ $.level = "error" && $.code = 7 }')["events"]
+    assert [each["message"] for each in events] == ['{"level": "error", "code": 7}']

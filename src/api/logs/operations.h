@@ -36,6 +36,12 @@ Result<Reply> put_log_events(logs::Service& logs, const RequestContext& context,
 Result<Reply> get_log_events(logs::Service& logs, const RequestContext& context, const Document& input);
 Result<Reply> filter_log_events(logs::Service& logs, const RequestContext& context, const Document& input);
 
+// operations/metric_filters.cc
+Result<Reply> put_metric_filter(logs::Service& logs, const RequestContext& context, const Document& input);
+Result<Reply> delete_metric_filter(logs::Service& logs, const RequestContext& context, const Document& input);
+Result<Reply> describe_metric_filters(logs::Service& logs, const RequestContext& context, const Document& input);
+Result<Reply> test_metric_filter(logs::Service& logs, const RequestContext& context, const Document& input);
+
 // `output` as an answer that waits for what the service has done so far.
 Reply reply(const logs::Service& logs, Document output = Document::object());
 

@@ -63,6 +63,10 @@ std::unique_ptr<wire::Service> make_logs_service(logs::Service& logs) {
   serve("PutLogEvents", put_log_events);
   serve("GetLogEvents", get_log_events);
   serve("FilterLogEvents", filter_log_events);
+  serve("PutMetricFilter", put_metric_filter);
+  serve("DeleteMetricFilter", delete_metric_filter);
+  serve("DescribeMetricFilters", describe_metric_filters);
+  serve("TestMetricFilter", test_metric_filter);
   return service;
 }
 

@@ -15,6 +15,7 @@
 #include "app/internal/parts.h"
 #include "delivery/delivery.h"
 #include "functions/observer.h"
+#include "logs/metric_filter.h"
 #include "metrics/store.h"
 #include "sqs/attributes.h"
 #include "triggers/status.h"
@@ -34,6 +35,8 @@ class MetricSources final : public functions::Observer {
   void iterator_age(const std::string& function_arn, Milliseconds age);
   // Wraps the handlers of SQS, whose metrics count messages.
   void measure_queues(wire::Service& sqs);
+  // What a metric filter found in an event.
+  void feed_filter(const Scope& scope, const logs::MetricFilter& filter, const logs::MetricDatum& datum, Time at);
   // A message that came from another service of this server.
   void delivered(std::string_view queue_arn, std::size_t bytes);
 

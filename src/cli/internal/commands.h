@@ -32,6 +32,7 @@ void add_control_commands(CLI::App& app, Session& session);  // status, settle, 
 void add_data_commands(CLI::App& app, Session& session);     // tables, streams, queues, objects
 void add_topic_commands(CLI::App& app, Session& session);    // topics
 void add_compute_commands(CLI::App& app, Session& session);  // functions
+void add_metric_commands(CLI::App& app, Session& session);   // metrics, alarms
 void add_mapping_commands(CLI::App& app, Session& session);  // mappings
 
 // A subcommand whose help ends with `examples`, and which sets `action`.
