@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kReserveMax = 4096;  // a length in the data is only a claim
 
-Error malformed(const char* why) { return Error(kMalformedJson, std::string("Invalid CBOR: ") + why + "."); }
+Error bad_cbor(const char* why) { return Error(kMalformedJson, std::string("Invalid CBOR: ") + why + "."); }
 
 double half_to_double(std::uint16_t bits) {
   const int exponent = (bits >> 10) & 0x1f;
@@ -31,7 +31,7 @@ class Reader {
       : rest_(data), bytes_to_text_(bytes_to_text) {}
 
   Result<Json> read(int depth) {
-    if (depth > kCborDepthMax) return malformed("nested too deeply");
+    if (depth > kCborDepthMax) return bad_cbor("nested too deeply");
     MR_ASSIGN_OR_RETURN(const Head head, next());
     switch (head.major) {
       case 0:
@@ -68,18 +68,18 @@ class Reader {
   };
 
   Result<Head> next() {
-    if (rest_.empty()) return malformed("it ends early");
+    if (rest_.empty()) return bad_cbor("it ends early");
     const unsigned first = static_cast<unsigned char>(rest_.front());
     rest_.remove_prefix(1);
     Head head{first >> 5U, first & 31U, first & 31U};
     if (head.info < 24) return head;
     if (head.info == 31) {
-      if (head.major < 2 || head.major == 6) return malformed("an indefinite length where there is none");
+      if (head.major < 2 || head.major == 6) return bad_cbor("an indefinite length where there is none");
       return head;
     }
-    if (head.info > 27) return malformed("a reserved length");
+    if (head.info > 27) return bad_cbor("a reserved length");
     const std::size_t bytes = std::size_t{1} << (head.info - 24U);
-    if (rest_.size() < bytes) return malformed("it ends early");
+    if (rest_.size() < bytes) return bad_cbor("it ends early");
     head.argument = 0;
     for (std::size_t i = 0; i < bytes; ++i) head.argument = head.argument << 8U | static_cast<unsigned char>(rest_[i]);
     rest_.remove_prefix(bytes);
@@ -94,7 +94,7 @@ class Reader {
 
   Result<std::string> string(const Head& head) {
     if (!head.indefinite()) {
-      if (head.argument > rest_.size()) return malformed("it ends early");
+      if (head.argument > rest_.size()) return bad_cbor("it ends early");
       std::string text(rest_.substr(0, static_cast<std::size_t>(head.argument)));
       rest_.remove_prefix(text.size());
       return text;
@@ -102,7 +102,7 @@ class Reader {
     std::string text;
     while (!take_break()) {
       MR_ASSIGN_OR_RETURN(const Head piece, next());
-      if (piece.major != head.major || piece.indefinite()) return malformed("a string of other pieces");
+      if (piece.major != head.major || piece.indefinite()) return bad_cbor("a string of other pieces");
       MR_ASSIGN_OR_RETURN(const std::string part, string(piece));
       text += part;
     }
@@ -124,7 +124,7 @@ class Reader {
     Json object = Json::object();
     for (std::uint64_t i = 0; head.indefinite() ? !take_break() : i < head.argument; ++i) {
       MR_ASSIGN_OR_RETURN(const Head key, next());
-      if (key.major != 3) return malformed("a key that is no text");
+      if (key.major != 3) return bad_cbor("a key that is no text");
       MR_ASSIGN_OR_RETURN(const std::string name, string(key));
       MR_ASSIGN_OR_RETURN(Json value, read(depth + 1));
       object.set(name, std::move(value));
@@ -148,7 +148,7 @@ class Reader {
       case 27:
         return Json(std::bit_cast<double>(head.argument));
       default:
-        return malformed("an unknown simple value");
+        return bad_cbor("an unknown simple value");
     }
   }
 
@@ -161,7 +161,7 @@ class Reader {
 Result<Json> parse_cbor(std::string_view data, std::string (*bytes_to_text)(std::string_view)) {
   Reader reader(data, bytes_to_text);
   MR_ASSIGN_OR_RETURN(Json value, reader.read(0));
-  if (!reader.at_end()) return malformed("something follows its end");
+  if (!reader.at_end()) return bad_cbor("something follows its end");
   return value;
 }
 
