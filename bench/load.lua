@@ -1,38 +1,41 @@
--- wrk: one operation on items of 1 KiB. Arguments: MODE RUN [KEYS]
---   put TABLE...   PutItem under keys that no earlier RUN has used (every request writes, none replaces)
---   get            GetItem of the first KEYS items that the put run RUN has written
+-- wrk: one request again and again. Arguments:
+--   TARGET FILE [KEYS]    the body is FILE's text; %KEY% in it becomes a number of nine digits: the next one, so that no request
+--                         meets another's item, or with KEYS one of 1 to KEYS, spread
+--   requests FILE         whole requests, one after the other, each ended by a zero byte (signed ones, for servers that check)
 -- Everything but the key is prepared once: what the generator costs, the server does not get.
-local before, after = "", ""
-local thread_id, counter, keys = 0, 0, 0
-local threads = 0
+local before, after, ready = "", nil, nil
+local counter, keys = 0, 0
 
-function setup(thread)
-  thread:set("thread_id", threads)
-  threads = threads + 1
+local function text_of(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
 end
 
 function init(args)
-  local mode, table_name, run = args[1], args[2], args[3]
-  keys = tonumber(args[4] or "0")
-  local body
-  if mode == "get" then
-    body = string.format('{"TableName":"%s","Key":{"id":{"S":"%s-%d-%%"}}}', table_name, run, thread_id)
-  else
-    body = string.format('{"TableName":"%s","Item":{"id":{"S":"%s-%d-%%"},"n":{"N":"42"},"body":{"S":"%s"}}}',
-                         table_name, run, thread_id, string.rep("x", 960))
+  local target, text = args[1], text_of(args[2])
+  keys = tonumber(args[3] or "0")
+  if target == "requests" then
+    ready = {}
+    for one in text:gmatch("[^%z]+") do ready[#ready + 1] = one end
+    return
   end
+  local at = text:find("%KEY%", 1, true)
+  local size = at and #text + 4 or #text
   local fields = {
     "POST / HTTP/1.1", "Host: " .. wrk.host .. ":" .. wrk.port, "Content-Type: application/x-amz-json-1.0",
-    "X-Amz-Target: DynamoDB_20120810." .. (mode == "get" and "GetItem" or "PutItem"),
+    "X-Amz-Target: " .. target,
     "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-    "Content-Length: " .. (#body - 1 + 9)}
-  local at = body:find("%", 1, true)
-  before = table.concat(fields, "\r\n") .. "\r\n\r\n" .. body:sub(1, at - 1)
-  after = body:sub(at + 1)
+    "Content-Length: " .. size}
+  before = table.concat(fields, "\r\n") .. "\r\n\r\n" .. (at and text:sub(1, at - 1) or text)
+  after = at and text:sub(at + 5)
 end
 
 function request()
   counter = counter + 1
+  if ready then return ready[(counter - 1) % #ready + 1] end
+  if not after then return before end
   local key = keys > 0 and (counter * 7919) % keys + 1 or counter
   return before .. string.format("%09d", key) .. after
 end
