@@ -110,6 +110,7 @@ need_search_engines() {
 configure() { [ -e "build/$1/build.ninja" ] || cmake --preset "$1" > /dev/null; }
 cmake_build() { cmake --preset "$1" -DMILLRACE_BENCHMARKS=OFF && ninja -C "build/$1"; }
 cmake_build_simulation() { cmake --preset release -DMILLRACE_SIMULATION=ON && ninja -C build/release simulate; }
+cmake_build_powercut() { cmake --preset release -DMILLRACE_SIMULATION=ON && ninja -C build/release powercut; }
 cmake_build_bench() { cmake --preset release -DMILLRACE_BENCHMARKS=ON && ninja -C build/release; }
 
 checks() {
