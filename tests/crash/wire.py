@@ -17,6 +17,10 @@ class Refused(Exception):
         super().__init__(f"{status} {code}: {body[:400]}")
         self.status, self.code, self.body = status, code, body
 
+    def detail(self, name):
+        """A member of the error's body, or None."""
+        return json.loads(self.body).get(name)
+
 
 class Connection:
     """Belongs to one thread."""
