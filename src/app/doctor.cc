@@ -22,7 +22,7 @@ using codec::Json;
 constexpr std::uintmax_t kDiskWanted = std::uintmax_t{1} << 30;
 constexpr rlim_t kFilesWanted = 4096;
 
-std::vector<std::string> strings(const std::vector<std::filesystem::path>& paths) {
+std::vector<std::string> texts_of(const std::vector<std::filesystem::path>& paths) {
   std::vector<std::string> out;
   for (const auto& path : paths) out.push_back(path.string());
   return out;
@@ -70,7 +70,7 @@ class Checks {
 };
 
 void check_interpreters(Checks& checks, const Config& config) {
-  runtimes::Interpreters interpreters(strings(config.interpreters));
+  runtimes::Interpreters interpreters(texts_of(config.interpreters));
   std::string node, python;
   for (const auto& found : interpreters.installed()) {
     std::string& list = found.language == runtimes::Language::kNode ? node : python;

@@ -26,13 +26,13 @@ std::string layer_key(const LayerVersion& version) {
          version.layer.name + "/" + std::to_string(version.version);
 }
 
-Json list_json(const std::vector<std::string>& list) {
+Json names_json(const std::vector<std::string>& list) {
   Json json = Json::array();
   for (const auto& each : list) json.push(each);
   return json;
 }
 
-std::vector<std::string> list_from(const Json& json, std::string_view name) {
+std::vector<std::string> names_from(const Json& json, std::string_view name) {
   std::vector<std::string> list;
   const Json* found = json.find(name);
   if (found == nullptr || !found->is_array()) return list;
@@ -48,8 +48,8 @@ Json layer_json(const LayerVersion& version) {
                        {"version", version.version},
                        {"description", version.description},
                        {"license", version.license},
-                       {"runtimes", list_json(version.runtimes)},
-                       {"architectures", list_json(version.architectures)},
+                       {"runtimes", names_json(version.runtimes)},
+                       {"architectures", names_json(version.architectures)},
                        {"code", version.code.id},
                        {"sha256", version.code.sha256},
                        {"bytes", version.code.bytes},
@@ -65,8 +65,8 @@ std::optional<LayerVersion> layer_from(const Json& json) {
                        .version = static_cast<int>(json.int_or("version", 0)),
                        .description = text("description"),
                        .license = text("license"),
-                       .runtimes = list_from(json, "runtimes"),
-                       .architectures = list_from(json, "architectures"),
+                       .runtimes = names_from(json, "runtimes"),
+                       .architectures = names_from(json, "architectures"),
                        .code = {.id = text("code"), .sha256 = text("sha256"), .bytes = json.int_or("bytes", 0)},
                        .created = from_unix_ms(json.int_or("created", 0)),
                        .policy = {.revision = text("revision"), .statements = {}},

@@ -10,7 +10,7 @@ namespace {
 
 using codec::Json;
 
-std::optional<double> number_of(std::string_view text) {
+std::optional<double> finite_number(std::string_view text) {
   double value = 0;
   const auto end = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || end.ec != std::errc() || end.ptr != text.data() + text.size() || !std::isfinite(value))
@@ -24,7 +24,7 @@ std::optional<MetricDatum> datum_of(const MetricFilter& filter, std::string_view
   if (!filter.pattern.matches(message)) return std::nullopt;
   const auto text = filter.value.starts_with('$') ? filter.pattern.value_of(filter.value, message)
                                                   : std::optional<std::string>(filter.value);
-  const auto value = text ? number_of(*text) : std::nullopt;
+  const auto value = text ? finite_number(*text) : std::nullopt;
   if (!value) return std::nullopt;
   MetricDatum datum{*value, {}};
   for (const auto& [name, selector] : filter.dimensions) {
@@ -64,7 +64,7 @@ Result<MetricFilter> metric_filter_from_json(const Json& json) {
     out.default_value = value->as_double();
   if (const Json* dimensions = json.find("dimensions"); dimensions != nullptr && dimensions->is_object())
     for (const auto& [name, selector] : dimensions->as_object()) out.dimensions[name] = selector.as_string();
-  if (!out.value.starts_with('$') && !number_of(out.value))
+  if (!out.value.starts_with('$') && !finite_number(out.value))
     return Error(kInvalidParameter, "metricValue must be a number, or a selector of the pattern that starts with '$'.");
   if (out.dimensions.size() > 3) return Error(kInvalidParameter, "A metric filter takes at most 3 dimensions.");
   if (!out.dimensions.empty() && out.default_value)

@@ -23,7 +23,7 @@ using codec::Json;
 using Node = StructuredPattern::Node;
 using NodePointer = std::shared_ptr<const Node>;
 
-Error invalid(const std::string& why) { return Error(kInvalidParameter, "Invalid filter pattern: " + why); }
+Error invalid_structure(const std::string& why) { return Error(kInvalidParameter, "Invalid filter pattern: " + why); }
 
 std::optional<double> number_of(std::string_view text) {
   double value = 0;
@@ -72,7 +72,7 @@ class Parser {
     if (take("...")) return std::pair(std::string("..."), NodePointer());
     const Parser before = *this;
     std::string name = word(",]=!<>&|");
-    if (name.empty()) return invalid("a field has no name.");
+    if (name.empty()) return invalid_structure("a field has no name.");
     skip_space();
     if (rest_.empty() || rest_.front() == ',' || rest_.front() == ']') return std::pair(std::move(name), NodePointer());
     *this = before;
@@ -95,7 +95,7 @@ class Parser {
   }
 
   Result<NodePointer> joined(std::string_view token, Node::Kind kind, int depth) {
-    if (depth > kPatternDepthMax) return invalid("it is nested too deeply.");
+    if (depth > kPatternDepthMax) return invalid_structure("it is nested too deeply.");
     const auto part = [&] { return kind == Node::Kind::kOr ? joined("&&", Node::Kind::kAnd, depth) : one(depth); };
     MR_ASSIGN_OR_RETURN(NodePointer first, part());
     Node node;
@@ -112,7 +112,7 @@ class Parser {
   Result<NodePointer> one(int depth) {
     if (take("(")) {
       MR_ASSIGN_OR_RETURN(NodePointer inner, any(depth + 1));
-      if (!take(")")) return invalid("a ')' is missing.");
+      if (!take(")")) return invalid_structure("a ')' is missing.");
       return inner;
     }
     Node node;
@@ -121,21 +121,22 @@ class Parser {
     while (node.selector.starts_with('$') &&
            std::ranges::count(node.selector, '[') > std::ranges::count(node.selector, ']')) {
       const auto end = rest_.find(']');
-      if (end == std::string_view::npos) return invalid("a ']' is missing.");
+      if (end == std::string_view::npos) return invalid_structure("a ']' is missing.");
       node.selector += rest_.substr(0, end + 1);
       rest_.remove_prefix(end + 1);
       node.selector += word("=!<>)&|},");
     }
     if (field_.empty() && !node.selector.starts_with('$'))
-      return invalid("a property selector starts with '$', found '" + node.selector + "'.");
+      return invalid_structure("a property selector starts with '$', found '" + node.selector + "'.");
     if (!field_.empty() && node.selector != field_)
-      return invalid("the conditions of the field " + field_ + " must be about it.");
+      return invalid_structure("the conditions of the field " + field_ + " must be about it.");
     if (take("IS")) {
       const std::string what = word(")&|},]");
-      if (what != "NULL" && what != "TRUE" && what != "FALSE") return invalid("IS takes NULL, TRUE or FALSE.");
+      if (what != "NULL" && what != "TRUE" && what != "FALSE")
+        return invalid_structure("IS takes NULL, TRUE or FALSE.");
       node.kind = what == "NULL" ? Node::Kind::kNull : what == "TRUE" ? Node::Kind::kTrue : Node::Kind::kFalse;
     } else if (take("NOT")) {
-      if (!take("EXISTS")) return invalid("NOT must be followed by EXISTS.");
+      if (!take("EXISTS")) return invalid_structure("NOT must be followed by EXISTS.");
       node.kind = Node::Kind::kMissing;
     } else {
       MR_RETURN_IF_ERROR(read_comparison(node));
@@ -149,21 +150,21 @@ class Parser {
       node.op = op;
       break;
     }
-    if (node.op.empty()) return invalid("a comparison of '" + node.selector + "' is missing.");
+    if (node.op.empty()) return invalid_structure("a comparison of '" + node.selector + "' is missing.");
     skip_space();
-    if (rest_.starts_with('%')) return invalid("regular expressions are not supported by this server.");
+    if (rest_.starts_with('%')) return invalid_structure("regular expressions are not supported by this server.");
     if (rest_.starts_with('"')) {
       const auto end = rest_.find('"', 1);
-      if (end == std::string_view::npos) return invalid("a quote is not closed.");
+      if (end == std::string_view::npos) return invalid_structure("a quote is not closed.");
       node.quoted = true;
       node.value = rest_.substr(1, end - 1);
       rest_.remove_prefix(end + 1);
       return {};
     }
     node.value = word(")&|},]");
-    if (node.value.empty()) return invalid("the value of a comparison is missing.");
+    if (node.value.empty()) return invalid_structure("the value of a comparison is missing.");
     if (node.op != "=" && node.op != "!=" && !number_of(node.value))
-      return invalid("the operator " + node.op + " compares with numbers.");
+      return invalid_structure("the operator " + node.op + " compares with numbers.");
     return {};
   }
 
@@ -275,18 +276,18 @@ Result<StructuredPattern> StructuredPattern::parse(std::string_view text) {
   if (parser.take("{")) {
     pattern.is_json_ = true;
     MR_ASSIGN_OR_RETURN(pattern.condition_, parser.any(0));
-    if (!parser.take("}")) return invalid("a '}' is missing.");
+    if (!parser.take("}")) return invalid_structure("a '}' is missing.");
   } else {
-    if (!parser.take("[")) return invalid("it starts with neither '{' nor '['.");
+    if (!parser.take("[")) return invalid_structure("it starts with neither '{' nor '['.");
     do {
       MR_ASSIGN_OR_RETURN(auto field, parser.field());
       pattern.fields_.push_back({std::move(field.first), std::move(field.second)});
     } while (parser.take(","));
-    if (!parser.take("]")) return invalid("a ']' is missing.");
+    if (!parser.take("]")) return invalid_structure("a ']' is missing.");
     if (std::ranges::count(pattern.fields_, std::string("..."), &Field::name) > 1)
-      return invalid("it has more than one '...'.");
+      return invalid_structure("it has more than one '...'.");
   }
-  if (!parser.at_end()) return invalid("something follows its end.");
+  if (!parser.at_end()) return invalid_structure("something follows its end.");
   return pattern;
 }
 

@@ -22,7 +22,7 @@ codec::KeyWriter key_of(std::string_view prefix, const Scope& scope, std::string
   return key;
 }
 
-Time floor_to(Time time, Seconds step) {
+Time period_start(Time time, Seconds step) {
   const auto seconds = to_unix_s(time);
   return from_unix_ms((seconds - seconds % step.count()) * 1000);
 }
@@ -36,7 +36,7 @@ Json state_json(const Alarm& alarm) {
   return out;
 }
 
-Error invalid(std::string text) { return Error(kValidationError, std::move(text)); }
+Error invalid_alarm(std::string text) { return Error(kValidationError, std::move(text)); }
 
 }  // namespace
 
@@ -46,36 +46,38 @@ Result<void> derive(Alarm& alarm, std::vector<Query> queries) {
   alarm.rule.periods = static_cast<int>(definition.int_or("EvaluationPeriods", 0));
   alarm.rule.datapoints = static_cast<int>(definition.int_or("DatapointsToAlarm", alarm.rule.periods));
   const Json* threshold = definition.find("Threshold");
-  if (threshold == nullptr) return invalid("The parameter Threshold is required.");
+  if (threshold == nullptr) return invalid_alarm("The parameter Threshold is required.");
   alarm.rule.threshold = threshold->as_double();
   const auto comparison = parse_comparison(definition.string_or("ComparisonOperator", ""));
   if (!comparison) {
-    return invalid("The comparison operator " + std::string(definition.string_or("ComparisonOperator", "")) +
-                   " is not supported: anomaly detection is not served by this server.");
+    return invalid_alarm("The comparison operator " + std::string(definition.string_or("ComparisonOperator", "")) +
+                         " is not supported: anomaly detection is not served by this server.");
   }
   alarm.rule.comparison = *comparison;
   const auto missing = parse_missing(definition.string_or("TreatMissingData", "missing"));
   if (!missing)
-    return invalid("Option " + std::string(definition.string_or("TreatMissingData", "")) +
-                   " for TreatMissingData must be one of [breaching, notBreaching, ignore, missing].");
+    return invalid_alarm("Option " + std::string(definition.string_or("TreatMissingData", "")) +
+                         " for TreatMissingData must be one of [breaching, notBreaching, ignore, missing].");
   alarm.rule.missing = *missing;
-  if (alarm.rule.periods < 1) return invalid("The parameter EvaluationPeriods must be greater than or equal to 1.");
+  if (alarm.rule.periods < 1)
+    return invalid_alarm("The parameter EvaluationPeriods must be greater than or equal to 1.");
   if (alarm.rule.datapoints < 1 || alarm.rule.datapoints > alarm.rule.periods)
-    return invalid("The parameter DatapointsToAlarm must be between 1 and EvaluationPeriods.");
+    return invalid_alarm("The parameter DatapointsToAlarm must be between 1 and EvaluationPeriods.");
   int returned = 0;
   alarm.period = Seconds(0);
   for (const auto& query : alarm.queries) {
     if (query.period) alarm.period = std::max(alarm.period, *query.period);
     returned += query.return_data ? 1 : 0;
   }
-  if (returned != 1) return invalid("Exactly one element of the metrics list should return data.");
+  if (returned != 1) return invalid_alarm("Exactly one element of the metrics list should return data.");
   if (alarm.period == Seconds(0)) alarm.period = Seconds(60);
   if (alarm.period == Seconds(1) || alarm.period == Seconds(5) || !is_period(alarm.period.count()))
-    return invalid("Metric alarms take periods of 10, 20 and 30 seconds and multiples of 60.");
+    return invalid_alarm("Metric alarms take periods of 10, 20 and 30 seconds and multiples of 60.");
   // AWS: seven days for periods of an hour and longer, a day for shorter ones.
   const auto range = alarm.period * alarm.rule.periods;
   if (range > (alarm.period >= Seconds(3600) ? Seconds(7 * 86400) : Seconds(86400)))
-    return invalid("Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).");
+    return invalid_alarm(
+        "Metrics cannot be checked across more than a day (EvaluationPeriods * Period must be <= 86400).");
   return {};
 }
 
@@ -150,7 +152,7 @@ Result<void> Alarms::load(const ReadQueries& read_queries) {
 void Alarms::start() {
   resources_.metrics.on_data([this](const std::set<MetricId>& news) { on_data(news); });
   const std::scoped_lock lock(mutex_);
-  const Time next = floor_to(resources_.scheduler.now(), Seconds(60)) + Seconds(60);
+  const Time next = period_start(resources_.scheduler.now(), Seconds(60)) + Seconds(60);
   for (auto& [name, entry] : alarms_) arm(entry, next);
 }
 
@@ -214,7 +216,7 @@ Result<void> Alarms::put(Alarm alarm) {
   record(entry.alarm, "ConfigurationUpdate", "Alarm \"" + entry.alarm.name + "\" " + (is_new ? "created" : "updated"),
          data.dump(), batch);
   submit(std::move(batch));
-  arm(entry, floor_to(now, Seconds(60)) + Seconds(60));
+  arm(entry, period_start(now, Seconds(60)) + Seconds(60));
   return {};
 }
 
@@ -402,7 +404,7 @@ void Alarms::evaluate(const Name& name) {
   Entry& entry = it->second;
   const Time now = resources_.scheduler.now();
   const Seconds step = entry.alarm.step();
-  const Time end = floor_to(now, std::min(step, Seconds(60)));
+  const Time end = period_start(now, std::min(step, Seconds(60)));
   bool has_data = false;
   const auto points = points_of(entry.alarm, end, has_data);
   if (const auto verdict = judge(entry.alarm.rule, points); verdict && verdict->state != entry.alarm.state) {
@@ -468,7 +470,7 @@ Result<void> Alarms::set_state(const Scope& scope, std::string_view name, AlarmS
   WriteBatch batch;
   change_state(it->second, state, reason, data, batch);
   submit(std::move(batch));
-  arm(it->second, floor_to(resources_.scheduler.now(), Seconds(60)) + Seconds(60));
+  arm(it->second, period_start(resources_.scheduler.now(), Seconds(60)) + Seconds(60));
   return {};
 }
 

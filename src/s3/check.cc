@@ -14,7 +14,7 @@ namespace {
 using internal::Place;
 using storage::Family;
 
-constexpr std::size_t kReadBytes = std::size_t{1} << 20;
+constexpr std::size_t kCheckBytes = std::size_t{1} << 20;
 
 class ObjectChecker {
  public:
@@ -102,7 +102,7 @@ class ObjectChecker {
     }
     ObjectContent content(blobs_, {segment}, std::move(*opened), nullptr);
     for (std::uint64_t at = 0; at < segment.bytes;) {
-      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, segment.bytes - at));
+      const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(kCheckBytes, segment.bytes - at));
       const auto bytes = content.read(at, count);
       if (!bytes.ok()) {
         problem_(name + ": " + bytes.error().message());

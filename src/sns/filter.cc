@@ -11,7 +11,7 @@ namespace {
 
 using codec::Json;
 
-Error invalid(std::string_view reason) {
+Error invalid_policy(std::string_view reason) {
   return Error(kInvalidParameter, "Invalid parameter: FilterPolicy: " + std::string(reason));
 }
 
@@ -45,8 +45,8 @@ Result<Filter> Filter::compile(std::string_view policy, FilterScope scope) {
   filter.text_ = policy;
   if (policy.empty()) return filter;
   const auto json = codec::parse_json(policy);
-  if (!json.ok()) return invalid("failed to parse JSON. " + json.error().message());
-  if (!json->is_object()) return invalid("Filter policy must be a JSON object");
+  if (!json.ok()) return invalid_policy("failed to parse JSON. " + json.error().message());
+  if (!json->is_object()) return invalid_policy("Filter policy must be a JSON object");
   if (json->as_object().empty()) {  // AWS: no filter
     filter.text_.clear();
     return filter;
@@ -54,13 +54,14 @@ Result<Filter> Filter::compile(std::string_view policy, FilterScope scope) {
   if (scope == FilterScope::kMessageAttributes) {
     for (const auto& [name, value] : json->as_object()) {
       if (value.is_object()) {
-        return invalid("Filter policy scope MessageAttributes does not support nested filter policy");
+        return invalid_policy("Filter policy scope MessageAttributes does not support nested filter policy");
       }
     }
   }
-  if (keys_of(*json) > kFilterKeysMax) return invalid("Filter policy can not have more than 5 keys");
+  if (keys_of(*json) > kFilterKeysMax) return invalid_policy("Filter policy can not have more than 5 keys");
   auto pattern = patterns::Pattern::compile(policy);
-  if (!pattern.ok()) return invalid("the policy has a value or an operator that is none of the filter policy grammar");
+  if (!pattern.ok())
+    return invalid_policy("the policy has a value or an operator that is none of the filter policy grammar");
   filter.pattern_ = std::move(pattern).value();
   return filter;
 }

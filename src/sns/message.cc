@@ -16,7 +16,9 @@ using codec::Json;
 // Nobody but AWS holds the key that consumers would check against, so the value says what it is.
 constexpr std::string_view kUnsigned = "not signed: this message comes from millrace";
 
-Error invalid(std::string_view text) { return Error(kInvalidParameter, "Invalid parameter: " + std::string(text)); }
+Error invalid_message(std::string_view text) {
+  return Error(kInvalidParameter, "Invalid parameter: " + std::string(text));
+}
 
 bool is_attribute_name(std::string_view name) {
   if (name.empty() || name.size() > 256 || name.front() == '.' || name.back() == '.') return false;
@@ -70,11 +72,12 @@ Result<void> check_attribute(const MessageAttribute& attribute) {
 Result<void> check_structure(const Outgoing& message) {
   if (!message.per_protocol) return {};
   const auto texts = codec::parse_json(message.body);
-  if (!texts.ok() || !texts->is_object()) return invalid("Message Structure - JSON message body failed to parse");
+  if (!texts.ok() || !texts->is_object())
+    return invalid_message("Message Structure - JSON message body failed to parse");
   const Json* fallback = texts->find("default");
-  if (fallback == nullptr) return invalid("Message Structure - No default entry in JSON message body");
+  if (fallback == nullptr) return invalid_message("Message Structure - No default entry in JSON message body");
   for (const auto& [protocol, text] : texts->as_object()) {
-    if (!text.is_string()) return invalid("Message Structure - JSON message body failed to parse");
+    if (!text.is_string()) return invalid_message("Message Structure - JSON message body failed to parse");
   }
   return {};
 }
@@ -111,13 +114,13 @@ std::size_t message_bytes(const Outgoing& message) {
 }
 
 Result<void> check_message(const Outgoing& message) {
-  if (message.body.empty()) return invalid("Empty message");
-  if (message_bytes(message) > kMessageBytesMax) return invalid("Message too long");
+  if (message.body.empty()) return invalid_message("Empty message");
+  if (message_bytes(message) > kMessageBytesMax) return invalid_message("Message too long");
   // AWS: no line breaks, no control characters, does not begin with a space.
   const bool plain =
       std::ranges::none_of(message.subject, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
   if (!plain || message.subject.starts_with(' ') || characters(message.subject) > kSubjectCharactersMax) {
-    return invalid("Subject");
+    return invalid_message("Subject");
   }
   std::set<std::string_view> seen;
   for (const auto& attribute : message.attributes) {
