@@ -1,5 +1,7 @@
 """What the benchmarks share: load generators, the bare machine, figures of a process, and the table that is printed."""
 import collections
+import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -21,6 +23,7 @@ STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 TICKS = os.sysconf("SC_CLK_TCK")
 CREDENTIALS = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
 FIELDS = {"Content-Type": "application/x-amz-json-1.0", "Authorization": CREDENTIALS}
+PEER_CREDENTIALS = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")  # AWS's example; ExtendDB's development mode knows it
 
 Run = collections.namedtuple("Run", "rate p50 p99 requests size")
 Paced = collections.namedtuple("Paced", "rate p50 p99 worst failed")
@@ -83,22 +86,30 @@ def body_file(folder, request):
     return str(path)
 
 
-def wrk(endpoint, arguments, seconds, connections=CONNECTIONS):
-    result = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(ROOT / "bench/load.lua"), endpoint, "--",
+def wrk(endpoint, arguments, seconds):
+    result = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(ROOT / "bench/load.lua"), endpoint, "--",
                              *map(str, arguments)], capture_output=True, text=True, check=True)
     line = next((line for line in result.stdout.splitlines() if line.startswith("RESULT")), None)
     if line is None:
-        raise RuntimeError(f"wrk: {result.stdout}{result.stderr}")
+        raise RuntimeError(f"wrk: {result.stdout[:500]}{result.stderr[:500]}")
     rate, p50, p99, failed, requests, size = map(float, line.split()[1:])
     if failed or not requests:
         raise RuntimeError(f"{failed:.0f} of {requests:.0f} requests failed ({arguments[0]})")
     return Run(rate, p50, p99, int(requests), size)
 
 
-def load(endpoint, request, seconds, keys=0, connections=CONNECTIONS):
-    """As many requests as the server answers, for so many seconds; keys as in load.lua."""
+def signing_key(secret, day):
+    key = b"AWS4" + secret.encode()
+    for part in (day, "us-east-1", "dynamodb", "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return key.hex()
+
+
+def load(endpoint, request, seconds, keys=0, sign=False):
+    """As many requests as the server answers, for so many seconds; keys as in load.lua. `sign`: with PEER_CREDENTIALS, validly."""
+    date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     with tempfile.TemporaryDirectory() as folder:
-        return wrk(endpoint, [request[0], body_file(folder, request), keys], seconds, connections)
+        return wrk(endpoint, [request[0], body_file(folder, request), keys, *([signing_key(PEER_CREDENTIALS[1], date[:8]), date] if sign else [])], seconds)
 
 
 def generate(endpoint, request, connections, rate, requests, every=0, on_done=None):
@@ -211,6 +222,7 @@ class Report:
 
     def note(self, figure, reason):
         """Something that could not be measured, and why."""
+        reason = " ".join(reason.split())[:200]
         entry = dict(zip(COLUMNS, (figure, "-", "-", reason, "-", "-", "not measured")))
         self.rows.append(entry)
         print(f"{figure}: {reason}", file=sys.stderr, flush=True)
