@@ -1,6 +1,6 @@
 """Facts about AWS services that their public models do not contain; used by generate_shapes.py."""
 
-SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs", "sns", "cloudwatch"]
+SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs", "sns", "cloudwatch", "cloudformation"]
 
 # Members of the model's metadata that differ from it or are missing.
 MODEL_OVERRIDES = {
@@ -84,6 +84,7 @@ EXTRA_ERRORS = {
     "logs": dict(_JSON),
     "sns": {"ValidationError": 400, "InvalidClientTokenId": 403, "Throttling": 400, "InternalFailure": 500},
     "cloudwatch": {"ValidationError": 400, "InvalidAction": 400},
+    "cloudformation": {"ValidationError": 400, "InvalidAction": 400, "Throttling": 400},
     "s3": {
         "AuthorizationHeaderMalformed": 400, "AuthorizationQueryParametersError": 400, "BadDigest": 400,
         "BucketNotEmpty": 409, "EntityTooLarge": 400, "EntityTooSmall": 400, "IllegalLocationConstraintException": 400,

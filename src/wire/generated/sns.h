@@ -15,7 +15,9 @@ inline constexpr ErrorType kEmptyBatchRequestException{"EmptyBatchRequest", 400,
 inline constexpr ErrorType kEndpointDisabledException{"EndpointDisabled", 400, ErrorKind::kClient};
 inline constexpr ErrorType kFilterPolicyLimitExceededException{"FilterPolicyLimitExceeded", 403, ErrorKind::kClient};
 inline constexpr ErrorType kInternalErrorException{"InternalError", 500, ErrorKind::kServer};
+inline constexpr ErrorType kInternalFailure{"InternalFailure", 500, ErrorKind::kServer};
 inline constexpr ErrorType kInvalidBatchEntryIdException{"InvalidBatchEntryId", 400, ErrorKind::kClient};
+inline constexpr ErrorType kInvalidClientTokenId{"InvalidClientTokenId", 403, ErrorKind::kClient};
 inline constexpr ErrorType kInvalidParameterException{"InvalidParameter", 400, ErrorKind::kClient};
 inline constexpr ErrorType kInvalidParameterValueException{"ParameterValueInvalid", 400, ErrorKind::kClient};
 inline constexpr ErrorType kInvalidSecurityException{"InvalidSecurity", 403, ErrorKind::kClient};
@@ -36,9 +38,11 @@ inline constexpr ErrorType kSubscriptionLimitExceededException{"SubscriptionLimi
 inline constexpr ErrorType kTagLimitExceededException{"TagLimitExceeded", 400, ErrorKind::kClient};
 inline constexpr ErrorType kTagPolicyException{"TagPolicy", 400, ErrorKind::kClient};
 inline constexpr ErrorType kThrottledException{"Throttled", 429, ErrorKind::kThrottled};
+inline constexpr ErrorType kThrottling{"Throttling", 400, ErrorKind::kThrottled};
 inline constexpr ErrorType kTooManyEntriesInBatchRequestException{"TooManyEntriesInBatchRequest", 400, ErrorKind::kClient};
 inline constexpr ErrorType kTopicLimitExceededException{"TopicLimitExceeded", 403, ErrorKind::kClient};
 inline constexpr ErrorType kUserErrorException{"UserError", 400, ErrorKind::kClient};
+inline constexpr ErrorType kValidationError{"ValidationError", 400, ErrorKind::kClient};
 inline constexpr ErrorType kValidationException{"ValidationException", 400, ErrorKind::kClient};
 inline constexpr ErrorType kVerificationException{"VerificationException", 400, ErrorKind::kClient};
 
