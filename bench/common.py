@@ -202,7 +202,7 @@ class Samples:
 
     def noise(self, name):
         values, middle = self.values[name], self.median(name)
-        return (max(values) - min(values)) / middle if middle else 0
+        return (max(values) - min(values)) / abs(middle) if middle else 0
 
 
 COLUMNS = ("figure", "value", "unit", "reference", "ratio", "budget", "verdict")
