@@ -44,8 +44,50 @@ def check_file(path, name, problems):
             problems.append(f"{name}:{number}: a co_await stands alone in its statement (g++ 12)")
 
 
+OPENS = re.compile(r"^namespace ?([\w:]*) ?\{$")
+CLOSES = re.compile(r"^\}  // namespace")
+DEFINES = [re.compile(r"^(?!return|using|else|template|namespace)[A-Za-z][\w:<>,&* ]*?[ &*](?P<name>\w+)\((?P<takes>[^)]*)"),
+           re.compile(r"^(?:inline )?const(?:expr)? [\w:<>,&* ]*?(?P<name>\w+)(?: =|\{|\[)"),
+           re.compile(r"^(?:struct|class|enum class) (?P<name>\w+)")]
+
+
+def own_names(path):
+    """What a file defines in unnamed namespaces: (namespaces, name, types of the parameters on the same line)."""
+    names, open_ones = set(), []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if opened := OPENS.match(line):
+            open_ones.append(opened.group(1))
+        elif CLOSES.match(line) and open_ones:
+            open_ones.pop()
+        elif "" in open_ones:
+            for define in DEFINES:
+                if found := define.match(line):
+                    takes = [re.sub(r"(?<=[ &*])\w+( = .*)?$", "", part.strip()).strip() for part in (found.groupdict().get("takes") or "").split(",")]
+                    names.add((tuple(open_ones), found["name"], tuple(takes)))
+                    break
+    return names
+
+
+def check_names(problems):
+    """Release builds compile several files of a folder as one: what two of them define alike stops them."""
+    together = re.search(r"MILLRACE_UNITY_NOT ([^)]*)", (ROOT / "cmake/folders.cmake").read_text()).group(1).split()
+    for line in (ROOT / "layers.txt").read_text().splitlines():
+        match = re.match(r"^[1-9] +([a-z0-9_/]+)", line)
+        if not match or match.group(1) in together:
+            continue
+        folder, seen = ROOT / "src" / match.group(1), {}
+        for path in sorted(path for sub in ("", "internal", "operations") for path in (folder / sub).glob("*.cc")):
+            if re.search(r"_(test|bench|fuzz)\.cc$", path.name):
+                continue
+            for key in own_names(path):
+                if key in seen:
+                    problems.append(f"{path.relative_to(ROOT)}: {key[1]} is also in the unnamed namespace of {seen[key].name}: name one otherwise")
+                seen.setdefault(key, path)
+
+
 def main():
     problems = []
+    check_names(problems)
     for top in ("src", "bench"):
         for path in sorted((ROOT / top).rglob("*")):
             if path.suffix in (".h", ".cc"):
