@@ -94,6 +94,13 @@ class Episode:
         while self.world.written < goal and time.monotonic() < end:
             time.sleep(0.001)
 
+    def check_directory(self):
+        """What `millrace check` finds in the directory as a kill has left it: every item, index entry, record and object against each other."""
+        if self.server.process.poll() is None:
+            self.server.kill()
+        done = subprocess.run([self.server.binary, "check", str(self.server.data)], capture_output=True, text=True, timeout=120, check=False)
+        return [] if done.returncode == 0 else [f"millrace check: exit {done.returncode}: {(done.stdout + done.stderr)[-1500:]}"]
+
     def close(self, keep):
         if self.server.process.poll() is None:
             self.server.kill()
@@ -125,6 +132,9 @@ def main():
             problems = episode.cycle(seed + cycle)
         except RuntimeError as problem:
             problems = [str(problem)]
+        last = seed + cycle - begun + 1 >= options.kills or cycle + 1 == options.cycles
+        if last and not problems:
+            problems = episode.check_directory()
         written += episode.world.written - before
         if options.verbose:
             print(f"cycle {cycle}: seed {seed + cycle}, {episode.world.written - before} writes acknowledged, "
@@ -138,11 +148,9 @@ def main():
             if not options.keep_going:
                 episode.close(keep=True)
                 return 1
-        if problems or (seed + cycle - begun + 1) >= options.kills:
+        if problems or last:
             episode.close(keep=bool(problems))
             episode = None
-    if episode:
-        episode.close(keep=False)
     print(f"crash: {options.cycles} kills, {written} acknowledged writes, {failed} cycles failed, {time.monotonic() - started:.0f} s")
     return 1 if failed else 0
 
