@@ -1,4 +1,8 @@
-// POST backup {"to": PATH} begins a backup on this machine; GET backup tells how far it is.
+// POST backup {"to": PATH} begins a backup on this machine; GET backup?wait_ms=N tells how far it is, at its end or
+// after N milliseconds.
+#include <algorithm>
+#include <memory>
+
 #include "app/backup.h"
 #include "app/internal/admin_endpoints.h"
 #include "platform/control_loop.h"
@@ -6,8 +10,29 @@
 
 namespace millrace::app {
 
+namespace {
+
+constexpr Milliseconds kLook{50};
+constexpr Milliseconds kWaitMax{30'000};
+
+void reply_when_ended(Parts& parts, Deadline end, AdminReply reply) {
+  codec::Json status = parts.backup->status();
+  if (status.string_or("state", "") != "running" || parts.loop->monotonic_now() >= end) return reply(std::move(status));
+  auto timer = std::make_shared<platform::Timer>();
+  *timer = parts.loop->at(parts.loop->now() + kLook, [&parts, end, reply, timer] {
+    timer->release();
+    reply_when_ended(parts, end, reply);
+  });
+}
+
+}  // namespace
+
 void admin_backup(Parts& parts, const AdminRequest& request, AdminReply reply) {
-  if (request.method == "GET") return reply(parts.backup->status());
+  if (request.method == "GET") {
+    const auto wait = std::clamp(Milliseconds(request.number("wait_ms", 0)), Milliseconds(0), kWaitMax);
+    const Deadline end = parts.loop->monotonic_now() + wait;
+    return parts.loop->post([&parts, end, reply] { reply_when_ended(parts, end, reply); });
+  }
   const std::filesystem::path to(std::string(request.body.string_or("to", "")));
   if (request.method != "POST" || !to.is_absolute())
     return reply(Error(kBadRequest, R"(say {"to": "/absolute/path/on/the/server"})"));

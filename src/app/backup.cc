@@ -49,8 +49,11 @@ struct Summed {
   std::uint32_t crc = 0;
 };
 
-// Reads a file; writes what it reads to `copy`, synced, unless that is empty. `step` is told of every piece.
-Result<Summed> read_through(const fs::path& path, const fs::path& copy, const std::function<void(std::size_t)>& step) {
+using Step = std::function<Result<void>(std::size_t)>;
+
+// Reads a file; writes what it reads to `copy`, synced, unless that is empty. `step` is told of every piece and may
+// end it by an error.
+Result<Summed> read_through(const fs::path& path, const fs::path& copy, const Step& step) {
   const Descriptor from(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!from.ok()) return failed("cannot read", path);
   const Descriptor to(copy.empty() ? -1 : ::open(copy.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -71,7 +74,7 @@ Result<Summed> read_through(const fs::path& path, const fs::path& copy, const st
       if (put < 0) return failed("cannot write", copy);
       written += static_cast<std::size_t>(put);
     }
-    if (step) step(bytes.size());
+    if (step) MR_RETURN_IF_ERROR(step(bytes.size()));
   }
   if (to.ok() && ::fdatasync(to.get()) != 0) return failed("cannot sync", copy);
   return sum;
@@ -93,6 +96,11 @@ Result<void> write_file(const fs::path& path, std::string_view text) {
   }
   if (::fsync(file.get()) != 0) return failed("cannot sync", path);
   return sync_folder(path.parent_path());
+}
+
+Result<void> check_cancelled(const BackupSource& source) {
+  if (source.cancelled == nullptr || !source.cancelled->load()) return {};
+  return Error(kBackupFailed, "The backup was given up, as the server is stopping");
 }
 
 // A folder that this makes, or that is there and empty; whatever is in it goes again unless kept.
@@ -139,33 +147,39 @@ std::vector<fs::path> files_below(const fs::path& root, const fs::path& folder,
 }
 
 // A second name of a file that never changes, or a copy where that is not possible.
-Result<void> link_or_copy(const fs::path& from, const fs::path& to) {
+Result<void> link_or_copy(const fs::path& from, const fs::path& to, const Step& step) {
   std::error_code error;
   fs::create_directories(to.parent_path(), error);
   if (::link(from.c_str(), to.c_str()) == 0 || errno == EEXIST) return {};
   if (errno == ENOENT) return {};  // removed meanwhile, hence of nothing that the checkpoint has
-  MR_RETURN_IF_ERROR(read_through(from, to, {}));
+  MR_RETURN_IF_ERROR(read_through(from, to, step));
   return {};
 }
 
-Result<void> take_files(const fs::path& data, const fs::path& to, const fs::path& folder,
+Result<void> take_files(const BackupSource& source, const fs::path& to, const fs::path& folder,
                         const std::function<bool(const fs::path&)>& wanted, const Progress& progress) {
-  const auto files = files_below(data, folder, wanted);
+  const auto files = files_below(source.data, folder, wanted);
+  const auto go_on = [&](std::size_t) { return check_cancelled(source); };
   for (std::size_t i = 0; i < files.size(); ++i) {
     progress("linking " + folder.string(), i, files.size());
-    MR_RETURN_IF_ERROR(link_or_copy(data / files[i], to / files[i]));
+    MR_RETURN_IF_ERROR(check_cancelled(source));
+    MR_RETURN_IF_ERROR(link_or_copy(source.data / files[i], to / files[i], go_on));
   }
   return {};
 }
 
-Result<Json> list_files(const fs::path& root, std::uint64_t& bytes, const Progress& progress) {
+Result<Json> list_files(const BackupSource& source, const fs::path& root, std::uint64_t& bytes,
+                        const Progress& progress) {
   const auto files = files_below(root, "");
   std::uint64_t all = 0;
   std::error_code ignored;
   for (const auto& file : files) all += fs::file_size(root / file, ignored);
   Json list = Json::array();
   for (const auto& file : files) {
-    const auto step = [&](std::size_t count) { progress("reading for checksums", bytes += count, all); };
+    const auto step = [&](std::size_t count) {
+      progress("reading for checksums", bytes += count, all);
+      return check_cancelled(source);
+    };
     MR_ASSIGN_OR_RETURN(const Summed sum, read_through(root / file, {}, step));
     list.push(Json::object({{"path", file.string()},
                             {"bytes", static_cast<std::int64_t>(sum.bytes)},
@@ -205,8 +219,7 @@ bool is_inside(const fs::path& path) {
 }
 
 // Reads (and copies, unless `to` is empty) one file of a backup; what is wrong with it, or "".
-Result<std::string> take_listed(const Json& file, const fs::path& from, const fs::path& to,
-                                const std::function<void(std::size_t)>& step) {
+Result<std::string> take_listed(const Json& file, const fs::path& from, const fs::path& to, const Step& step) {
   const fs::path path(std::string(file.string_or("path", "")));
   if (!is_inside(path)) return "the list of the backup names an impossible file: " + path.string();
   std::error_code error;
@@ -227,15 +240,17 @@ Result<Json> make_backup(const BackupSource& source, const fs::path& to, const P
   {
     const std::shared_ptr<void> held = source.hold_files();
     // Archives twice: those that go while the checkpoint is made, and those that come.
-    MR_RETURN_IF_ERROR(take_files(source.data, to, "functions", is_archive, progress));
+    MR_RETURN_IF_ERROR(take_files(source, to, "functions", is_archive, progress));
     progress("writing the checkpoint", 0, 0);
+    MR_RETURN_IF_ERROR(check_cancelled(source));
     MR_RETURN_IF_ERROR(source.store->checkpoint((to / "db").string()));
-    MR_RETURN_IF_ERROR(take_files(source.data, to, "objects", is_object, progress));
-    MR_RETURN_IF_ERROR(take_files(source.data, to, "functions", is_archive, progress));
+    MR_RETURN_IF_ERROR(take_files(source, to, "objects", is_object, progress));
+    MR_RETURN_IF_ERROR(take_files(source, to, "functions", is_archive, progress));
   }
   std::uint64_t bytes = 0;
-  MR_ASSIGN_OR_RETURN(Json files, list_files(to, bytes, progress));
+  MR_ASSIGN_OR_RETURN(Json files, list_files(source, to, bytes, progress));
   progress("syncing", bytes, bytes);
+  MR_RETURN_IF_ERROR(check_cancelled(source));
   const Descriptor root(::open(to.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root.ok() || ::syncfs(root.get()) != 0) return failed("cannot sync", to);
   const Json summary = Json::object({{"path", to.string()},
@@ -259,7 +274,10 @@ Result<Json> restore_backup(const fs::path& from, const fs::path& data, const Pr
   const std::uint64_t all = bytes_of(files);
   std::uint64_t done = 0;
   for (const Json& file : files.as_array()) {
-    const auto step = [&](std::size_t count) { progress("copying", done += count, all); };
+    const auto step = [&](std::size_t count) -> Result<void> {
+      progress("copying", done += count, all);
+      return {};
+    };
     MR_ASSIGN_OR_RETURN(const std::string wrong, take_listed(file, from, data, step));
     if (!wrong.empty()) return Error(kBackupFailed, "The backup cannot be restored: " + wrong);
   }
@@ -282,22 +300,35 @@ Result<std::vector<std::string>> verify_backup(const fs::path& from, const Progr
   std::uint64_t done = 0;
   std::vector<std::string> problems;
   for (const Json& file : files.as_array()) {
-    const auto step = [&](std::size_t count) { progress("comparing files", done += count, all); };
+    const auto step = [&](std::size_t count) -> Result<void> {
+      progress("comparing files", done += count, all);
+      return {};
+    };
     MR_ASSIGN_OR_RETURN(std::string wrong, take_listed(file, from, {}, step));
     if (!wrong.empty()) problems.push_back(std::move(wrong));
   }
   return problems;
 }
 
-BackupJob::~BackupJob() {
-  if (thread_.joinable()) thread_.join();
+BackupJob::~BackupJob() { stop(); }
+
+void BackupJob::stop() {
+  std::thread ending;
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    ending.swap(thread_);
+  }
+  if (ending.joinable()) ending.join();
 }
 
 Result<void> BackupJob::start(BackupSource source, fs::path to) {
   const std::lock_guard lock(mutex_);
+  if (stopped_) return Error(kBadConfiguration, "the server is stopping");
   if (running_) return Error(kBadConfiguration, "a backup is under way already");
   if (thread_.joinable()) thread_.join();
   running_ = true;
+  source.cancelled = &stopped_;
   status_ = Json::object({{"state", "running"}, {"what", "beginning"}, {"done", 0}, {"all", 0}});
   thread_ = std::thread([this, source = std::move(source), to = std::move(to)] {
     const auto progress = [this](std::string_view what, std::uint64_t done, std::uint64_t all) {

@@ -33,6 +33,7 @@ struct BackupSource {
   std::filesystem::path data;
   std::function<std::shared_ptr<void>()> hold_files;  // keeps objects' files while it lives
   std::string created;                                // ISO time
+  const std::atomic<bool>* cancelled = nullptr;       // set from any thread: the backup ends soon, with an error
 };
 
 // A summary: {"path","files","bytes"}. Errors: `to` exists and is not empty, the disk; what was begun is removed.
@@ -49,8 +50,10 @@ Result<std::vector<std::string>> verify_backup(const std::filesystem::path& from
 // One backup at a time, in the background; for the administration endpoint. Thread-safe.
 class BackupJob {
  public:
-  ~BackupJob();
-  // Errors: one is under way.
+  ~BackupJob();  // stop()
+  // Gives up what is under way, soon: between two files, or in the middle of one that is read. Later ones are refused.
+  void stop();
+  // Errors: one is under way; stop() has been called.
   Result<void> start(BackupSource source, std::filesystem::path to);
   // {"state": "none"/"running"/"done"/"failed", "what", "done_bytes", "all_bytes", "result"?, "error"?}
   codec::Json status() const;
@@ -59,6 +62,7 @@ class BackupJob {
   mutable std::mutex mutex_;
   std::thread thread_;
   bool running_ = false;
+  std::atomic<bool> stopped_{false};
   codec::Json status_ = codec::Json::object({{"state", "none"}});
 };
 

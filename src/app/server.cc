@@ -400,6 +400,7 @@ void Server::Impl::stop(Milliseconds limit) {
   if (std::exchange(stopped, true)) return;
   if (loop == nullptr) return;
   const Deadline end = loop->monotonic_now() + limit;
+  backup.stop();
   if (functions) functions->drain();
   if (running) {
     telemetry::log_info("app", "stopping: what is in flight may finish within " + format_duration(limit));

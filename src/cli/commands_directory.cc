@@ -1,20 +1,19 @@
 // backup, restore, check: data directories as a whole.
-#include <chrono>
 #include <iostream>
 #include <memory>
-#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include "cli/internal/commands.h"
+#include "platform/machine_clock.h"
 
 namespace millrace::cli {
 namespace {
 
 using codec::Json;
 
-constexpr auto kPollInterval = std::chrono::milliseconds(100);
+constexpr auto kShowInterval = std::chrono::milliseconds(100);
 
 // One line on standard error: rewritten on a terminal, else one per kind of work. Nothing in JSON mode.
 class ProgressLine {
@@ -26,8 +25,8 @@ class ProgressLine {
   void show(std::string_view what, std::uint64_t done, std::uint64_t all) {
     if (!shown_) return;
     const bool changed = what != what_;
-    const auto now = std::chrono::steady_clock::now();
-    if (!changed && (!terminal_ || now - last_ < kPollInterval)) return;
+    const Deadline now = clock_.monotonic_now();
+    if (!changed && (!terminal_ || now - last_ < kShowInterval)) return;
     last_ = now;
     what_ = what;
     std::string text = "millrace: " + what_;
@@ -39,7 +38,8 @@ class ProgressLine {
   const bool shown_;
   const bool terminal_;
   std::string what_;
-  std::chrono::steady_clock::time_point last_{};
+  platform::MachineClock clock_;
+  Deadline last_{};
 };
 
 Result<int> back_up(Api& api, Output& output, const std::filesystem::path& to) {
@@ -49,8 +49,7 @@ Result<int> back_up(Api& api, Output& output, const std::filesystem::path& to) {
     while (status.string_or("state", "") == "running") {
       line.show(status.string_or("what", ""), static_cast<std::uint64_t>(status.int_or("done", 0)),
                 static_cast<std::uint64_t>(status.int_or("all", 0)));
-      std::this_thread::sleep_for(kPollInterval);
-      MR_ASSIGN_OR_RETURN(status, api.get("backup"));
+      MR_ASSIGN_OR_RETURN(status, api.get("backup?wait_ms=100"));
     }
   }
   if (const Json* result = status.find("result")) {
