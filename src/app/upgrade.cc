@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "functions/upgrade.h"
 #include "tables/keys.h"
 #include "tables/table.h"
 #include "telemetry/log.h"
@@ -26,7 +27,7 @@ Result<void> number_indexes(storage::Store& store) {
 }
 
 using Step = Result<void> (*)(storage::Store&);
-constexpr Step kSteps[] = {number_indexes};  // kSteps[i] leads from format i + 1 to i + 2
+constexpr Step kSteps[] = {number_indexes, functions::qualify_events};  // kSteps[i] leads from format i + 1 to i + 2
 static_assert(std::size(kSteps) + 1 == storage::kDataFormat);
 
 }  // namespace

@@ -13,6 +13,11 @@ using internal::kStatePrefix;
 using storage::Family;
 using storage::WriteBatch;
 
+namespace {
+// After a read of the store that failed.
+constexpr Seconds kReadRetry{1};
+}  // namespace
+
 struct AsyncQueue::Entry {
   Time received{};
   Time next_try{};
@@ -199,8 +204,9 @@ Result<void> AsyncQueue::load_more(const FunctionReference& function, Lane& lane
     }
     lane.insert(number, entry);
   }
+  MR_RETURN_IF_ERROR(iterator->status());
   if (!iterator->valid()) lane.loaded_up_to = std::max(lane.loaded_up_to, lane.committed_up_to);
-  return iterator->status();
+  return {};
 }
 
 void AsyncQueue::pump(const FunctionReference& function) {
@@ -245,23 +251,33 @@ void AsyncQueue::collect(const FunctionReference& function, Lane& lane, const Ev
 
 void AsyncQueue::arm(const FunctionReference& function, Lane& lane, const EventPolicy& policy) {
   lane.timer.cancel();
+  if (lane.window.empty() && lane.more()) {  // they could not be read
+    lane.timer = scheduler_.at(scheduler_.now() + kReadRetry, [this, function] { pump(function); });
+    return;
+  }
   if (lane.due.empty() || (lane.running >= policy.in_flight_max && policy.in_flight_max > 0)) return;
   lane.timer = scheduler_.at(lane.due.begin()->first, [this, function] { pump(function); });
 }
 
-std::optional<Event> AsyncQueue::read(const FunctionReference& function, std::uint64_t number) const {
-  const auto stored = store_.get(Family::kQueue, internal::event_key(kEventPrefix, function, number));
-  if (!stored.ok() || !stored->has_value()) return std::nullopt;
-  return internal::decode_event(function, **stored);
+Result<std::optional<Event>> AsyncQueue::read(const FunctionReference& function, std::uint64_t number) const {
+  MR_ASSIGN_OR_RETURN(const auto stored,
+                      store_.get(Family::kQueue, internal::event_key(kEventPrefix, function, number)));
+  if (!stored) return std::optional<Event>();
+  return internal::decode_event(function, *stored);
 }
 
 void AsyncQueue::begin(const FunctionReference& function, std::uint64_t number) {
-  const auto event = read(function, number);
+  const auto found = read(function, number);
   const auto done = [this, function, number](EventAnswer answer) {
     scheduler_.post([this, function, number, answer = std::move(answer)]() mutable {
       finished(function, number, std::move(answer));
     });
   };
+  if (!found.ok()) {
+    telemetry::log_error("functions", function.arn() + ": an event cannot be read: " + found.error().message());
+    return done({.kind = EventAnswer::Kind::kDeferred});
+  }
+  const std::optional<Event>& event = *found;
   if (!event) return done({.kind = EventAnswer::Kind::kGone});
   runner_.measure({.metric = Metric::kAsyncEventAge,
                    .function = function.function,
@@ -330,32 +346,42 @@ AsyncQueue::Settlement AsyncQueue::remove(const FunctionReference& function, Lan
 
 void AsyncQueue::settle(Settlement settlement) {
   const auto& [function, number, policy, condition, invocations, answer, version] = settlement;
-  const std::string state_key = internal::event_key(kStatePrefix, function, number);
   WriteBatch batch;
   batch.erase(Family::kQueue, internal::event_key(kEventPrefix, function, number));
-  if (invocations > 0) batch.erase(Family::kQueue, state_key);
-  if (condition != "Success" && !condition.empty()) count(Metric::kAsyncEventsDropped, function);
+  if (invocations > 0) batch.erase(Family::kQueue, internal::event_key(kStatePrefix, function, number));
   std::vector<delivery::AfterCommit> after;
   const bool told = !policy.on_success.empty() || !policy.on_failure.empty() || !policy.dead_letter_arn.empty();
   if (told && !condition.empty()) {
-    if (!settlement.response && invocations > 0) {
-      // AWS: the last response is kept when the event ends by age.
-      const auto stored = store_.get(Family::kQueue, state_key);
-      if (stored.ok() && stored->has_value()) {
-        if (auto state = internal::decode_state(**stored)) {
-          settlement.response = std::move(state->response);
-          settlement.executed_version = std::move(state->executed_version);
-        }
-      }
+    if (const auto staged = tell(settlement, batch, after); !staged.ok()) {
+      // It stays on the disk meanwhile: after a restart it runs again.
+      telemetry::log_error("functions", function.arn() + ": an event cannot be read: " + staged.error().message());
+      scheduler_.at(scheduler_.now() + kReadRetry, [this, settlement] { settle(settlement); }).release();
+      return;
     }
-    if (const auto event = read(function, number)) stage_results(*event, settlement, batch, after);
   }
+  if (condition != "Success" && !condition.empty()) count(Metric::kAsyncEventsDropped, function);
   commits_.submit(std::move(batch), [this, after = std::move(after)](const storage::Committed& committed) {
     if (committed.error != nullptr || after.empty()) return;
     scheduler_.post([after] {
       for (const auto& call : after) call();
     });
   });
+}
+
+Result<void> AsyncQueue::tell(Settlement& settlement, WriteBatch& batch, std::vector<delivery::AfterCommit>& after) {
+  if (!settlement.response && settlement.invocations > 0) {
+    // AWS: the last response is kept when the event ends by age.
+    MR_ASSIGN_OR_RETURN(
+        const auto stored,
+        store_.get(Family::kQueue, internal::event_key(kStatePrefix, settlement.function, settlement.number)));
+    if (auto state = stored ? internal::decode_state(*stored) : std::nullopt) {
+      settlement.response = std::move(state->response);
+      settlement.executed_version = std::move(state->executed_version);
+    }
+  }
+  MR_ASSIGN_OR_RETURN(const std::optional<Event> event, read(settlement.function, settlement.number));
+  if (event) stage_results(*event, settlement, batch, after);
+  return {};
 }
 
 void AsyncQueue::stage_results(const Event& event, const Settlement& settlement, WriteBatch& batch,

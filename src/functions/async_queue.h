@@ -132,9 +132,11 @@ class AsyncQueue {
   static Settlement remove(const FunctionReference& function, Lane& lane, std::uint64_t number,
                            const EventPolicy& policy, std::string_view condition);
   void settle(Settlement settlement);
+  // Adds what destinations get. Error: of the store; nothing has been added then.
+  Result<void> tell(Settlement& settlement, storage::WriteBatch& batch, std::vector<delivery::AfterCommit>& after);
   void stage_results(const Event& event, const Settlement& settlement, storage::WriteBatch& batch,
                      std::vector<delivery::AfterCommit>& after);
-  std::optional<Event> read(const FunctionReference& function, std::uint64_t number) const;
+  Result<std::optional<Event>> read(const FunctionReference& function, std::uint64_t number) const;
   void begin(const FunctionReference& function, std::uint64_t number);
   void count(Metric metric, const FunctionReference& function);  // REQUIRES: mutex_ is not held
 

@@ -19,7 +19,7 @@
 namespace millrace::storage {
 
 // 1: the first. 2: indexes can be created and deleted; their numbers are given out by the table's record.
-inline constexpr int kDataFormat = 2;
+inline constexpr int kDataFormat = 3;
 
 class DataDirectory {
  public:
