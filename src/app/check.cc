@@ -3,9 +3,13 @@
 #include <string>
 #include <vector>
 
+#include "functions/check.h"
+#include "platform/machine_clock.h"
 #include "s3/check.h"
+#include "sqs/check.h"
 #include "storage/rocks/data_directory.h"
 #include "tables/check.h"
+#include "triggers/check.h"
 
 namespace millrace::app {
 
@@ -21,8 +25,17 @@ struct Problems {
   }
 };
 
-Json counts_of(const tables::CheckCounts& tables, const s3::ObjectCheckCounts& objects) {
+struct Counts {
+  tables::CheckCounts tables;
+  s3::ObjectCheckCounts objects;
+  sqs::QueueCheckCounts queues;
+  functions::FunctionCheckCounts functions;
+  triggers::MappingCheckCounts mappings;
+};
+
+Json counts_of(const Counts& counts) {
   const auto number = [](std::uint64_t count) { return static_cast<std::int64_t>(count); };
+  const auto& [tables, objects, queues, functions, mappings] = counts;
   return Json::object({{"tables", number(tables.tables)},
                        {"items", number(tables.items)},
                        {"index_entries", number(tables.index_entries)},
@@ -30,7 +43,17 @@ Json counts_of(const tables::CheckCounts& tables, const s3::ObjectCheckCounts& o
                        {"stream_records", number(tables.records)},
                        {"objects", number(objects.objects)},
                        {"object_files", number(objects.files)},
-                       {"object_bytes", number(objects.bytes)}});
+                       {"object_bytes", number(objects.bytes)},
+                       {"queues", number(queues.queues)},
+                       {"messages", number(queues.messages)},
+                       {"leftovers_of_deleted_queues", number(queues.leftovers)},
+                       {"functions", number(functions.functions)},
+                       {"versions", number(functions.versions)},
+                       {"layers", number(functions.layers)},
+                       {"code_archives", number(functions.archives)},
+                       {"asynchronous_events", number(functions.events)},
+                       {"mappings", number(mappings.mappings)},
+                       {"positions", number(mappings.positions)}});
 }
 
 Result<Json> check_store(const storage::RocksStore& store, const std::filesystem::path& path, Problems& problems,
@@ -43,17 +66,24 @@ Result<Json> check_store(const storage::RocksStore& store, const std::filesystem
   const auto entries = [&](std::uint64_t count) {
     if (count % 4096 == 0) progress("comparing entries", count, 0);
   };
-  const auto tables = tables::check_tables(store, problem, entries);
-  if (!tables.ok()) problems.add("The tables cannot be checked to the end: " + tables.error().message());
-  s3::ObjectCheckCounts objects;
+  Counts counts;
+  const auto take = [&](const char* what, auto checked, auto& into) {
+    if (checked.ok()) into = *checked;
+    if (!checked.ok()) {
+      problems.add("The " + std::string(what) + " cannot be checked to the end: " + checked.error().message());
+    }
+  };
+  take("tables", tables::check_tables(store, problem, entries), counts.tables);
+  progress("looking at queues, functions and mappings", 0, 0);
+  take("queues", sqs::check_queues(store, problem), counts.queues);
+  take("functions", functions::check_functions(store, path / "functions", problem), counts.functions);
+  take("mappings", triggers::check_mappings(store, platform::MachineClock().machine_now(), problem), counts.mappings);
   if (const auto folder = path / "objects"; std::filesystem::exists(folder)) {
     MR_ASSIGN_OR_RETURN(const auto blobs, s3::open_file_blob_store(folder.string()));
-    const auto checked =
-        s3::check_objects(store, *blobs, problem, [&](std::uint64_t bytes) { progress("reading objects", bytes, 0); });
-    if (checked.ok()) objects = *checked;
-    if (!checked.ok()) problems.add("The objects cannot be checked to the end: " + checked.error().message());
+    const auto bytes = [&](std::uint64_t count) { progress("reading objects", count, 0); };
+    take("objects", s3::check_objects(store, *blobs, problem, bytes), counts.objects);
   }
-  return counts_of(tables.ok() ? *tables : tables::CheckCounts(), objects);
+  return counts_of(counts);
 }
 
 }  // namespace
