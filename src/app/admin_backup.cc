@@ -12,14 +12,14 @@ namespace millrace::app {
 
 namespace {
 
-constexpr Milliseconds kLook{50};
-constexpr Milliseconds kWaitMax{30'000};
+constexpr Milliseconds kLookAgain{50};
+constexpr Milliseconds kBackupWaitMax{30'000};
 
 void reply_when_ended(Parts& parts, Deadline end, AdminReply reply) {
   codec::Json status = parts.backup->status();
   if (status.string_or("state", "") != "running" || parts.loop->monotonic_now() >= end) return reply(std::move(status));
   auto timer = std::make_shared<platform::Timer>();
-  *timer = parts.loop->at(parts.loop->now() + kLook, [&parts, end, reply, timer] {
+  *timer = parts.loop->at(parts.loop->now() + kLookAgain, [&parts, end, reply, timer] {
     timer->release();
     reply_when_ended(parts, end, reply);
   });
@@ -29,7 +29,7 @@ void reply_when_ended(Parts& parts, Deadline end, AdminReply reply) {
 
 void admin_backup(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method == "GET") {
-    const auto wait = std::clamp(Milliseconds(request.number("wait_ms", 0)), Milliseconds(0), kWaitMax);
+    const auto wait = std::clamp(Milliseconds(request.number("wait_ms", 0)), Milliseconds(0), kBackupWaitMax);
     const Deadline end = parts.loop->monotonic_now() + wait;
     return parts.loop->post([&parts, end, reply] { reply_when_ended(parts, end, reply); });
   }

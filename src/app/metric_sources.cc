@@ -21,7 +21,7 @@ std::string last_part(std::string_view text) {
 }
 
 // A table's name from what the request gave: "T" or "arn:aws:dynamodb:R:A:table/T/index/I".
-std::string table_of(std::string_view text) {
+std::string table_behind(std::string_view text) {
   if (!text.starts_with("arn:")) return std::string(text);
   const auto at = text.find("table/");
   if (at == std::string_view::npos) return {};
@@ -168,7 +168,7 @@ void MetricSources::observe(const wire::Finished& finished) {
 
 void MetricSources::observe_table(const wire::Finished& finished) {
   const Scope& scope = finished.context.caller.scope;
-  const std::string table = table_of(finished.context.resource);
+  const std::string table = table_behind(finished.context.resource);
   const std::string operation(finished.context.operation->name);
   const auto add = [&](std::string_view name, std::string_view unit, const metrics::Dimensions& dimensions,
                        double value) { record(scope, "AWS/DynamoDB", name, unit, dimensions, value); };

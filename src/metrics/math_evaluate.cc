@@ -9,7 +9,7 @@ namespace millrace::metrics {
 namespace {
 
 using Node = Expression::Node;
-using Points = std::map<Time, double>;
+using ByTime = std::map<Time, double>;
 
 Value scalar(double number) {
   Value value;
@@ -123,8 +123,8 @@ Value folded(std::string_view name, const Value& value) {
   return one(std::move(out));
 }
 
-Points fill_series(const TimeSeries& series, const std::vector<Time>& times, const Node& how, const Value* filler) {
-  Points out = series.points;
+ByTime fill_series(const TimeSeries& series, const std::vector<Time>& times, const Node& how, const Value* filler) {
+  ByTime out = series.points;
   for (const Time at : times) {
     if (out.contains(at)) continue;
     const auto next = series.points.lower_bound(at);
@@ -316,7 +316,7 @@ class Evaluator {
         if (value.series.empty()) return one(TimeSeries{});
         return one(name == "FIRST" ? value.series.front() : value.series.back());
       }
-      const Points& points = value.series.front().points;
+      const ByTime& points = value.series.front().points;
       if (points.empty()) return scalar(NAN);
       return scalar(name == "FIRST" ? points.begin()->second : points.rbegin()->second);
     }
