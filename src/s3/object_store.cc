@@ -85,7 +85,8 @@ ObjectStore::ObjectStore(platform::Scheduler& scheduler, platform::Random& rando
       random_(random),
       store_(store),
       commits_(commits),
-      keeper_(std::make_shared<internal::BlobKeeper>(scheduler, store, commits, blobs)) {}
+      keeper_(std::make_shared<internal::BlobKeeper>(scheduler, store, commits, blobs)),
+      space_(store) {}
 
 ObjectStore::~ObjectStore() { stop(); }
 

@@ -313,6 +313,7 @@ class ObjectStore {
   storage::Store& store_;
   storage::Commits& commits_;
   const std::shared_ptr<internal::BlobKeeper> keeper_;
+  internal::Space space_;
   delivery::Delivery* delivery_ = nullptr;
 
   mutable std::mutex mutex_;

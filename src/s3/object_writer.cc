@@ -8,12 +8,22 @@
 
 namespace millrace::s3 {
 
-ObjectWriter::ObjectWriter(internal::BlobIds& ids, BlobStore& blobs, Use use, std::set<crypto::Algorithm> digests,
-                           std::uint64_t expected_bytes)
-    : ids_(&ids), blobs_(&blobs), use_(use) {
+namespace {
+// What an upload of unknown size claims at a time.
+constexpr std::uint64_t kClaimBytes = std::uint64_t{8} << 20;
+}  // namespace
+
+ObjectWriter::ObjectWriter(internal::BlobIds& ids, BlobStore& blobs, internal::Space& space, Use use,
+                           std::set<crypto::Algorithm> digests, std::uint64_t expected_bytes)
+    : ids_(&ids), blobs_(&blobs), use_(use), expected_bytes_(expected_bytes), claim_(space.claim()) {
   digests.insert(crypto::Algorithm::kMd5);
   for (const crypto::Algorithm algorithm : digests) running_.emplace_back(algorithm);
   if (expected_bytes <= kInlineBytesMax) memory_.reserve(expected_bytes);
+}
+
+Result<void> ObjectWriter::admit() {
+  if (use_ == Use::kObject && expected_bytes_ <= kInlineBytesMax) return {};  // the store's, not a file
+  return claim_.grow(expected_bytes_);
 }
 
 Result<void> ObjectWriter::append(std::string_view bytes) {
@@ -28,12 +38,22 @@ Result<void> ObjectWriter::append(std::string_view bytes) {
     return {};
   }
   if (file_ == nullptr) MR_RETURN_IF_ERROR(to_file());
-  return file_->append(bytes);
+  return write(bytes);
+}
+
+Result<void> ObjectWriter::write(std::string_view bytes) {
+  if (claim_.bytes() < bytes.size()) {
+    const std::uint64_t missing = bytes.size() - claim_.bytes();
+    if (!claim_.grow(missing + kClaimBytes).ok()) MR_RETURN_IF_ERROR(claim_.grow(missing));
+  }
+  MR_RETURN_IF_ERROR(file_->append(bytes));
+  claim_.shrink(bytes.size());
+  return {};
 }
 
 Result<void> ObjectWriter::to_file() {
   MR_ASSIGN_OR_RETURN(file_, blobs_->create());
-  MR_RETURN_IF_ERROR(file_->append(memory_));
+  MR_RETURN_IF_ERROR(write(memory_));
   memory_ = std::string();
   return {};
 }
@@ -54,6 +74,7 @@ Result<void> ObjectWriter::seal() {
   lease_ = internal::BlobLease(*ids_, *blobs_, id);
   MR_RETURN_IF_ERROR(blobs_->place(*file_, id));
   file_.reset();
+  claim_.shrink(claim_.bytes());
   return {};
 }
 

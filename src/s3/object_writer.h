@@ -17,19 +17,24 @@
 #include "crypto/digest.h"
 #include "s3/blob_store.h"
 #include "s3/internal/blob_ids.h"
+#include "s3/internal/space.h"
 
 namespace millrace::s3 {
 
 class ObjectWriter {
  public:
   enum class Use { kObject, kPart };  // parts are always files
-  // MD5 is always computed. `expected_bytes`: as announced, decides early on a file.
-  ObjectWriter(internal::BlobIds& ids, BlobStore& blobs, Use use, std::set<crypto::Algorithm> digests,
-               std::uint64_t expected_bytes);
+  // MD5 is always computed. `expected_bytes`: as announced, 0: unknown; decides early on a file.
+  ObjectWriter(internal::BlobIds& ids, BlobStore& blobs, internal::Space& space, Use use,
+               std::set<crypto::Algorithm> digests, std::uint64_t expected_bytes);
   ObjectWriter(ObjectWriter&&) noexcept = default;
   ObjectWriter& operator=(ObjectWriter&&) noexcept = default;
 
-  // Errors: kEntityTooLarge beyond 5 GiB, kBlobFailed. After an error only destruction is left.
+  // Claims room on the disk for what was announced, before any of it is accepted. Without, and for more than was
+  // announced, append() claims room as the bytes come. Error: kUnavailable, there is none.
+  Result<void> admit();
+
+  // Errors: kEntityTooLarge beyond 5 GiB, kUnavailable, kBlobFailed. After an error only destruction is left.
   Result<void> append(std::string_view bytes);
   std::uint64_t bytes() const { return bytes_; }
   bool in_file() const { return file_ != nullptr || use_ == Use::kPart || lease_.id() != 0; }
@@ -46,10 +51,13 @@ class ObjectWriter {
  private:
   friend class ObjectStore;
   Result<void> to_file();
+  Result<void> write(std::string_view bytes);
 
   internal::BlobIds* ids_;
   BlobStore* blobs_;
   Use use_;
+  std::uint64_t expected_bytes_;
+  internal::Space::Claim claim_;
   std::uint64_t bytes_ = 0;
   std::vector<crypto::Digest> running_;
   std::vector<std::pair<crypto::Algorithm, std::string>> digests_;

@@ -29,7 +29,7 @@ Result<void> check_key(std::string_view key) {
 
 ObjectWriter ObjectStore::writer(ObjectWriter::Use use, std::set<crypto::Algorithm> digests,
                                  std::uint64_t expected_bytes) {
-  return ObjectWriter(keeper_->ids(), keeper_->blobs(), use, std::move(digests), expected_bytes);
+  return ObjectWriter(keeper_->ids(), keeper_->blobs(), space_, use, std::move(digests), expected_bytes);
 }
 
 Result<void> ObjectStore::check(const WriteConditions& conditions, const std::optional<ObjectRecord>& current) const {

@@ -109,6 +109,7 @@ Result<Reply> upload_part_copy(ObjectStore& objects, const RequestContext& conte
   }
   auto writer =
       objects.writer(store::ObjectWriter::Use::kPart, {store::digest_algorithm(upload.checksum)}, range.count);
+  MR_RETURN_IF_ERROR(writer.admit());
   MR_RETURN_IF_ERROR(append_range(*source.content, range, writer));
   MR_RETURN_IF_ERROR(writer.seal());
   MR_ASSIGN_OR_RETURN(

@@ -125,6 +125,7 @@ Result<std::unique_ptr<wire::BodySink>> upload_part(ObjectStore& objects, const 
   auto digests = digests_of(terms.claims);
   digests.insert(store::digest_algorithm(upload.checksum));
   auto writer = objects.writer(store::ObjectWriter::Use::kPart, std::move(digests), terms.decoded_bytes.value_or(0));
+  MR_RETURN_IF_ERROR(writer.admit());
   auto finish = [&objects, account = account_of(context), head, number, requested = upload.checksum_requested,
                  algorithm = upload.checksum](store::ObjectWriter sealed, const BodyClaims& claims) -> Result<Reply> {
     MR_ASSIGN_OR_RETURN(const store::PartInfo part,
