@@ -218,17 +218,17 @@ def starts(report, server, items, rounds=3):
         samples.add("stop", timed(server.stop))
         samples.add("clean", timed(server.start))
     for _ in range(rounds):
-        load(server.endpoint, put("bench", new_run()), 2)
+        generate(server.endpoint, batch("bench", new_run()), 8, 0, 1600)  # 40 MB
         server.kill()
         size = wal_mb(server)
         samples.add("wal", size)
         took = timed(server.start)
         samples.add("killed", took)
-        samples.add("per MB", took / max(size, 0.1))
+        samples.add("per MB", max(took - samples.median("clean"), 0) / max(size, 0.1))
     report.row(f"start with {items:,} items after a clean stop", samples.median("clean"), "ms", f"noise {samples.noise('clean'):.0%}", "-", "<= 300 ms of 10^6",
                samples.median("clean") <= 300)
-    report.row(f"start after a kill, {samples.median('wal'):.0f} MB of WAL", samples.median("per MB"), "ms per MB", f"{samples.median('killed'):.0f} ms "
-               f"(noise {samples.noise('killed'):.0%})", "-", "<= 10", samples.median("per MB") <= 10)
+    report.row(f"start after a kill, {samples.median('wal'):.0f} MB of WAL", samples.median("per MB"), "ms per MB beyond a clean start",
+               f"{samples.median('killed'):.0f} ms (noise {samples.noise('killed'):.0%})", "-", "<= 10", samples.median("per MB") <= 10)
     report.row("clean stop", samples.median("stop"), "ms", f"noise {samples.noise('stop'):.0%}", "-", "<= 1000 ms", samples.median("stop") <= 1000)
 
 
