@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 OUT = ROOT / "src/wire/generated"
 BOTOCORE_VERSION = "1.43.11"
 sys.path.insert(0, str(ROOT / "tools"))
-from shape_facts import ENUM_ORDER, ERROR_NAMESPACES, EXTRA_ERRORS, MODEL_OVERRIDES, QUERY_CODES, SERVICES, SQS_NAMES, SQS_OPEN_ENUMS  # noqa: E402
+from shape_facts import ENUM_ORDER, ERROR_NAMESPACES, EXTRA_ERRORS, MODEL_OVERRIDES, ONLY_OPERATIONS, QUERY_CODES, SERVICES, SQS_NAMES, SQS_OPEN_ENUMS  # noqa: E402
 
 KINDS = {
     "structure": "kStructure", "list": "kList", "map": "kMap", "string": "kString", "character": "kString",
@@ -73,6 +73,9 @@ class Service:
         self.model = model
         self.meta = dict(model["metadata"], **MODEL_OVERRIDES.get(name, {}))
         self.shapes = model["shapes"]
+        self.only = ONLY_OPERATIONS.get(name)
+        if self.only:
+            model["operations"] = {operation: model["operations"][operation] for operation in self.only}
         self.adapt_sqs()
         self.order = self.reachable()
         self.index = {shape: i for i, shape in enumerate(self.order)}
@@ -98,7 +101,8 @@ class Service:
         for operation in self.model["operations"].values():
             todo += [operation[side]["shape"] for side in ("input", "output") if side in operation]
             todo += [error["shape"] for error in operation.get("errors", [])]
-        todo += [name for name, shape in self.shapes.items() if shape.get("exception")]
+        if not self.only:
+            todo += [name for name, shape in self.shapes.items() if shape.get("exception")]
         while todo:
             name = todo.pop()
             if name in seen:

@@ -1,6 +1,14 @@
 """Facts about AWS services that their public models do not contain; used by generate_shapes.py."""
 
-SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs", "sns", "cloudwatch", "cloudformation"]
+SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs", "sns", "cloudwatch",
+            "cloudformation", "ssm"]
+
+# Of these services only the operations named here are in the tables (the rest of SSM is a megabyte that nobody calls).
+ONLY_OPERATIONS = {
+    "ssm": ["PutParameter", "GetParameter", "GetParameters", "GetParametersByPath", "GetParameterHistory",
+            "DeleteParameter", "DeleteParameters", "DescribeParameters", "LabelParameterVersion", "AddTagsToResource",
+            "RemoveTagsFromResource", "ListTagsForResource"],
+}
 
 # Members of the model's metadata that differ from it or are missing.
 MODEL_OVERRIDES = {
@@ -83,6 +91,7 @@ EXTRA_ERRORS = {
     "iam": {"ValidationError": 400, "AccessDenied": 403, "InvalidClientTokenId": 403, "Throttling": 400},
     "logs": dict(_JSON),
     "sns": {"ValidationError": 400, "InvalidClientTokenId": 403, "Throttling": 400, "InternalFailure": 500},
+    "ssm": dict(_JSON),
     "cloudwatch": {"ValidationError": 400, "InvalidAction": 400},
     "cloudformation": {"ValidationError": 400, "InvalidAction": 400, "Throttling": 400},
     "s3": {

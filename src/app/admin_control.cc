@@ -11,6 +11,7 @@
 #include "metrics/alarms.h"
 #include "metrics/store.h"
 #include "platform/control_loop.h"
+#include "records/records.h"
 #include "s3/object_store.h"
 #include "sns/service.h"
 #include "sqs/service.h"
@@ -156,9 +157,10 @@ void admin_settle(Parts& parts, const AdminRequest& request, AdminReply reply) {
 void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method != "POST") return reply(Error(kBadRequest, "reset is a POST"));
   const std::string service(request.body.string_or("service", ""));
-  constexpr std::string_view kServices[] = {"dynamodb", "lambda", "s3", "sqs", "sns", "iam", "logs", "cloudwatch"};
+  constexpr std::string_view kServices[] = {"dynamodb", "lambda", "s3",         "sqs", "sns",
+                                            "iam",      "logs",   "cloudwatch", "ssm"};
   if (!service.empty() && std::find(std::begin(kServices), std::end(kServices), service) == std::end(kServices))
-    return reply(Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, sns, iam, logs or cloudwatch"));
+    return reply(Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch or ssm"));
   auto result = std::make_shared<Result<void>>();
   parts.loop->offload(
       [&parts, scope = request.scope, service, result] {
@@ -183,6 +185,7 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
           parts.alarms->reset(scope.account);
           parts.metrics->reset(scope.account);
         }
+        if (wanted("ssm")) parts.records->reset(scope.account, "ssm/");
         if (wanted("logs")) parts.logs->reset(scope.account);
       },
       [&parts, result, reply] {

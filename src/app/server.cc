@@ -16,6 +16,7 @@
 #include "api/s3/service.h"
 #include "api/sns/service.h"
 #include "api/sqs/service.h"
+#include "api/ssm/service.h"
 #include "app/admin.h"
 #include "app/backup.h"
 #include "app/internal/elsewhere.h"
@@ -38,6 +39,7 @@
 #include "metrics/store.h"
 #include "platform/control_loop.h"
 #include "platform/random.h"
+#include "records/records.h"
 #include "runtimes/interpreters.h"
 #include "runtimes/process_host.h"
 #include "s3/blob_store.h"
@@ -63,6 +65,9 @@
 namespace millrace::app {
 namespace {
 
+// What CDK looks at before it deploys: the version of what `cdk bootstrap` makes.
+constexpr const char* kBootstrapParameter = "/cdk-bootstrap/hnb659fds/version";
+constexpr const char* kBootstrapVersion = "33";
 constexpr Seconds kFunctionSession = std::chrono::hours(12);
 
 std::vector<std::string> strings(const std::vector<std::filesystem::path>& paths) {
@@ -121,6 +126,7 @@ struct Server::Impl {
   std::unique_ptr<sns::Service> topics;
   std::unique_ptr<sns::TopicTarget> topic_target;
   std::unique_ptr<iam::Roles> roles;
+  std::unique_ptr<records::Records> records;
   std::unique_ptr<iam::Sessions> sessions;
   std::unique_ptr<logs::Service> logs;
   std::unique_ptr<runtimes::Interpreters> interpreters;
@@ -225,6 +231,8 @@ Result<void> Server::Impl::load() {
   delivery.add("sns", *topic_target);
   roles = std::make_unique<iam::Roles>(*store, *committer, *loop, random);
   MR_RETURN_IF_ERROR(roles->load());
+  records = std::make_unique<records::Records>(*store, *committer);
+  MR_RETURN_IF_ERROR(records->load());
   sessions = std::make_unique<iam::Sessions>(*store, *committer, *loop, random, *roles);
   MR_RETURN_IF_ERROR(sessions->load());
   logs::Limits limits;
@@ -300,6 +308,7 @@ void Server::Impl::serve_faces() {
   faces.push_back(api_sns::make_sns_service(*topics));
   faces.push_back(api_iam::make_iam_service(*roles));
   faces.push_back(api_iam::make_sts_service(*sessions, *roles));
+  faces.push_back(api_ssm::make_ssm_service(*records, *loop, {{kBootstrapParameter, kBootstrapVersion}}));
   faces.push_back(api_logs::make_logs_service(*logs));
   faces.push_back(api_cloudwatch::make_cloudwatch_service({*metrics, *alarms, *loop}));
   faces.push_back(api_lambda::make_lambda_service(*functions));
@@ -337,6 +346,7 @@ void Server::Impl::fill_parts() {
   parts.queues = queues.get();
   parts.topics = topics.get();
   parts.roles = roles.get();
+  parts.records = records.get();
   parts.sessions = sessions.get();
   parts.logs = logs.get();
   parts.metrics = metrics.get();

@@ -25,9 +25,12 @@ class Service;
 namespace millrace::metrics {
 class Alarms;
 class Store;
-}
+}  // namespace millrace::metrics
 namespace millrace::platform {
 class ControlLoop;
+}
+namespace millrace::records {
+class Records;
 }
 namespace millrace::runtimes {
 class ProcessHost;
@@ -82,6 +85,7 @@ struct Parts {
   sqs::Service* queues = nullptr;
   sns::Service* topics = nullptr;
   iam::Roles* roles = nullptr;
+  records::Records* records = nullptr;
   iam::Sessions* sessions = nullptr;
   logs::Service* logs = nullptr;
   metrics::Alarms* alarms = nullptr;
