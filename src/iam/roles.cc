@@ -243,6 +243,15 @@ Result<void> Roles::set_trust_policy(std::string_view account, std::string_view 
   });
 }
 
+Result<void> Roles::set_settings(std::string_view account, std::string_view name,
+                                 std::optional<std::string> description, std::optional<int> max_session_seconds) {
+  return update(account, name, [&](Role& role) -> Result<void> {
+    if (description) role.description = std::move(description);
+    role.max_session_seconds = max_session_seconds.value_or(role.max_session_seconds);
+    return {};
+  });
+}
+
 Result<void> Roles::put_policy(std::string_view account, std::string_view name, std::string_view policy,
                                std::string document) {
   MR_RETURN_IF_ERROR(check_policy(document, PolicyKind::kPermission));

@@ -79,6 +79,9 @@ class Roles {
   Result<Role> get(std::string_view account, std::string_view name) const;  // kNoSuchEntity, like all below
   Result<Page<Role>> list(std::string_view account, std::string_view path_prefix, PageRequest page) const;
   Result<void> remove(std::string_view account, std::string_view name);  // kDeleteConflict while it has policies
+  // What is nullopt stays as it is.
+  Result<void> set_settings(std::string_view account, std::string_view name, std::optional<std::string> description,
+                            std::optional<int> max_session_seconds);
   Result<void> set_trust_policy(std::string_view account, std::string_view name, std::string document);
 
   Result<void> put_policy(std::string_view account, std::string_view name, std::string_view policy,

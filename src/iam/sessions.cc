@@ -125,7 +125,18 @@ Result<Credentials> Sessions::issue(std::string_view role_arn, std::string_view 
   session.principal.user_id = role_id + ":" + std::string(session_name);
   session.role_arn = role_arn;
   session.expiration = now + duration;
+  return store(std::move(session), now);
+}
 
+Credentials Sessions::issue_for_account(std::string_view account, Seconds duration) {
+  const Time now = clock_.machine_now();
+  Session session;
+  session.principal = {std::string(account), "arn:aws:iam::" + std::string(account) + ":root", std::string(account)};
+  session.expiration = now + duration;
+  return store(std::move(session), now);
+}
+
+Credentials Sessions::store(Session session, Time now) {
   const std::scoped_lock lock(mutex_);
   Credentials credentials;
   credentials.access_key = new_id(random_, "ASIA", 16);

@@ -53,6 +53,9 @@ class Sessions {
   // ARN. kValidation when `role_arn` is no role's ARN. REQUIRES: session_name matches [\w+=,.@-]{2,64}.
   Result<Credentials> issue(std::string_view role_arn, std::string_view session_name, Seconds duration);
 
+  // For the principal itself (GetSessionToken): the account's root user.
+  Credentials issue_for_account(std::string_view account, Seconds duration);
+
   // nullopt: not a key of ours, or expired.
   std::optional<Session> resolve(std::string_view access_key) const;
   // resolve() for a caller as the dispatcher knows him, else the account's root user.
@@ -63,6 +66,7 @@ class Sessions {
   void reset(std::string_view account);
 
  private:
+  Credentials store(Session session, Time now);
   void drop_expired(Time now, storage::WriteBatch& batch);
 
   storage::Store& store_;

@@ -94,7 +94,8 @@ def test_caller_identity_by_a_form(server):
 
 
 def test_an_assumed_role_is_who_one_is_and_where_one_works(server, unique):
-    server.client("iam", account="123456789012").create_role(RoleName=unique, AssumeRolePolicyDocument=json.dumps(TRUST))
+    trust = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Principal": {"AWS": "000000000000"}}]}
+    server.client("iam", account="123456789012").create_role(RoleName=unique, AssumeRolePolicyDocument=json.dumps(trust))
     arn = f"arn:aws:iam::123456789012:role/{unique}"
     answer = server.client("sts").assume_role(RoleArn=arn, RoleSessionName="me", DurationSeconds=900)
     credentials = answer["Credentials"]
@@ -124,3 +125,19 @@ def test_a_function_acts_as_its_role(server, unique):
                               Code={"ZipFile": buffer.getvalue()}, Timeout=30)
     answer = functions.invoke(FunctionName=unique)
     assert json.loads(answer["Payload"].read()) == f"arn:aws:sts::123456789012:assumed-role/worker/{unique}"
+
+
+def test_a_role_is_assumed_only_by_whom_it_trusts(server, unique):
+    iam, sts = server.client("iam"), server.client("sts")
+    arn = iam.create_role(RoleName=unique, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    assert refused(sts.assume_role, RoleArn=arn, RoleSessionName="me") == "AccessDenied"
+    condition = {"StringEquals": {"sts:ExternalId": "42"}}
+    trust = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Principal": {"AWS": "*"}, "Condition": condition}]}
+    iam.update_assume_role_policy(RoleName=unique, PolicyDocument=json.dumps(trust))
+    assert refused(sts.assume_role, RoleArn=arn, RoleSessionName="me") == "AccessDenied"
+    assert sts.assume_role(RoleArn=arn, RoleSessionName="me", ExternalId="42")["Credentials"]["AccessKeyId"].startswith("ASIA")
+
+
+def test_a_session_token_is_the_account_s_own(server):
+    credentials = server.client("sts").get_session_token(DurationSeconds=900)["Credentials"]
+    assert credentials["AccessKeyId"].startswith("ASIA")

@@ -17,6 +17,7 @@ Result<Reply> get_role(iam::Roles& roles, const RequestContext& context, const D
 Result<Reply> list_roles(iam::Roles& roles, const RequestContext& context, const Document& input);
 Result<Reply> delete_role(iam::Roles& roles, const RequestContext& context, const Document& input);
 Result<Reply> update_assume_role_policy(iam::Roles& roles, const RequestContext& context, const Document& input);
+Result<Reply> update_role(iam::Roles& roles, const RequestContext& context, const Document& input);
 Result<Reply> tag_role(iam::Roles& roles, const RequestContext& context, const Document& input);
 Result<Reply> untag_role(iam::Roles& roles, const RequestContext& context, const Document& input);
 Result<Reply> list_role_tags(iam::Roles& roles, const RequestContext& context, const Document& input);
@@ -32,6 +33,7 @@ Result<Reply> list_attached_role_policies(iam::Roles& roles, const RequestContex
 
 // operations/sts.cc
 Result<Reply> get_caller_identity(iam::Sessions& sessions, const RequestContext& context);
+Result<Reply> get_session_token(iam::Sessions& sessions, const RequestContext& context, const Document& input);
 Result<Reply> assume_role(iam::Sessions& sessions, iam::Roles& roles, const RequestContext& context,
                           const Document& input);
 

@@ -26,6 +26,7 @@ std::unique_ptr<wire::Service> make_iam_service(iam::Roles& roles) {
   serve("ListRoles", list_roles);
   serve("DeleteRole", delete_role);
   serve("UpdateAssumeRolePolicy", update_assume_role_policy);
+  serve("UpdateRole", update_role);
   serve("TagRole", tag_role);
   serve("UntagRole", untag_role);
   serve("ListRoleTags", list_role_tags);
@@ -43,6 +44,9 @@ std::unique_ptr<wire::Service> make_sts_service(iam::Sessions& sessions, iam::Ro
   auto service = std::make_unique<wire::Service>(wire::sts::kModel);
   service->on("GetCallerIdentity", [&sessions](const RequestContext& context, const Document&) {
     return get_caller_identity(sessions, context);
+  });
+  service->on("GetSessionToken", [&sessions](const RequestContext& context, const Document& input) {
+    return get_session_token(sessions, context, input);
   });
   service->on("AssumeRole", [&sessions, &roles](const RequestContext& context, const Document& input) {
     return assume_role(sessions, roles, context, input);

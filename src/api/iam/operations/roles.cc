@@ -83,6 +83,17 @@ Result<Reply> update_assume_role_policy(iam::Roles& roles, const RequestContext&
   return reply(roles);
 }
 
+Result<Reply> update_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+  const wire::iam::UpdateRoleRequest request(input);
+  std::optional<std::string> description;
+  if (request.description()) description = std::string(*request.description());
+  std::optional<int> seconds;
+  if (request.max_session_duration()) seconds = static_cast<int>(*request.max_session_duration());
+  MR_RETURN_IF_ERROR(
+      roles.set_settings(context.caller.scope.account, request.role_name(), std::move(description), seconds));
+  return reply(roles);
+}
+
 Result<Reply> tag_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
   const wire::iam::TagRoleRequest request(input);
   iam::Tags tags;
