@@ -1,0 +1,129 @@
+// AWS::IAM::Role
+#include <set>
+
+#include "resources/type_base.h"
+#include "resources/types.h"
+
+namespace millrace::resources {
+namespace iam_role {
+
+std::set<std::string> policy_names(const Document* list) {
+  std::set<std::string> found;
+  for (const auto& policy : list_of(list)) found.insert(text_of(policy, "PolicyName"));
+  return found;
+}
+
+class Type final : public TypeBase {
+ public:
+  Type()
+      : TypeBase("AWS::IAM::Role",
+                 {{"AssumeRolePolicyDocument", Update::kInPlace, Effect::kEffective, kRequired},
+                  {"Description"},
+                  {"ManagedPolicyArns"},
+                  {"MaxSessionDuration"},
+                  {"Path", Update::kReplace},
+                  recorded("PermissionsBoundary"),
+                  {"Policies"},
+                  {"RoleName", Update::kReplace},
+                  {"Tags"}},
+                 {"Arn", "RoleId"}) {}
+
+  Result<Resource> create(const Work& work) const override {
+    const std::string name = work.name_or_generated("RoleName", 64);
+    Document input = pick(work.properties, {"Description", "MaxSessionDuration", "Path"});
+    input.set("RoleName", name).set("AssumeRolePolicyDocument", text_of(work.properties, "AssumeRolePolicyDocument"));
+    input.set("Tags", tag_list(work, work.properties));
+    MR_ASSIGN_OR_RETURN(const Document made, work.call("iam", "CreateRole", std::move(input)));
+    work.created(name);
+    MR_RETURN_IF_ERROR(set_policies(work, name));
+    return resource(name, made);
+  }
+
+  Result<Resource> update(const Work& work) const override {
+    const std::string& name = work.physical_id;
+    if (differs(work, "AssumeRolePolicyDocument")) {
+      MR_RETURN_IF_ERROR(
+          work.call("iam", "UpdateAssumeRolePolicy",
+                    Document::object({{"RoleName", name},
+                                      {"PolicyDocument", text_of(work.properties, "AssumeRolePolicyDocument")}})));
+    }
+    if (any_differs(work, {"Description", "MaxSessionDuration"})) {
+      Document input = Document::object({{"Description", ""}, {"MaxSessionDuration", 3600}});
+      const Document given = pick(work.properties, {"Description", "MaxSessionDuration"});
+      for (const auto& [member, value] : given.as_object()) input.set(member, value);
+      MR_RETURN_IF_ERROR(work.call("iam", "UpdateRole", std::move(input.set("RoleName", name))));
+    }
+    MR_RETURN_IF_ERROR(set_policies(work, name));
+    const auto untag = [&](Document keys) {
+      return work.call("iam", "UntagRole", Document::object({{"RoleName", name}, {"TagKeys", std::move(keys)}}));
+    };
+    const auto tag = [&] {
+      return work.call("iam", "TagRole",
+                       Document::object({{"RoleName", name}, {"Tags", tag_list(work, work.properties)}}));
+    };
+    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    return read(work);
+  }
+
+  // Also takes away what the template gave it; what others attached makes the deletion fail, as on AWS.
+  Result<void> remove(const Work& work) const override {
+    const std::string name = work.name_or_generated("RoleName", 64);
+    for (const auto& arn : texts_of(work.property("ManagedPolicyArns"))) MR_RETURN_IF_ERROR(detach(work, name, arn));
+    for (const auto& policy : policy_names(work.property("Policies"))) {
+      MR_RETURN_IF_ERROR(delete_policy(work, name, policy));
+    }
+    return ignore_gone(work.call("iam", "DeleteRole", Document::object({{"RoleName", name}})));
+  }
+
+  Result<Resource> read(const Work& work) const override {
+    const std::string name = work.name_or_generated("RoleName", 64);
+    MR_ASSIGN_OR_RETURN(const Document found, work.call("iam", "GetRole", Document::object({{"RoleName", name}})));
+    return resource(name, found);
+  }
+
+ private:
+  static Result<void> detach(const Work& work, const std::string& name, const std::string& arn) {
+    return ignore_gone(
+        work.call("iam", "DetachRolePolicy", Document::object({{"RoleName", name}, {"PolicyArn", arn}})));
+  }
+  static Result<void> delete_policy(const Work& work, const std::string& name, const std::string& policy) {
+    return ignore_gone(
+        work.call("iam", "DeleteRolePolicy", Document::object({{"RoleName", name}, {"PolicyName", policy}})));
+  }
+
+  static Result<void> set_policies(const Work& work, const std::string& name) {
+    const auto wanted = texts_of(work.property("ManagedPolicyArns"));
+    const auto had = texts_of(work.old_properties.find("ManagedPolicyArns"));
+    for (const auto& arn : had) {
+      if (!wanted.contains(arn)) MR_RETURN_IF_ERROR(detach(work, name, arn));
+    }
+    for (const auto& arn : wanted) {
+      MR_RETURN_IF_ERROR(
+          work.call("iam", "AttachRolePolicy", Document::object({{"RoleName", name}, {"PolicyArn", arn}})));
+    }
+    const auto names = policy_names(work.property("Policies"));
+    for (const auto& policy : policy_names(work.old_properties.find("Policies"))) {
+      if (!names.contains(policy)) MR_RETURN_IF_ERROR(delete_policy(work, name, policy));
+    }
+    for (const auto& policy : list_of(work.property("Policies"))) {
+      MR_RETURN_IF_ERROR(work.call("iam", "PutRolePolicy",
+                                   Document::object({{"RoleName", name},
+                                                     {"PolicyName", text_of(policy, "PolicyName")},
+                                                     {"PolicyDocument", text_of(policy, "PolicyDocument")}})));
+    }
+    return {};
+  }
+
+  static Resource resource(const std::string& name, const Document& answer) {
+    const Document* role = answer.find("Role");
+    if (role == nullptr) return {name, Document::object(), ""};
+    return {name, Document::object({{"Arn", role->string_or("Arn", "")}, {"RoleId", role->string_or("RoleId", "")}}),
+            ""};
+  }
+};
+
+}  // namespace iam_role
+
+std::unique_ptr<stacks::ResourceType> make_iam_role() { return std::make_unique<iam_role::Type>(); }
+
+}  // namespace millrace::resources
