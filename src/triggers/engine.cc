@@ -114,7 +114,7 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
   Result<void> load();
   Result<void> load_totals();
   void start_all();
-  void apply(const std::string& uuid);
+  void apply(const Mapping& mapping);
   void apply_queue(const Mapping& mapping);
   QueueRunner* queue_runner(std::string_view uuid);
   void fill_queue(Status& status) const;
@@ -131,7 +131,7 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
   using Change = std::function<Result<HistoryEntry>(Mapping&, internal::Positions&)>;
   void intervene(const Scope& scope, const std::string& uuid, Change change, AnswerPointer answer);
   void carry_out(std::uint64_t id, const std::string& uuid, const Change& change, const AnswerPointer& answer);
-  void replace(std::uint64_t id, const std::string& uuid, internal::Positions positions);
+  void replace(std::uint64_t id, const Mapping& mapping, internal::Positions positions);
   Runner* runner(const Scope& scope, std::string_view uuid);
   struct Trial;
   void try_batch(const Scope& scope, std::string_view uuid, std::shared_ptr<Trial> trial);
@@ -193,23 +193,23 @@ Result<void> Engine::Impl::load_totals() {
 
 void Engine::Impl::start_all() {
   for (const auto& [uuid, mapping] : mappings) {
-    if (runner_of.count(uuid) == 0 && queue_runner_of.count(uuid) == 0) apply(uuid);
+    if (runner_of.count(uuid) == 0 && queue_runner_of.count(uuid) == 0) apply(mapping);
   }
   loaded.clear();
   loaded_totals.clear();
 }
 
-// Brings the runner in line with the catalogue.
-void Engine::Impl::apply(const std::string& uuid) {
-  const auto mapping = mappings.find(uuid);
-  if (mapping == mappings.end()) return;
-  if (is_queue_mapping(mapping->second)) return apply_queue(mapping->second);
+// Brings the runner in line with `mapping`, which is durable; what the catalogue holds by now may not be.
+void Engine::Impl::apply(const Mapping& mapping) {
+  const std::string& uuid = mapping.uuid;
+  if (mappings.count(uuid) == 0) return;
+  if (is_queue_mapping(mapping)) return apply_queue(mapping);
   const auto running = runner_of.find(uuid);
-  if (running != runner_of.end()) return runners.at(running->second)->configure(mapping->second);
+  if (running != runner_of.end()) return runners.at(running->second)->configure(mapping);
   const std::uint64_t id = ++last_runner;
   runner_of[uuid] = id;
   auto& runner = runners[id] =
-      std::make_unique<Runner>(host, id, mapping->second, std::move(loaded[uuid]), std::move(loaded_totals[uuid]));
+      std::make_unique<Runner>(host, id, mapping, std::move(loaded[uuid]), std::move(loaded_totals[uuid]));
   loaded.erase(uuid);
   loaded_totals.erase(uuid);
   runner->start();
@@ -249,7 +249,7 @@ void Engine::Impl::write(const Mapping& mapping) {
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, mapping_key(mapping.uuid), encode(mapping));
   // It takes effect once it is durable: no function sees an option that a power cut could take back.
-  auto take_effect = entering([uuid = mapping.uuid](Impl& impl) { impl.apply(uuid); });
+  auto take_effect = entering([mapping](Impl& impl) { impl.apply(mapping); });
   last_commit = commits.submit(std::move(batch),
                                [scheduler = &scheduler, busy = std::make_shared<platform::Busy>(scheduler.busy()),
                                 take_effect = std::move(take_effect)](const storage::Committed& committed) {
@@ -344,9 +344,9 @@ void Engine::Impl::carry_out(std::uint64_t id, const std::string& uuid, const Ch
     if (old != positions_before.end() && old->second == saved) continue;
     batch.put(storage::Family::kCatalogue, internal::shard_key(uuid, number), internal::encode(saved));
   }
-  mappings.at(uuid) = std::move(mapping);
-  auto take_effect = entering([id, uuid, positions = std::move(positions), answer](Impl& impl) {
-    impl.replace(id, uuid, positions);
+  mappings.at(uuid) = mapping;
+  auto take_effect = entering([id, mapping, positions = std::move(positions), answer](Impl& impl) {
+    impl.replace(id, mapping, positions);
     answer->tell({});
   });
   last_commit = commits.submit(std::move(batch),
@@ -358,14 +358,15 @@ void Engine::Impl::carry_out(std::uint64_t id, const std::string& uuid, const Ch
 }
 
 // A runner that starts where a restart would: there is one way to begin, not two.
-void Engine::Impl::replace(std::uint64_t id, const std::string& uuid, internal::Positions positions) {
+void Engine::Impl::replace(std::uint64_t id, const Mapping& mapping, internal::Positions positions) {
+  const std::string& uuid = mapping.uuid;
   const auto old = runners.find(id);
   if (old == runners.end()) return;
   loaded[uuid] = std::move(positions);
   loaded_totals[uuid] = old->second->ledger().saved();
   runners.erase(old);
   runner_of.erase(uuid);
-  apply(uuid);
+  apply(mapping);
 }
 
 // One try of a failing batch, from the read to the answer.

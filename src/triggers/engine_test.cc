@@ -49,6 +49,20 @@ TEST_F(EngineTest, AWindowFiresWhenTimeIsMoved) {
   EXPECT_THAT(calls(), ElementsAre(Ids{1, 2, 3}));
 }
 
+TEST_F(EngineTest, AnUpdateIsInForceOnceItIsDurableAndNotWithTheOneBeforeIt) {
+  const std::string uuid = create(options());
+  commits.hold();
+  update(uuid, [](Mapping& mapping) { mapping.batch_size = 7; });
+  update(uuid, [](Mapping& mapping) { mapping.batch_size = 8; });
+  EXPECT_EQ(engine->status(uuid)->mapping.batch_size, 100);
+  commits.commit_one();
+  scheduler.run_ready();
+  EXPECT_EQ(engine->status(uuid)->mapping.batch_size, 7) << "a kill now would take the second one back";
+  commits.commit_one();
+  scheduler.run_ready();
+  EXPECT_EQ(engine->status(uuid)->mapping.batch_size, 8);
+}
+
 TEST_F(EngineTest, AnExhaustedBatchAndThePositionAreOneCommit) {
   functions.functions[kFunction] = [](const Ids& ids) { return ids[0] == 1 ? throwing() : InvokeResult{}; };
   Mapping mapping = options();
@@ -209,6 +223,25 @@ TEST_F(EngineTest, FilteredRecordsAreNeverInvokedAndThePositionPassesThem) {
   write();
   scheduler.run_ready();
   EXPECT_THAT(calls(), ElementsAre(Ids{201}, Ids{203}));
+}
+
+TEST_F(EngineTest, RecordsThatNewFiltersLetPassHaveAllTheirAttempts) {
+  functions.functions[kFunction] = [](const Ids&) { return throwing(); };
+  Mapping mapping = options();
+  mapping.filters = {R"({"eventName":["INSERT"]})"};
+  mapping.destination = kQueue;
+  const std::string uuid = create(mapping);
+  write(0, 1, kStream, "REMOVE");
+  write();
+  scheduler.run_ready();
+  EXPECT_THAT(calls(), ElementsAre(Ids{2}));
+  update(uuid, [](Mapping& m) {
+    m.filters.clear();
+    m.retries_max = 0;
+  });
+  scheduler.advance(Seconds(60));
+  EXPECT_THAT(calls(), ElementsAre(Ids{2}, Ids{1, 2})) << "the first record has never been sent before";
+  EXPECT_EQ(sent().size(), 1u);
 }
 
 TEST_F(EngineTest, NewFiltersApplyToWhatWaitsForTheWindow) {

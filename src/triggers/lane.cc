@@ -52,8 +52,8 @@ void catch_up(Lane& lane) {
 }
 
 // Moves the first `count` unbatched records into a new batch in hand.
-void take(Lane& lane, std::size_t count, Tries tries) {
-  Batch batch{.records = {}, .tries = tries};
+void take(const Settings& settings, Lane& lane, std::size_t count, Tries tries) {
+  Batch batch{.records = {}, .tries = tries, .is_rest = false, .filters = settings.filters};
   for (std::size_t i = 0; i < count; ++i) {
     lane.unbatched_bytes -= payload_bytes(lane.unbatched.front());
     batch.records.push_back(std::move(lane.unbatched.front()));
@@ -69,7 +69,7 @@ void split(Lane& lane, std::size_t count) {
   Batch first = std::move(lane.stack.back());
   Batch& rest = lane.stack.back();
   const auto cut = first.records.begin() + static_cast<std::ptrdiff_t>(count);
-  rest = Batch{};
+  rest = Batch{.records = {}, .tries = {}, .is_rest = false, .filters = first.filters};
   rest.records.assign(std::make_move_iterator(cut), std::make_move_iterator(first.records.end()));
   first.records.erase(cut, first.records.end());
   lane.stack.push_back(std::move(first));
@@ -268,7 +268,8 @@ void form_planned(const Settings& settings, Lane& lane) {
                                 [&](const Record& record) { return record.sequence > plan.last; });
   const auto planned_count = static_cast<std::size_t>(end - lane.unbatched.begin());
   const std::size_t count = std::min(planned_count, fitting(settings, lane, lane.unbatched, settings.batch_size));
-  if (count > 0) take(lane, count, plan.tries);
+  // Its attempts are those of the records that the filters of that time let pass.
+  if (count > 0) take(settings, lane, count, plan.filters == settings.filters ? plan.tries : Tries{});
   reached(count == 0              ? Decision::kBatchPlannedGone
           : count < planned_count ? Decision::kBatchPlannedCut
                                   : Decision::kBatchPlanned);
@@ -352,11 +353,11 @@ void form_batch(const Settings& settings, Lane& lane, Time now) {
   if (lane.unbatched.empty()) return;
   const std::size_t fits = fitting(settings, lane, lane.unbatched, settings.batch_size);
   if (const std::size_t expired = leading_expired(settings, lane.unbatched, now)) {
-    return take(lane, std::min(expired, fits), {});
+    return take(settings, lane, std::min(expired, fits), {});
   }
   if (const auto why = completes_batch(settings, lane, now)) {
     reached(*why);
-    take(lane, fits, {});
+    take(settings, lane, fits, {});
   }
 }
 
@@ -470,7 +471,7 @@ SavedLane saved(const Lane& lane) {
     if (batch.records.empty()) {
       out.tumbling->tries = batch.tries;
     } else {
-      out.planned.push_back({batch.records.back().sequence, batch.tries});
+      out.planned.push_back({batch.records.back().sequence, batch.tries, batch.filters});
     }
   }
   return out;

@@ -49,8 +49,9 @@ struct Settings {
   bool bisect = false;                         // BisectBatchOnFunctionError
   bool enabled = true;                         // false: finishes what is in flight, begins nothing
   std::size_t payload_bytes_max = kPayloadBytesMax;
-  Milliseconds tumbling{0};  // TumblingWindowInSeconds; 0: none
-  unsigned lanes = 1;        // of the shard; decides nothing, names decisions
+  Milliseconds tumbling{0};   // TumblingWindowInSeconds; 0: none
+  unsigned lanes = 1;         // of the shard; decides nothing, names decisions
+  std::uint64_t filters = 0;  // names the filters that records have passed; 0: none
 };
 
 // What has been done about one batch so far. Saved, so that a restart does not grant new attempts.
@@ -66,7 +67,8 @@ struct Tries {
 struct Batch {
   std::deque<Record> records;  // empty: the final invocation of the tumbling window
   Tries tries;
-  bool is_rest = false;  // of a batch that has made progress
+  bool is_rest = false;       // of a batch that has made progress
+  std::uint64_t filters = 0;  // Settings::filters when it was formed
 };
 
 // The open tumbling window. Saved with the position, so that a state is never ahead of its records.
@@ -83,6 +85,7 @@ struct Tumbling {
 struct Planned {
   SequenceNumber last = 0;
   Tries tries;
+  std::uint64_t filters = 0;  // other ones let other records pass: those have not been tried
   friend bool operator==(const Planned&, const Planned&) = default;
 };
 

@@ -51,6 +51,16 @@ std::vector<SkippedRecord> skipped_of(const Json& document) {
   return out;
 }
 
+// 0 without filters; fits a JSON integer.
+std::uint64_t digest_of(const std::vector<std::string>& filters) {
+  if (filters.empty()) return 0;
+  std::uint64_t digest = 0xcbf29ce484222325;  // FNV-1a, over each text and its end
+  for (const std::string& filter : filters) {
+    for (const char c : filter + '\0') digest = (digest ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  return std::max<std::uint64_t>(1, digest >> 1);
+}
+
 }  // namespace
 
 bool is_queue_mapping(const Mapping& mapping) {
@@ -139,6 +149,7 @@ Settings lane_settings(const Mapping& mapping, Milliseconds retention) {
   out.enabled = mapping.enabled;
   out.tumbling = Seconds(mapping.tumbling_s);
   out.lanes = static_cast<unsigned>(mapping.parallelization_factor);
+  out.filters = digest_of(mapping.filters);
   return out;
 }
 

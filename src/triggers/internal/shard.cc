@@ -63,6 +63,7 @@ Json encode_lane(const SavedLane& lane) {
   for (const Planned& plan : lane.planned) {
     Json each = Json::object({{"last", plan.last}});
     add_tries(each, plan.tries);
+    each.set_if(plan.filters != 0, "filters", plan.filters);
     planned.push(std::move(each));
   }
   return out.set("planned", std::move(planned));
@@ -77,9 +78,14 @@ SavedLane decode_lane(const Json& json) {
   const Json* planned = json.find("planned");
   if (planned == nullptr || !planned->is_array()) return out;
   for (const Json& plan : planned->as_array()) {
-    out.planned.push_back({static_cast<SequenceNumber>(plan.int_or("last", 0)), tries_of(plan)});
+    out.planned.push_back({static_cast<SequenceNumber>(plan.int_or("last", 0)), tries_of(plan),
+                           static_cast<std::uint64_t>(plan.int_or("filters", 0))});
   }
   return out;
+}
+
+Error damaged() {
+  return Error(kInternalError, "a position of an event source mapping is damaged or of a newer version");
 }
 
 SequenceNumber lowest(const SavedShard& shard) {
@@ -127,14 +133,19 @@ Result<SavedShard> decode_shard(std::string_view text) {
   MR_ASSIGN_OR_RETURN(const Json json, codec::parse_json(text));
   const Json* lanes = json.find("lanes");
   if (json.int_or("v", 0) != 1 || lanes == nullptr || !lanes->is_array() || lanes->as_array().empty()) {
-    return Error(kInternalError, "a position of an event source mapping is damaged or of a newer version");
+    return damaged();
   }
   SavedShard out;
   for (const Json& lane : lanes->as_array()) out.lanes.push_back(decode_lane(lane));
   if (const Json* previous = json.find("previous"); previous != nullptr && previous->is_array()) {
     for (const Json& list : previous->as_array()) {
       LanePositions positions;
-      for (const Json& position : list.as_array()) positions.push_back(static_cast<SequenceNumber>(position.as_int()));
+      if (list.is_array()) {
+        for (const Json& position : list.as_array())
+          if (position.is_int()) positions.push_back(static_cast<SequenceNumber>(position.as_int()));
+      }
+      // Which lane had which position must be certain.
+      if (positions.empty() || positions.size() != list.as_array().size()) return damaged();
       out.previous.push_back(std::move(positions));
     }
   }
