@@ -1,4 +1,5 @@
-// The one source of randomness of a simulated run: the same seed gives the same run.
+// The one source of randomness of a simulated run: the same seed gives the same
+// run.
 #pragma once
 
 #include <cstdint>

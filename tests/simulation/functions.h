@@ -1,4 +1,5 @@
-// Functions that answer as their plan says: at once or late, wholly, partly, wrongly, or not at all.
+// Functions that answer as their plan says: at once or late, wholly, partly,
+// wrongly, or not at all.
 #pragma once
 
 #include <map>
@@ -19,7 +20,8 @@ class Functions final : public triggers::Invoker {
 
   void set_scheduler(platform::Scheduler& scheduler) { scheduler_ = &scheduler; }
   void add(const std::string& uuid, const Behaviour& behaviour) { behaviours_[uuid] = behaviour; }
-  // FunctionResponseTypes of the mapping: without it, answers' bodies mean nothing.
+  // FunctionResponseTypes of the mapping: without it, answers' bodies mean
+  // nothing.
   void set_report(const std::string& uuid, bool report) { report_[uuid] = report; }
   void heal();    // from now on everything succeeds at once
   void forget();  // what is running, as after a kill
@@ -31,9 +33,11 @@ class Functions final : public triggers::Invoker {
     triggers::InvokeResult result;
     std::size_t done = 0;
     bool attempted = true;
+    bool final_done = false;  // of a final invocation, which has no records
     Milliseconds after{0};
   };
-  Answer decide(const std::string& uuid, const std::vector<Stamp>& stamps);
+  Answer decide(const Call& call);
+  void hand_on_state(Answer& answer, const Call& call, const Behaviour& behaviour);
   void name_failures(Answer& answer, const std::vector<Stamp>& stamps, bool report);
   void lie(Answer& answer, const std::vector<Stamp>& stamps, bool report);
 

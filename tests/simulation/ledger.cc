@@ -67,21 +67,48 @@ std::string name_of(const Change& change) {
 
 void Ledger::fail(const std::string& text) const { throw Violation(text); }
 
-void Ledger::shard_exists(std::uint64_t shard, std::vector<std::uint64_t> parents, const std::string& table) {
-  parents_.emplace(shard, std::move(parents));
-  tables_[shard] = table;
+// The parents as they were first told: later they may have been trimmed.
+void Ledger::shard_exists(std::uint64_t number, const Shard& shard) {
+  const auto [known, is_new] = shards_.emplace(number, shard);
+  known->second.is_open = shard.is_open;
+  shard_numbers_[shard.id] = number;
 }
 
-void Ledger::mapping_created(const triggers::Mapping& mapping, int table, bool pure) {
+void Ledger::table_gone(const std::string& table) {
+  std::erase_if(current_, [&](const auto& entry) { return entry.first.first == table; });
+}
+
+void Ledger::mapping_created(const triggers::Mapping& mapping, bool pure) {
   Book& book = books_[mapping.uuid];
   book.now = mapping;
   book.history = {mapping};
-  book.table = "T" + std::to_string(table);
   book.pure = pure;
+}
+
+void Ledger::mapping_removed(const std::string& uuid) { book_of(uuid).removed = true; }
+void Ledger::function_replaced(const std::string& uuid) { book_of(uuid).pure = false; }
+
+void Ledger::rewind_begins(const std::string& uuid) {
+  Book& book = book_of(uuid);
+  ++book.rewinding;
+  book.intervened = true;
+}
+void Ledger::rewind_ends(const std::string& uuid) { --book_of(uuid).rewinding; }
+
+void Ledger::skip_begins(const std::string& uuid, Stamp stamp) {
+  Book& book = book_of(uuid);
+  book.skipping.insert(stamp);
+  book.intervened = true;
+}
+void Ledger::skip_ends(const std::string& uuid, Stamp stamp) {
+  Book& book = book_of(uuid);
+  if (book.fates.count(stamp) == 0) book.skipped.insert(stamp);
+  ++counters["records let go"];
 }
 
 void Ledger::mapping_changed(const triggers::Mapping& mapping) {
   Book& book = book_of(mapping.uuid);
+  if (book.now == mapping) return;
   book.now = mapping;
   book.history.push_back(mapping);
 }
@@ -136,7 +163,12 @@ void Ledger::written(const storage::WriteBatch& batch, Time now) {
     if (operation.kind != storage::WriteBatch::Kind::kPut || operation.family != storage::Family::kCatalogue) continue;
     if (!operation.key.starts_with(triggers::kMappingPrefix)) continue;
     const std::uint64_t shard = triggers::internal::shard_of_key(operation.key);
-    if (shard == 0) continue;
+    if (shard == 0) {
+      const auto mapping = triggers::decode_mapping(operation.value);
+      if (!mapping.ok()) fail("a mapping that cannot be read: " + operation.value);
+      if (mapping_written_) mapping_written_(*mapping);
+      continue;
+    }
     const std::string uuid = operation.key.substr(triggers::kMappingPrefix.size(), 36);
     const auto book = books_.find(uuid);
     if (book != books_.end()) position_written(book->second, shard, operation.value, now);
@@ -146,10 +178,11 @@ void Ledger::written(const storage::WriteBatch& batch, Time now) {
 void Ledger::change_written(const Change& change) {
   ++counters["records"];
   if (!changes_.empty() && changes_.rbegin()->first >= change.stamp) fail("stamps fall: " + name_of(change));
-  if (tables_.count(change.shard) == 0) look_();
-  if (tables_.count(change.shard) == 0) fail("a record of a shard that was never opened: " + name_of(change));
+  if (shards_.count(change.shard) == 0) look_();
+  if (shards_.count(change.shard) == 0) fail("a record of a shard that was never opened: " + name_of(change));
   Change kept = change;
-  kept.table = tables_[change.shard];
+  kept.table = shards_.at(change.shard).table;
+  kept.stream = shards_.at(change.shard).stream;
   std::int64_t& current = current_[{kept.table, kept.key}];
   if (kept.before != current)
     fail("the stream skips a change of its item: " + name_of(kept) + " after " + std::to_string(current));
@@ -194,7 +227,7 @@ bool Ledger::may_be_discarded(const Book& book, const Change& change, Time now) 
 }
 
 bool Ledger::is_settled(const Book& book, const Change& change, Time now) const {
-  if (change.stamp <= book.now.start_after) return true;
+  if (change.stamp <= book.now.start_after || book.skipping.count(change.stamp) != 0) return true;
   const auto fate = book.fates.find(change.stamp);
   if (fate != book.fates.end() && fate->second != Fate::kPending) return true;
   return may_be_filtered(book, change) || may_be_discarded(book, change, now);
@@ -209,11 +242,24 @@ void Ledger::position_written(Book& book, std::uint64_t shard, const std::string
     const Change& change = changes_.at(stamp);
     const bool was = before != book.saved.end() && is_covered(before->second, change);
     const bool is = is_covered(*decoded, change);
-    if (was && !is) fail("a position has moved back behind " + name_of(change) + ": " + text);
+    if (was && !is) {
+      if (book.rewinding == 0) fail("a position has moved back behind " + name_of(change) + ": " + text);
+      forget(book, change);
+    }
     if (is && !was && !is_settled(book, change, now))
       fail("a position passes what is not settled, " + name_of(change) + ": " + text);
   }
   book.saved[shard] = *decoded;
+}
+
+// It may come again, after a rewind.
+void Ledger::forget(Book& book, const Change& change) {
+  ++counters["records rewound"];
+  book.fates.erase(change.stamp);
+  book.failures.erase(change.stamp);
+  book.seen.erase(change.stamp);
+  book.skipped.erase(change.stamp);
+  book.windows.erase(change.shard);
 }
 
 void Ledger::letter_written(const std::string& text, Time now) {
@@ -224,16 +270,22 @@ void Ledger::letter_written(const std::string& text, Time now) {
   if (context == nullptr || info == nullptr) fail("a failure document without its parts: " + text);
   const std::string function(context->string_or("functionArn", ""));
   const auto found = std::find_if(books_.begin(), books_.end(),
-                                  [&](const auto& each) { return function.starts_with(each.second.now.function_arn); });
+                                  [&](const auto& each) { return function == each.second.now.function_arn; });
   if (found == books_.end()) fail("a failure document of nobody: " + text);
   Book& book = found->second;
+  if (info->find("startSequenceNumber") == nullptr) {
+    if (json->find("timeWindowInfo") == nullptr) fail("a failure document about nothing: " + text);
+    ++counters["failure documents of final invocations"];
+    return;
+  }
   const auto first = model::parse_sequence_number(info->string_or("startSequenceNumber", ""));
   const auto last = model::parse_sequence_number(info->string_or("endSequenceNumber", ""));
   const Change* start = first ? find(*first) : nullptr;
   if (start == nullptr || !last) fail("a failure document about no record: " + text);
   const auto size = static_cast<std::size_t>(info->int_or("batchSize", 0));
   const bool aged = context->string_or("condition", "") == "RecordAgeExceeded";
-  // Which factor was in force is not in the document: one of those there were must explain it.
+  // Which factor was in force is not in the document: one of those there were
+  // must explain it.
   for (const auto& each : book.history) {
     const auto lanes = static_cast<unsigned>(each.parallelization_factor);
     std::vector<const Change*> members;
@@ -246,9 +298,9 @@ void Ledger::letter_written(const std::string& text, Time now) {
       if (fate != book.fates.end() && fate->second == Fate::kDone && !killed_) continue;
       members.push_back(&change);
     }
-    // After a restart records may be given up that were done before; after an update, ones that another filter let
-    // pass.
-    const bool exact = book.history.size() == 1 && !killed_;
+    // After a restart records may be given up that were done before; after an
+    // update, ones that another filter let pass.
+    const bool exact = is_exact(book);
     if (exact && members.size() != size) {
       fail("a failure document counts " + std::to_string(size) + " records where " + std::to_string(members.size()) +
            " are: " + text);
@@ -259,7 +311,7 @@ void Ledger::letter_written(const std::string& text, Time now) {
     std::erase_if(members, too_early);
     if (members.size() < size) continue;
     for (const Change* member : members) book.fates[member->stamp] = Fate::kInLetter;
-    if (exact && !aged && book.pure && each.bisect && !each.report_failures) {
+    if (exact && !aged && book.pure && each.bisect && !each.report_failures && each.tumbling_s == 0) {
       if (members.size() != 1 || !members[0]->poison)
         fail("bisecting gave up a neighbour of the poison record: " + text);
       ++counters["poison records isolated"];
@@ -271,6 +323,7 @@ void Ledger::letter_written(const std::string& text, Time now) {
 
 void Ledger::killed() {
   killed_ = true;
+  for (auto& [uuid, book] : books_) book.rewinding = 0;  // what was under way has happened, or never will
   ++counters["kills"];
 }
 
@@ -298,9 +351,9 @@ void Ledger::check_predecessors(const Book& book, const Change& change, const st
 }
 
 void Ledger::check_ancestors(const Book& book, const Change& change, std::uint64_t shard, Time now) const {
-  const auto parents = parents_.find(shard);
-  if (parents == parents_.end()) return;
-  for (const std::uint64_t parent : parents->second) {
+  const auto known = shards_.find(shard);
+  if (known == shards_.end()) return;
+  for (const std::uint64_t parent : known->second.parents) {
     if (const auto records = by_shard_.find(parent); records != by_shard_.end()) {
       for (const Stamp stamp : records->second) {
         const Change& earlier = changes_.at(stamp);
@@ -312,58 +365,166 @@ void Ledger::check_ancestors(const Book& book, const Change& change, std::uint64
   }
 }
 
-void Ledger::invoked(const std::string& uuid, const std::vector<Stamp>& stamps, std::size_t bytes, Time now) {
+void Ledger::invoked(const Call& call, Time now) {
   ++counters["invocations"];
-  Book& book = book_of(uuid);
-  if (stamps.empty()) fail("an invocation without records");
+  Book& book = book_of(call.uuid);
+  if (book.removed) fail("an invocation for a mapping that was deleted");
+  if (call.bytes > triggers::kPayloadBytesMax) fail("an event of " + std::to_string(call.bytes) + " bytes");
+  if (call.bytes > triggers::kPayloadBytesMax / 2) ++counters["events over 3 MB"];
+  if (call.window) check_tumbling(book, call, now);
+  if (call.stamps.empty()) {
+    if (!call.window || !call.window->is_final) fail("an invocation without records");
+    return;
+  }
   std::int64_t size_max = 0;
   for (const auto& each : book.history) size_max = std::max(size_max, each.batch_size);
-  if (static_cast<std::int64_t>(stamps.size()) > size_max)
-    fail("a batch of " + std::to_string(stamps.size()) + " records");
-  if (bytes > triggers::kPayloadBytesMax) fail("an event of " + std::to_string(bytes) + " bytes");
-  const std::set<Stamp> batch(stamps.begin(), stamps.end());
-  if (batch.size() != stamps.size() || !std::is_sorted(stamps.begin(), stamps.end()))
+  if (static_cast<std::int64_t>(call.stamps.size()) > size_max)
+    fail("a batch of " + std::to_string(call.stamps.size()) + " records");
+  const std::set<Stamp> batch(call.stamps.begin(), call.stamps.end());
+  if (batch.size() != call.stamps.size() || !std::is_sorted(call.stamps.begin(), call.stamps.end()))
     fail("a batch that is out of order");
-  for (const Stamp stamp : stamps) {
+  const Change* first = find(call.stamps.front());
+  for (const Stamp stamp : call.stamps) {
     const Change* change = find(stamp);
     if (change == nullptr) fail("a record was delivered that is not durable: " + std::to_string(stamp));
-    if (change->table != book.table) fail("a record of another table was delivered: " + name_of(*change));
-    if (change->shard != find(stamps.front())->shard) fail("a batch of two shards");
-    if (stamp <= book.now.start_after) fail("a record from before the start was delivered: " + name_of(*change));
-    if (!may_match(book, *change)) fail("a record that no filter matches was delivered: " + name_of(*change));
-    const auto saved = book.saved.find(change->shard);
-    if (saved != book.saved.end() && is_covered(saved->second, *change))
-      fail("a settled record came again: " + name_of(*change));
-    check_predecessors(book, *change, batch, now);
-    const auto fate = book.fates.find(stamp);
-    if (fate != book.fates.end() && fate->second == Fate::kDone) {
-      if (!killed_) fail("a record came again without a restart: " + name_of(*change));
-      ++counters["deliveries repeated after a kill"];
-    }
+    if (change->shard != first->shard) fail("a batch of two shards");
+    check_record(book, *change, batch, now);
+  }
+  check_batching_window(book, call, now);
+  book.seen.insert(call.stamps.begin(), call.stamps.end());
+}
+
+void Ledger::check_record(const Book& book, const Change& change, const std::set<Stamp>& batch, Time now) {
+  if (change.stream != book.now.stream_arn) fail("a record of another stream was delivered: " + name_of(change));
+  if (change.stamp <= book.now.start_after) fail("a record from before the start was delivered: " + name_of(change));
+  if (!may_match(book, change)) fail("a record that no filter matches was delivered: " + name_of(change));
+  if (book.skipped.count(change.stamp) != 0) fail("a record was delivered that was let go: " + name_of(change));
+  const auto saved = book.saved.find(change.shard);
+  if (saved != book.saved.end() && is_covered(saved->second, change))
+    fail("a settled record came again: " + name_of(change));
+  check_predecessors(book, change, batch, now);
+  const auto fate = book.fates.find(change.stamp);
+  if (fate != book.fates.end() && fate->second == Fate::kDone) {
+    if (!killed_) fail("a record came again without a restart: " + name_of(change));
+    ++counters["deliveries repeated after a kill"];
   }
 }
 
-void Ledger::answered(const std::string& uuid, const std::vector<Stamp>& stamps, std::size_t done, bool attempted) {
-  Book& book = book_of(uuid);
-  if (!attempted) {
+// The first batch of its records, unless it is full, has waited for the window.
+// It opens with the first record, or later.
+void Ledger::check_batching_window(const Book& book, const Call& call, Time now) {
+  const triggers::Mapping& mapping = book.now;
+  if (mapping.window_s == 0 || !is_exact(book) || mapping.record_age_max_s >= 0 || mapping.tumbling_s > 0) return;
+  if (static_cast<std::int64_t>(call.stamps.size()) >= mapping.batch_size) return;
+  if (call.bytes > triggers::kPayloadBytesMax / 2) return;  // perhaps full
+  const Change& first = *find(call.stamps.front());
+  if (book.seen.count(first.stamp) != 0) return;  // again, or the rest of a batch
+  if (changes_.at(by_shard_.at(first.shard).front()).committed + retention_ <= now) return;  // the first ones expired
+  // The rest of a batch that made progress, or a half of one: an earlier call
+  // has held it.
+  if (now < first.committed + Seconds(mapping.window_s))
+    fail("a batch of " + std::to_string(call.stamps.size()) +
+         " records that did not wait for its window: " + name_of(first));
+  ++counters["batches that waited for their window"];
+}
+
+void Ledger::check_tumbling(Book& book, const Call& call, Time now) {
+  const WindowCall& window = *call.window;
+  const auto shard = shard_numbers_.find(window.shard_id);
+  if (shard == shard_numbers_.end()) fail("a window of an unknown shard: " + window.shard_id);
+  const bool configured = std::any_of(book.history.begin(), book.history.end(), [&](const auto& each) {
+    const auto length = Seconds(each.tumbling_s);
+    return each.tumbling_s > 0 && window.end - window.start == length &&
+           window.start.time_since_epoch() % Milliseconds(length) == Milliseconds(0);
+  });
+  if (!configured) fail("a window that nobody configured, from " + format_iso_s(window.start));
+  Windows& windows = book.windows[shard->second];
+  for (const Stamp stamp : call.stamps) {
+    const Change* change = find(stamp);
+    if (change == nullptr) continue;  // told by the caller
+    if (change->committed >= window.end) fail("a record of a later window: " + name_of(*change));
+    // A record that turns up late is of the next window: then there was one
+    // before.
+    const bool is_late = change->committed < window.start;
+    if (is_late && is_exact(book) && (windows.empty() || windows.begin()->first >= window.start))
+      fail("a record of an earlier window: " + name_of(*change));
+    if (is_late) ++counters["late records of tumbling windows"];
+  }
+  WindowBook& kept = windows[window.start];
+  check_state(book, kept, call);
+  if (window.is_final) return check_final(book, kept, call, shard->second, now);
+  if (kept.closed && !kept.early && is_exact(book)) fail("a window goes on after its final invocation");
+  kept.final_seen = false;
+}
+
+// Whatever a kill has taken back, state and position went back together.
+void Ledger::check_state(const Book& book, const WindowBook& window, const Call& call) const {
+  const std::vector<Stamp>& state = call.window->state;
+  const std::vector<Stamp>& accepted = window.accepted;
+  if (is_exact(book) && state != accepted) {
+    fail("a state of " + std::to_string(state.size()) + " records where " + std::to_string(accepted.size()) +
+         " were handed on, in the window from " + format_iso_s(call.window->start));
+  }
+  if (window.early || book.intervened || book.history.size() > 1) return;
+  if (state.size() > accepted.size() || !std::equal(state.begin(), state.end(), accepted.begin()))
+    fail("a state that was never handed on");
+  if (state.size() < accepted.size() && !call.stamps.empty() && accepted[state.size()] < call.stamps.front())
+    fail("a state that lacks " + name_of(changes_.at(accepted[state.size()])));
+}
+
+void Ledger::check_final(Book& book, WindowBook& window, const Call& call, std::uint64_t shard, Time now) {
+  ++counters[call.window->is_early ? "final invocations, early" : "final invocations"];
+  if (!call.stamps.empty()) fail("a final invocation with records");
+  window.final_seen = true;
+  if (!is_exact(book)) return;
+  look_();
+  if (now < call.window->end && !call.window->is_early && shards_.at(shard).is_open)
+    fail("a window was closed before its end: " + format_iso_s(call.window->end));
+}
+
+void Ledger::answered(const Call& call, const CallEnd& end) {
+  Book& book = book_of(call.uuid);
+  if (!end.attempted) {
     ++counters["refusals"];
     return;
   }
-  ++counters[done == stamps.size() ? "answers: all done" : done == 0 ? "answers: none done" : "answers: some done"];
-  for (std::size_t i = 0; i < stamps.size(); ++i) {
-    if (i < done) {
-      book.fates[stamps[i]] = Fate::kDone;
+  const std::size_t count = call.stamps.size();
+  ++counters[end.done == count ? "answers: all done" : end.done == 0 ? "answers: none done" : "answers: some done"];
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i < end.done) {
+      book.fates[call.stamps[i]] = Fate::kDone;
     } else {
-      ++book.failures[stamps[i]];
+      ++book.failures[call.stamps[i]];
     }
+  }
+  if (!call.window) return;
+  WindowBook& window = book.windows[shard_numbers_.at(call.window->shard_id)][call.window->start];
+  if (call.window->is_final) {
+    if (!end.final_done) return;
+    window.closed = true;
+    window.early = window.early || call.window->is_early;
+    if (call.window->is_early) window.accepted.clear();
+  } else if (end.done > 0) {
+    window.closed = false;
+    window.accepted = call.window->state;
+    window.accepted.insert(window.accepted.end(), call.stamps.begin(),
+                           call.stamps.begin() + static_cast<std::ptrdiff_t>(end.done));
   }
 }
 
 void Ledger::check_settled(Time now) const {
   for (const auto& [uuid, book] : books_) {
+    if (book.removed) continue;
     for (const auto& [stamp, change] : changes_) {
-      if (change.table != book.table || is_settled(book, change, now)) continue;
+      if (change.stream != book.now.stream_arn || is_settled(book, change, now)) continue;
       fail("never settled for the mapping of " + book.now.function_arn + ": " + name_of(change));
+    }
+    if (!is_exact(book)) continue;
+    for (const auto& [shard, windows] : book.windows) {
+      for (const auto& [start, window] : windows) {
+        if (!window.accepted.empty() && !window.final_seen)
+          fail("no final invocation of the window from " + format_iso_s(start));
+      }
     }
   }
 }

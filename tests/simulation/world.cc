@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include <algorithm>
+
 #include "codec/json.h"
 #include "model/json.h"
 #include "model/stored.h"
@@ -51,8 +53,10 @@ Result<delivery::AfterCommit> LetterBox::stage(std::string_view, const delivery:
 World::World(const Plan& plan)
     : plan_(plan), dice_(plan.seed + 1), letters_(plan.refusing_destination), random_(plan.seed) {
   boot();
-  make_tables();
-  make_mappings();
+  ensure_tables();
+  scheduler_->run_ready();
+  for (const MappingPlan& each : plan_.mappings) make_mapping(each);
+  scheduler_->run_ready();
 }
 
 World::~World() { shut_down(); }
@@ -64,9 +68,15 @@ void World::boot() {
   functions_.set_scheduler(*scheduler_);
   commits_ = std::make_unique<testing::TestCommits>(disk_, *scheduler_);
   registry_ = std::make_unique<telemetry::Registry>();
-  streams_ = must(streams::Streams::load(disk_, *commits_, *scheduler_, random_), "streams");
-  ledger_.set_retention(streams_->retention());
+  streams::StreamsOptions stream_options;
+  stream_options.reshaping.split_rate = plan_.split_rate;
+  streams_ = must(streams::Streams::load(disk_, *commits_, *scheduler_, random_, stream_options), "streams");
+  ledger_.set_retention(streams::kRetentionDefault);
   ledger_.set_lookup([this] { note_shards(); });
+  // In force from the step after the commit on: no step of the engine lies
+  // between the two.
+  ledger_.set_mapping_listener(
+      [this](const triggers::Mapping& mapping) { scheduler_->post([this, mapping] { in_force(mapping); }); });
   tables::TablesOptions options;
   options.stream_shards = plan_.shards;
   tables_ = must(tables::Tables::load(disk_, *commits_, *streams_, *scheduler_, random_, options), "tables");
@@ -80,8 +90,22 @@ void World::boot() {
   if (auto started = engine_->start(); !started.ok())
     throw Violation("the engine does not start: " + started.error().message());
   note_shards();
-  for (const std::string& uuid : uuids_)  // an update that did not reach the disk has not happened
-    if (const auto mapping = engine_->find(kScope, uuid)) functions_.set_report(uuid, mapping->report_failures);
+  // What did not reach the disk has not happened.
+  std::erase_if(uuids_, [this](const std::string& uuid) {
+    const auto mapping = engine_->find(kScope, uuid);
+    if (mapping) {
+      in_force(*mapping);
+    } else {
+      ledger_.mapping_removed(uuid);
+    }
+    return !mapping;
+  });
+}
+
+void World::in_force(const triggers::Mapping& mapping) {
+  if (std::find(uuids_.begin(), uuids_.end(), mapping.uuid) == uuids_.end()) return;  // being created
+  functions_.set_report(mapping.uuid, mapping.report_failures);
+  ledger_.mapping_changed(mapping);
 }
 
 // In the middle of whatever it is doing: what is posted never runs.
@@ -103,6 +127,7 @@ void World::kill() {
   ledger_.killed();
   shut_down();
   boot();
+  ensure_tables();
 }
 
 void World::note_shards() {
@@ -111,36 +136,45 @@ void World::note_shards() {
       std::vector<std::uint64_t> parents;
       if (shard.parent) parents.push_back(shard.parent->value());
       if (shard.second_parent) parents.push_back(shard.second_parent->value());
-      ledger_.shard_exists(shard.number.value(), std::move(parents), stream.table_name);
+      ledger_.shard_exists(shard.number.value(),
+                           {shard.id, std::move(parents), stream.table_name, stream.arn, shard.is_open()});
     }
   }
 }
 
-void World::make_tables() {
-  for (int i = 0; i < plan_.tables; ++i) {
-    tables::CreateRequest request;
-    request.name = "T" + std::to_string(i);
-    request.definitions = {{"k", model::KeyType::kString}};
-    request.keys = {{"k", true}};
-    request.billing = tables::BillingMode::kPayPerRequest;
-    request.stream = tables::StreamRequest{true, model::ViewType::kNewAndOldImages};
-    must(tables_->create(kScope, request), "create table");
-    must(tables_->set_ttl(kScope, request.name, "ttl", true), "time to live");
-  }
-  scheduler_->run_ready();
+void World::make_table(const std::string& name) {
+  tables::CreateRequest request;
+  request.name = name;
+  request.definitions = {{"k", model::KeyType::kString}};
+  request.keys = {{"k", true}};
+  request.billing = tables::BillingMode::kPayPerRequest;
+  request.stream = tables::StreamRequest{true, model::ViewType::kNewAndOldImages};
+  must(tables_->create(kScope, request), "create table");
+  must(tables_->set_ttl(kScope, request.name, "ttl", true), "time to live");
 }
 
-void World::make_mappings() {
-  for (const MappingPlan& each : plan_.mappings) {
-    triggers::Mapping mapping = each.mapping;
-    mapping.stream_arn = streams_->list(kScope, "T" + std::to_string(each.table)).front().arn;
-    const auto changed = must(engine_->create(mapping), "create mapping");
-    uuids_.push_back(changed.mapping.uuid);
-    functions_.add(changed.mapping.uuid, each.behaviour);
-    functions_.set_report(changed.mapping.uuid, mapping.report_failures);
-    ledger_.mapping_created(changed.mapping, each.table, each.behaviour.is_pure());
+// A kill may have come between the end of one and the beginning of the next.
+void World::ensure_tables() {
+  for (int i = 0; i < plan_.tables; ++i) {
+    const std::string name = "T" + std::to_string(i);
+    if (tables_->describe(kScope, name).ok()) continue;
+    ledger_.table_gone(name);
+    make_table(name);
   }
-  scheduler_->run_ready();
+}
+
+void World::make_mapping(const MappingPlan& plan) {
+  const auto streams = streams_->list(kScope, "T" + std::to_string(plan.table));
+  if (streams.empty()) return;
+  triggers::Mapping mapping = plan.mapping;
+  mapping.stream_arn = streams.back().arn;  // the youngest
+  ++mappings_made_;
+  const auto changed = engine_->create(mapping);
+  if (!changed.ok()) return;
+  uuids_.push_back(changed->mapping.uuid);
+  functions_.add(changed->mapping.uuid, plan.behaviour);
+  functions_.set_report(changed->mapping.uuid, mapping.report_failures);
+  ledger_.mapping_created(changed->mapping, plan.behaviour.is_pure());
 }
 
 void World::write() {
@@ -161,6 +195,7 @@ void World::write() {
       const auto expiry = std::chrono::floor<Seconds>(scheduler_->now() + Seconds(dice_.between(-5, 900)));
       json += R"(,"ttl":{"N":")" + std::to_string(expiry.time_since_epoch().count()) + "\"}";
     }
+    if (plan_.pad > 0) json += R"(,"pad":{"S":")" + std::string(static_cast<std::size_t>(plan_.pad), 'x') + "\"}";
     request.item = item_of(json + "}");
   }
   const auto result = tables_->write(kScope, table, request);
@@ -194,23 +229,97 @@ void World::reshape() {
   commits_->submit(std::move(batch));
 }
 
+void World::remove_mapping() {
+  if (uuids_.size() < 2) return;
+  const std::string uuid = dice_.pick(uuids_);
+  if (!engine_->remove(kScope, uuid).ok()) return;
+  ++ledger_.counters["mappings deleted"];
+  // Until it is durable a kill could bring it back.
+  scheduler_->run_ready();
+  if (disk_.memory().has_failed()) return;
+  std::erase(uuids_, uuid);
+  ledger_.mapping_removed(uuid);
+}
+
+void World::rewind_mapping() {
+  const std::string uuid = dice_.pick(uuids_);
+  Stamp target = 0;
+  if (!ledger_.changes().empty() && dice_.chance(0.8)) {
+    auto to = ledger_.changes().begin();
+    std::advance(to, static_cast<std::ptrdiff_t>(dice_.below(ledger_.changes().size())));
+    target = to->first;
+  }
+  ledger_.rewind_begins(uuid);
+  engine_->rewind(kScope, uuid, target, "in the simulation", [this, uuid](const Result<void>& result) {
+    if (result.ok()) ++ledger_.counters["mappings rewound"];
+    ledger_.rewind_ends(uuid);
+  });
+}
+
+void World::let_record_go() {
+  const std::string uuid = dice_.pick(uuids_);
+  if (ledger_.changes().empty()) return;
+  auto record = ledger_.changes().end();
+  std::advance(record,
+               -static_cast<std::ptrdiff_t>(1 + dice_.below(std::min<std::size_t>(8, ledger_.changes().size()))));
+  const Change& change = record->second;
+  const auto mapping = engine_->find(kScope, uuid);
+  if (!mapping || mapping->stream_arn != change.stream) return;
+  ledger_.skip_begins(uuid, change.stamp);
+  engine_->skip(kScope, uuid, {change.shard, change.stamp}, change.key_hash, "in the simulation",
+                [this, uuid, stamp = change.stamp](const Result<void>& result) {
+                  if (result.ok()) ledger_.skip_ends(uuid, stamp);
+                });
+}
+
+// A table, or only its stream, ends and begins anew under the same name;
+// mappings of the old stream drain it.
+void World::upheave() {
+  const std::string name = "T" + std::to_string(dice_.below(static_cast<std::uint64_t>(plan_.tables)));
+  if (dice_.chance(0.5)) {
+    if (!tables_->remove(kScope, name).ok()) return;
+    scheduler_->run_ready();
+    if (disk_.memory().has_failed()) return;
+    ++ledger_.counters["tables deleted"];
+    ensure_tables();
+  } else {
+    tables::UpdateRequest request;
+    request.stream = tables::StreamRequest{false, std::nullopt};
+    if (!tables_->update(kScope, name, request).ok()) return;
+    ++ledger_.counters["streams disabled"];
+    request.stream = tables::StreamRequest{true, model::ViewType::kNewAndOldImages};
+    (void)tables_->update(kScope, name, request);
+  }
+  scheduler_->run_ready();
+  make_mapping(roll_mapping(dice_, plan_.tables, mappings_made_));
+}
+
+// What people do to mappings and tables that are at work.
+void World::meddle() {
+  if (dice_.chance(plan_.updates)) update_mapping();
+  if (dice_.chance(plan_.births)) make_mapping(roll_mapping(dice_, plan_.tables, mappings_made_));
+  if (dice_.chance(plan_.deaths)) remove_mapping();
+  if (dice_.chance(plan_.rewinds)) dice_.chance(0.5) ? rewind_mapping() : let_record_go();
+  if (dice_.chance(plan_.upheavals)) upheave();
+  if (dice_.chance(plan_.replacements)) {
+    const std::string& uuid = dice_.pick(uuids_);
+    functions_.add(uuid, roll_behaviour(dice_));
+    ledger_.function_replaced(uuid);
+    ++ledger_.counters["functions replaced"];
+  }
+}
+
 void World::update_mapping() {
   const std::string& uuid = dice_.pick(uuids_);
-  triggers::Mapping after;
   const auto changed = engine_->update(kScope, uuid, [&](triggers::Mapping& mapping) -> Result<void> {
     if (dice_.chance(0.3)) {
       mapping.enabled = !mapping.enabled;
     } else {
       roll_options(dice_, mapping);
     }
-    after = mapping;
     return {};
   });
-  if (!changed.ok()) return;
-  ++ledger_.counters["mapping updates"];
-  // In force once the engine has come to it, which was posted before this.
-  scheduler_->post([this, uuid, report = changed->mapping.report_failures] { functions_.set_report(uuid, report); });
-  ledger_.mapping_changed(changed->mapping);
+  if (changed.ok()) ++ledger_.counters["mapping updates"];
 }
 
 void World::step() {
@@ -221,7 +330,7 @@ void World::step() {
   if (dice_.chance(plan_.disk_errors)) disk_.break_down(dice_.chance(0.5));
   if (dice_.chance(plan_.read_errors)) disk_.memory().fail_read_after(dice_.below(4));
   if (dice_.chance(plan_.reshapes)) reshape();
-  if (dice_.chance(plan_.updates)) update_mapping();
+  if (!uuids_.empty()) meddle();
   if (dice_.chance(plan_.jumps)) scheduler_->advance(Milliseconds(dice_.between(60'000, 30 * 3'600'000)));
   for (std::int64_t writes = dice_.between(0, 4); writes > 0; --writes) write();
   switch (dice_.below(4)) {
@@ -247,8 +356,7 @@ void World::settle() {
   disk_.memory().heal();
   for (const std::string& uuid : uuids_) {
     if (const auto mapping = engine_->find(kScope, uuid); mapping && !mapping->enabled) {
-      const auto changed = must(engine_->set_enabled(kScope, uuid, true), "enable");
-      ledger_.mapping_changed(changed.mapping);
+      must(engine_->set_enabled(kScope, uuid, true), "enable");
     }
   }
   scheduler_->advance(std::chrono::hours(2));

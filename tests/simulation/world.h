@@ -1,5 +1,6 @@
-// A whole server under virtual time: a disk that outlives it, tables, streams, the trigger engine; and the hand that
-// writes to it, breaks it and pulls the plug.
+// A whole server under virtual time: a disk that outlives it, tables, streams,
+// the trigger engine; and the hand that writes to it, breaks it and pulls the
+// plug.
 #pragma once
 
 #include <memory>
@@ -68,7 +69,8 @@ class World {
  public:
   explicit World(const Plan& plan);
   ~World();
-  // Lives through the plan's steps, then without faults until everything is quiet; checks all rules. Throws Violation.
+  // Lives through the plan's steps, then without faults until everything is
+  // quiet; checks all rules. Throws Violation.
   void run();
   const Ledger& ledger() const { return ledger_; }
   std::uint64_t last_number() { return dice_.next(); }  // the same for the same seed
@@ -78,12 +80,20 @@ class World {
   void shut_down();
   void kill();
   void make_tables();
-  void make_mappings();
+  void make_mapping(const MappingPlan& plan);
+  void make_table(const std::string& name);
+  void ensure_tables();
+  void meddle();
   void step();
   void write();
   void reshape();
   void update_mapping();
+  void remove_mapping();
+  void rewind_mapping();
+  void let_record_go();
+  void upheave();
   void note_shards();
+  void in_force(const triggers::Mapping& mapping);
   void settle();
   std::map<std::pair<std::string, std::string>, std::int64_t> stored_items() const;
 
@@ -96,7 +106,8 @@ class World {
   platform::SeededRandom random_;
   Time time_ = testing::kVirtualStart;
   std::int64_t version_ = 0;
-  std::vector<std::string> uuids_;
+  std::vector<std::string> uuids_;  // of the mappings there are, or may be after a kill
+  int mappings_made_ = 0;
 
   // What a kill ends.
   std::unique_ptr<testing::VirtualScheduler> scheduler_;
