@@ -5,6 +5,7 @@ BUILD_PACKAGES="g++ cmake ninja-build ccache mold pkg-config clang-format python
   libpugixml-dev zlib1g-dev libdeflate-dev libzip-dev libgtest-dev libgmock-dev"
 TEST_PACKAGES="procps curl bubblewrap zip"
 BENCH_PACKAGES="wrk"
+FUZZ_PACKAGES="clang-16 libclang-rt-16-dev"
 JAVA_PACKAGES="openjdk-17-jdk-headless maven"  # search engines, and a consumer of streams
 NODE_MAJOR=22        # of the npm package `node`; Debian 12 has 18
 PIP_PACKAGES="boto3==1.43.11 botocore awscli pytest==9.* duckdb==1.4.4 duckdb-ext-httpfs==1.4.4.*"
@@ -111,12 +112,16 @@ configure() { [ -e "build/$1/build.ninja" ] || cmake --preset "$1" > /dev/null; 
 cmake_build() { cmake --preset "$1" -DMILLRACE_BENCHMARKS=OFF && ninja -C "build/$1"; }
 cmake_build_simulation() { cmake --preset release -DMILLRACE_SIMULATION=ON && ninja -C build/release simulate; }
 cmake_build_powercut() { cmake --preset release -DMILLRACE_SIMULATION=ON && ninja -C build/release powercut; }
+cmake_build_fuzzers() {
+  cmake -G Ninja -S tests/fuzz -B build/fuzz -DCMAKE_CXX_COMPILER=clang++-16 -DCMAKE_BUILD_TYPE= && ninja -C build/fuzz
+}
 cmake_build_bench() { cmake --preset release -DMILLRACE_BENCHMARKS=ON && ninja -C build/release; }
 
 checks() {
   step "layers" python3 tools/check_layers.py
   step "proofs" python3 tools/check_proofs.py
   step "house rules" python3 tools/tidy.py
+  step "mutations" python3 tests/mutation/run.py --check
   step "formatting" format_check
 }
 format_check() { git ls-files 'src/*.h' 'src/*.cc' 'bench/*.cc' ':!src/wire/generated/*' | xargs -r clang-format --dry-run --Werror; }

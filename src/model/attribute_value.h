@@ -41,8 +41,13 @@ class Item {
   using Attributes = std::vector<Attribute>;
   using const_iterator = Attributes::const_iterator;
 
-  Item() = default;
+  Item();
   Item(std::initializer_list<Attribute> attributes);  // any order; a repeated name keeps the last
+  Item(const Item& other);
+  Item(Item&& other) noexcept;
+  Item& operator=(const Item& other);
+  Item& operator=(Item&& other) noexcept;
+  ~Item();
 
   // nullptr: no such attribute.
   const AttributeValue* find(std::string_view name) const;
@@ -140,6 +145,13 @@ struct Attribute {
   friend bool operator==(const Attribute&, const Attribute&) = default;
 };
 
+// Defined where Attribute is complete, which clang insists on.
+inline Item::Item() = default;
+inline Item::Item(const Item& other) = default;
+inline Item::Item(Item&& other) noexcept = default;
+inline Item& Item::operator=(const Item& other) = default;
+inline Item& Item::operator=(Item&& other) noexcept = default;
+inline Item::~Item() = default;
 inline bool Item::empty() const { return attributes_.empty(); }
 inline std::size_t Item::size() const { return attributes_.size(); }
 inline Item::const_iterator Item::begin() const { return attributes_.begin(); }
