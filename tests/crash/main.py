@@ -115,6 +115,7 @@ def arguments():
     parser.add_argument("--binary", default=os.environ.get("MILLRACE_BINARY", str(ROOT / "build/release/bin/millrace")))
     parser.add_argument("--kills", type=int, default=KILLS, help="of one directory, before the next begins")
     parser.add_argument("--keep-going", action="store_true", help="go on after a failing cycle, with a new directory")
+    parser.add_argument("--check", action="store_true", help="also run `millrace check` on each directory at its end")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
 
@@ -133,7 +134,7 @@ def main():
         except RuntimeError as problem:
             problems = [str(problem)]
         last = seed + cycle - begun + 1 >= options.kills or cycle + 1 == options.cycles
-        if last and not problems:
+        if last and options.check and not problems:
             problems = episode.check_directory()
         written += episode.world.written - before
         if options.verbose:
