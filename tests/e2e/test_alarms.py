@@ -183,3 +183,13 @@ def test_state_survives_a_kill(own_server, unique):
     cloudwatch = own_server.client("cloudwatch")
     assert state(cloudwatch, unique) == "ALARM"
     assert len(cloudwatch.describe_alarm_history(AlarmName=unique)["AlarmHistoryItems"]) == 2
+
+
+def test_metrics_and_alarms_in_the_terminal(server, cloudwatch, unique):
+    cloudwatch.put_metric_alarm(**alarm(unique, Namespace=unique))
+    cloudwatch.put_metric_data(Namespace=unique, MetricData=[{"MetricName": unique, "Value": 3, "Dimensions": [{"Name": "A", "Value": "1"}]}])
+    assert unique in server.cli("metrics", "ls", "--namespace", unique) and "A=1" in server.cli("metrics", "ls", "--namespace", unique)
+    assert "3" in server.cli("metrics", "get", unique, unique, "--dimension", "A=1").splitlines()[-1]
+    assert json.loads(server.cli("metrics", "get", unique, unique, "--dimension", "A=1", "--statistic", "p50", "--json"))["Datapoints"][0]["ExtendedStatistics"] == {"p50": 3}
+    assert "INSUFFICIENT_DATA" in server.cli("alarms", "ls")
+    assert f'Alarm "{unique}" created' in server.cli("alarms", "show", unique)

@@ -117,7 +117,7 @@ def test_filter_log_events(server, logs, group):
     assert event["logStreamName"] == "one/a" and event["timestamp"] == base and event["ingestionTime"] > base and event["eventId"]
     pages = [messages(page) for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group, PaginationConfig={"PageSize": 4})]
     assert sum(pages, []) == find() and len(pages) == 2
-    assert refused(logs.filter_log_events, logGroupName=group, filterPattern="{ $.level = 5 }") == "InvalidParameterException"
+    assert refused(logs.filter_log_events, logGroupName=group, filterPattern="{ $.level = %5% }") == "InvalidParameterException"
 
 
 def test_put_log_events_is_checked(server, logs, group):
