@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -80,7 +81,7 @@ class MiniStack:
         nodes = [str(path) for path in sorted(DEPS.glob("node-*/node_modules/node/bin"))]
         self.process = subprocess.Popen([str(home / "bin/ministack")], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={
             **os.environ, "PATH": os.pathsep.join([*nodes, os.environ["PATH"]]), "GATEWAY_PORT": str(self.port), "LAMBDA_EXECUTOR": "local",
-            "LOG_LEVEL": "WARNING", "HOME": self.folder})
+            "LOG_LEVEL": "WARNING", "HOME": self.folder, "TMPDIR": self.folder}, start_new_session=True)
         try:
             wait_until(self.answers, "MiniStack to start", 40)
         except BaseException:
@@ -101,8 +102,10 @@ class MiniStack:
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            pass
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # its functions' processes stay behind
+        self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
