@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "api/cloudwatch/service.h"
+#include "api/cloudformation/service.h"
 #include "api/dynamodb/service.h"
 #include "api/dynamodb/streams_service.h"
 #include "api/iam/service.h"
@@ -40,6 +41,7 @@
 #include "platform/control_loop.h"
 #include "platform/random.h"
 #include "records/records.h"
+#include "resources/types.h"
 #include "runtimes/interpreters.h"
 #include "runtimes/process_host.h"
 #include "s3/blob_store.h"
@@ -50,6 +52,7 @@
 #include "sqs/errors.h"
 #include "sqs/service.h"
 #include "sqs/target.h"
+#include "stacks/stacks.h"
 #include "storage/group_committer.h"
 #include "storage/rocks/data_directory.h"
 #include "storage/rocks/rocks_store.h"
@@ -61,6 +64,7 @@
 #include "triggers/settlement.h"
 #include "wire/dispatcher.h"
 #include "wire/faults.h"
+#include "wire/operations.h"
 
 namespace millrace::app {
 namespace {
@@ -142,6 +146,9 @@ struct Server::Impl {
   MappingJobs jobs;
 
   std::vector<std::unique_ptr<wire::Service>> faces;
+  std::unique_ptr<wire::Operations> operations;
+  stacks::TypeRegistry resource_types;
+  std::unique_ptr<stacks::Stacks> stacks;
   wire::FaultPlan faults;
   std::unique_ptr<Elsewhere> elsewhere;
   std::unique_ptr<api_lambda::FunctionUrls> function_urls;
@@ -329,6 +336,15 @@ void Server::Impl::serve_faces() {
   };
   lookups.check_destination = [this](const std::string& arn) { return delivery.check(arn); };
   api_lambda::register_mapping_operations(*faces.back(), *engine, std::move(lookups));
+  operations = std::make_unique<wire::Operations>(random, *committer);
+  for (const auto& face : faces) operations->add(*face);
+  resources::register_types(resource_types);
+  stacks = std::make_unique<stacks::Stacks>(stacks::Services{
+      *store, *committer, *loop, random, *operations, resource_types,
+      [this](const Scope& scope, const std::string& bucket, const std::string& key) {
+        return read_object(scope, bucket, key, "");
+      }});
+  faces.push_back(api_cloudformation::make_cloudformation_service(*stacks, *loop));
   for (const auto& face : faces) dispatcher->add(*face);
 }
 
@@ -395,6 +411,8 @@ Result<void> Server::Impl::listen() {
   endpoint = "http://" + (everywhere ? std::string("127.0.0.1") : serving.address) + ":" + port;
   parts.endpoint = endpoint;
   functions->set_endpoint(endpoint);
+  operations->set_service_host(endpoint);
+  MR_RETURN_IF_ERROR(stacks->load());
   // Nothing runs before the loop does, nobody is answered before everything runs.
   loop->start();
   running = true;
@@ -402,6 +420,7 @@ Result<void> Server::Impl::listen() {
   alarms->start();
   MR_RETURN_IF_ERROR(engine->start());
   sources->start();
+  stacks->start();
   return http->start();
 }
 
@@ -418,6 +437,8 @@ void Server::Impl::stop(Milliseconds limit) {
     loop->when_idle([told](bool) { told->set_value(); }, loop->monotonic_now() + limit / 2);
     told->get_future().wait();
   }
+  if (operations) operations->stop();
+  if (stacks) stacks->stop();
   if (engine) engine->stop();
   if (http) http->stop(end);
   if (objects) objects->stop();

@@ -1,0 +1,121 @@
+#include "stacks/plan.h"
+
+#include <algorithm>
+
+#include "stacks/errors.h"
+#include "stacks/template.h"
+
+namespace millrace::stacks {
+namespace {
+
+std::vector<std::string> different(const Document& before, const Document& after) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : after.as_object()) {
+    const Document* old = before.find(name);
+    if (old == nullptr || !(*old == value)) names.push_back(name);
+  }
+  for (const auto& [name, value] : before.as_object()) {
+    if (after.find(name) == nullptr) names.push_back(name);
+  }
+  return names;
+}
+
+wire::Calls& no_calls() {
+  class None final : public wire::Calls {
+    Result<Document> call(std::string_view, std::string_view, const wire::Caller&, Document) override {
+      return Error(kInternalError, "planning calls nothing");
+    }
+  };
+  static None none;
+  return none;
+}
+
+}  // namespace
+
+void know_resources(Environment& environment, const std::map<std::string, Owned>& resources,
+                    const std::set<std::string>* pending) {
+  const Document* document = environment.document;
+  environment.ref = [&resources, pending, document](const std::string& id) -> std::optional<Document> {
+    const auto found = resources.find(id);
+    if (pending != nullptr && (pending->contains(id) || found == resources.end())) {
+      return document->find("Resources")->find(id) == nullptr ? std::nullopt : std::optional<Document>(kUnknown);
+    }
+    if (found == resources.end()) return std::nullopt;
+    return Document(found->second.ref.empty() ? found->second.physical_id : found->second.ref);
+  };
+  environment.attribute = [&resources, pending](const std::string& id, const std::string& name) -> Result<Document> {
+    const auto found = resources.find(id);
+    if (pending != nullptr && (pending->contains(id) || found == resources.end())) return Document(kUnknown);
+    if (found == resources.end()) {
+      return template_error("instance of Fn::GetAtt references undefined resource " + id);
+    }
+    if (const Document* value = found->second.attributes.find(name)) return *value;
+    return invalid("Attribute '" + name + "' does not exist for resource " + id);
+  };
+}
+
+std::set<std::string> wanted_resources(const Environment& environment) {
+  std::set<std::string> wanted;
+  for (const auto& [id, resource] : environment.document->find("Resources")->as_object()) {
+    const std::string condition(resource.string_or("Condition", ""));
+    const auto holds = environment.conditions.find(condition);
+    if (condition.empty() || (holds != environment.conditions.end() && holds->second)) wanted.insert(id);
+  }
+  return wanted;
+}
+
+Result<std::vector<Change>> plan(Environment environment, const std::map<std::string, Owned>& resources,
+                                 const TypeRegistry& types) {
+  const auto wanted = wanted_resources(environment);
+  MR_ASSIGN_OR_RETURN(const auto order, in_order(*environment.document, wanted));
+  std::set<std::string> pending;
+  know_resources(environment, resources, &pending);
+  std::vector<Change> changes;
+  for (const std::string& id : order) {
+    const Document& declared = *environment.document->find("Resources")->find(id);
+    const Document* given = declared.find("Properties");
+    const Document none = Document::object();
+    MR_ASSIGN_OR_RETURN(const auto properties, evaluate(environment, given == nullptr ? none : *given));
+    if (!properties || !properties->is_object()) {
+      return format_error("[/Resources/" + id + "/Properties] must evaluate to an object.");
+    }
+    Change change;
+    change.logical_id = id;
+    change.type = declared.string_or("Type", "");
+    const auto owned = resources.find(id);
+    if (owned == resources.end()) {
+      changes.push_back(std::move(change));
+      continue;
+    }
+    change.action = Change::Action::kModify;
+    change.physical_id = owned->second.physical_id;
+    change.properties = different(owned->second.properties, *properties);
+    change.replaces = owned->second.type != change.type;
+    if (change.properties.empty() && !change.replaces) continue;
+    const ResourceType* type = types.find(change.type);
+    if (type == nullptr) return format_error("Unrecognized resource types: [" + change.type + "]");
+    Work work{no_calls(),         {}, {}, {}, id, change.type, {}, *properties, owned->second.properties,
+              change.physical_id, {}, {}, {}, {}};
+    change.replaces = change.replaces || type->update_kind(work) == Update::kReplace;
+    for (const std::string& name : change.properties) {
+      const Document* value = properties->find(name);
+      if (value != nullptr && value->dump().find(kUnknown) != std::string::npos) change.depends_on_unknown = true;
+    }
+    if (change.replaces) pending.insert(id);
+    changes.push_back(std::move(change));
+  }
+  std::vector<Change> removals;
+  for (const auto& [id, owned] : resources) {
+    if (wanted.contains(id)) continue;
+    Change change;
+    change.action = Change::Action::kRemove;
+    change.logical_id = id;
+    change.type = owned.type;
+    change.physical_id = owned.physical_id;
+    removals.push_back(std::move(change));
+  }
+  changes.insert(changes.end(), removals.rbegin(), removals.rend());
+  return changes;
+}
+
+}  // namespace millrace::stacks

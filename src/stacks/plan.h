@@ -1,0 +1,39 @@
+// Template, parameters and what there is -> what would be done. Pure but for what the Environment asks.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "stacks/state.h"
+
+namespace millrace::stacks {
+
+struct Change {
+  enum class Action { kAdd, kModify, kRemove };
+  Action action = Action::kAdd;
+  std::string logical_id;
+  std::string type;
+  std::string physical_id;
+  bool replaces = false;
+  bool depends_on_unknown = false;      // a value that is known only when it is made: "Conditional"
+  std::vector<std::string> properties;  // that differ
+};
+
+// What a name stands for that is known only once its resource has been made.
+inline constexpr std::string_view kUnknown = "{{known after deployment}}";
+
+// Ref and GetAtt of resources that are there; kUnknown for those in `pending` and, when planning, missing ones.
+void know_resources(Environment& environment, const std::map<std::string, Owned>& resources,
+                    const std::set<std::string>* pending);
+
+// The resources whose Condition holds. REQUIRES: environment.conditions.
+std::set<std::string> wanted_resources(const Environment& environment);
+
+// In the order of execution: additions and modifications, then removals in reverse. `environment` has parameters and
+// conditions. Errors: of evaluation.
+Result<std::vector<Change>> plan(Environment environment, const std::map<std::string, Owned>& resources,
+                                 const TypeRegistry& types);
+
+}  // namespace millrace::stacks

@@ -1,0 +1,127 @@
+#include <algorithm>
+
+#include "stacks/errors.h"
+#include "stacks/internal/impl.h"
+#include "stacks/template.h"
+
+namespace millrace::stacks {
+namespace {
+
+// Bucket and key of any address of an S3 object: path style, virtual-hosted, this server's own. Key decoded.
+std::optional<std::pair<std::string, std::string>> object_of(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme == std::string_view::npos) return std::nullopt;
+  url.remove_prefix(scheme + 3);
+  url = url.substr(0, url.find('?'));
+  const auto slash = url.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const std::string_view host = url.substr(0, slash);
+  std::string path;
+  const std::string_view encoded = url.substr(slash + 1);
+  for (std::size_t i = 0; i < encoded.size(); ++i) {
+    if (encoded[i] == '%' && i + 2 < encoded.size()) {
+      path += static_cast<char>(std::strtol(std::string(encoded.substr(i + 1, 2)).c_str(), nullptr, 16));
+      i += 2;
+    } else {
+      path += encoded[i];
+    }
+  }
+  const auto s3 = host.find(".s3");
+  if (s3 != std::string_view::npos) return std::pair(std::string(host.substr(0, s3)), path);
+  const auto split = path.find('/');
+  if (split == std::string::npos) return std::nullopt;
+  return std::pair(path.substr(0, split), path.substr(split + 1));
+}
+
+}  // namespace
+
+Result<std::string> Stacks::Impl::template_text(const wire::Caller& caller, const Document& input,
+                                                const Stack* previous) {
+  const std::string body(input.string_or("TemplateBody", ""));
+  const std::string url(input.string_or("TemplateURL", ""));
+  if (!body.empty() && !url.empty()) return invalid("Either Template URL or Template Body must be specified.");
+  if (!body.empty()) return body;
+  if (!url.empty()) {
+    const auto object = object_of(url);
+    if (!object) return invalid("S3 error: Domain name specified in " + url + " is not a valid S3 domain");
+    auto text = services.read_object(caller.scope, object->first, object->second);
+    if (!text.ok()) return invalid("S3 error: " + text.error().message());
+    return text;
+  }
+  if (input.bool_or("UsePreviousTemplate", false) && previous != nullptr && !previous->inputs.template_text.empty()) {
+    return previous->inputs.template_text;
+  }
+  return invalid("Either Template URL or Template Body must be specified.");
+}
+
+Result<Environment> Stacks::Impl::environment_of(const Stack& stack, const Document& document,
+                                                 const std::vector<Parameter>& parameters) {
+  Environment environment;
+  environment.document = &document;
+  for (const Parameter& parameter : parameters) environment.parameters[parameter.key] = parameter.value;
+  environment.scope = stack.scope;
+  environment.stack_name = stack.name;
+  environment.stack_id = stack.id;
+  environment.import = [this, scope = stack.scope](const std::string& name) { return exported(scope, name); };
+  MR_ASSIGN_OR_RETURN(environment.conditions, evaluate_conditions(environment));
+  return environment;
+}
+
+// Everything that can be refused before anything is done.
+Result<Stacks::Impl::Prepared> Stacks::Impl::prepare(const wire::Caller& caller, const Document& input,
+                                                     const Stack& stack) {
+  Prepared prepared;
+  MR_ASSIGN_OR_RETURN(prepared.text, template_text(caller, input, &stack));
+  MR_ASSIGN_OR_RETURN(prepared.document, parse_template(prepared.text));
+  MR_RETURN_IF_ERROR(check_template(prepared.document, services.types));
+  const auto ssm = [&](const std::string& name) -> Result<std::string> {
+    MR_ASSIGN_OR_RETURN(const Document found,
+                        services.calls.call("ssm", "GetParameter", caller, Document::object({{"Name", name}})));
+    const Document* parameter = found.find("Parameter");
+    return std::string(parameter == nullptr ? "" : parameter->string_or("Value", ""));
+  };
+  const Document none = Document::array();
+  const Document* given = input.find("Parameters");
+  MR_ASSIGN_OR_RETURN(prepared.parameters, resolve_parameters(prepared.document, given == nullptr ? none : *given,
+                                                              stack.inputs.parameters, ssm));
+  const std::string needed = needed_capability(prepared.document);
+  if (!needed.empty()) {
+    bool has = false;
+    const Document* capabilities = input.find("Capabilities");
+    for (const Document& each : capabilities == nullptr ? Document::Array{} : capabilities->as_array()) {
+      has = has || (each.is_string() && (each.as_string() == needed || each.as_string() == "CAPABILITY_NAMED_IAM"));
+    }
+    if (!has) return Error(kInsufficientCapabilities, "Requires capabilities : [" + needed + "]");
+  }
+  MR_ASSIGN_OR_RETURN(const Environment environment, environment_of(stack, prepared.document, prepared.parameters));
+  MR_RETURN_IF_ERROR(check_rules(environment));
+  MR_ASSIGN_OR_RETURN(prepared.changes, plan(environment, stack.resources, services.types));
+  const Document before = parse_template(stack.inputs.template_text.empty() ? "{}" : stack.inputs.template_text).ok()
+                              ? *parse_template(stack.inputs.template_text.empty() ? "{}" : stack.inputs.template_text)
+                              : Document::object();
+  const Document* old_outputs = before.find("Outputs");
+  const Document* new_outputs = prepared.document.find("Outputs");
+  prepared.outputs_differ =
+      (old_outputs == nullptr ? "" : old_outputs->dump()) != (new_outputs == nullptr ? "" : new_outputs->dump());
+  // Outputs may also change by their parameters and conditions.
+  for (const Parameter& parameter : prepared.parameters) {
+    const auto old = std::ranges::find(stack.inputs.parameters, parameter.key, &Parameter::key);
+    if (new_outputs != nullptr && (old == stack.inputs.parameters.end() || !(old->value == parameter.value))) {
+      prepared.outputs_differ = true;
+    }
+  }
+  return prepared;
+}
+
+Stack Stacks::Impl::new_stack(const wire::Caller& caller, const std::string& name) {
+  Stack stack;
+  stack.uuid = services.random.uuid();
+  stack.name = name;
+  stack.scope = caller.scope;
+  stack.id = "arn:aws:cloudformation:" + caller.scope.region + ":" + caller.scope.account + ":stack/" + name + "/" +
+             stack.uuid;
+  stack.created = services.scheduler.now();
+  return stack;
+}
+
+}  // namespace millrace::stacks

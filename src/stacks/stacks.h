@@ -1,0 +1,78 @@
+// Stacks: created, updated, deleted; their events and change sets.
+//
+//   Stacks stacks({store, commits, scheduler, random, calls, types, read_template});
+//   stacks.load(); ... stacks.start();          continues or rolls back what a stopped server left in progress
+//   stacks.create(caller, input);               inputs and outputs are CloudFormation's documents
+//
+// Every operation runs on a thread of its own, resource by resource; each step is stored before the next. What is
+// stored, in kCatalogue: `stacks/stack/<uuid>` (JSON, "v":1), `stacks/event/<uuid>/<number>`. Thread-safe. The calls
+// may block on the services they ask (SSM parameters, templates in S3): not for I/O or control threads.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "platform/clock.h"
+#include "platform/random.h"
+#include "stacks/resource_type.h"
+#include "stacks/state.h"
+#include "storage/committer.h"
+#include "storage/store.h"
+
+namespace millrace::stacks {
+
+struct Services {
+  storage::Store& store;
+  storage::Commits& commits;
+  platform::Scheduler& scheduler;
+  platform::Random& random;
+  wire::Calls& calls;
+  const TypeRegistry& types;
+  // The object behind a TemplateURL's bucket and key.
+  std::function<Result<std::string>(const Scope&, const std::string& bucket, const std::string& key)> read_object;
+};
+
+class Stacks {
+ public:
+  explicit Stacks(Services services);
+  ~Stacks();
+  Result<void> load();
+  void start();
+  // Waits for the running step of each operation; the rest continues after the next start(). REQUIRES: wire::Operations
+  // has been stopped.
+  void stop();
+  storage::CommitNumber last_commit() const;
+
+  // As the operations of their names; kValidation and the other errors of errors.h.
+  using Operation = Result<Document> (Stacks::*)(const wire::Caller&, const Document&);
+  Result<Document> create(const wire::Caller& caller, const Document& input);
+  Result<Document> update(const wire::Caller& caller, const Document& input);
+  Result<Document> remove(const wire::Caller& caller, const Document& input);
+  Result<Document> describe(const wire::Caller& caller, const Document& input);
+  Result<Document> describe_events(const wire::Caller& caller, const Document& input);
+  Result<Document> describe_resource(const wire::Caller& caller, const Document& input);
+  Result<Document> describe_resources(const wire::Caller& caller, const Document& input);
+  Result<Document> list_resources(const wire::Caller& caller, const Document& input);
+  Result<Document> list(const wire::Caller& caller, const Document& input);
+  Result<Document> get_template(const wire::Caller& caller, const Document& input);
+  Result<Document> template_summary(const wire::Caller& caller, const Document& input);
+  Result<Document> validate_template(const wire::Caller& caller, const Document& input);
+  Result<Document> create_change_set(const wire::Caller& caller, const Document& input);
+  Result<Document> describe_change_set(const wire::Caller& caller, const Document& input);
+  Result<Document> execute_change_set(const wire::Caller& caller, const Document& input);
+  Result<Document> delete_change_set(const wire::Caller& caller, const Document& input);
+  Result<Document> list_change_sets(const wire::Caller& caller, const Document& input);
+  Result<Document> list_exports(const wire::Caller& caller, const Document& input);
+  Result<Document> list_imports(const wire::Caller& caller, const Document& input);
+  Result<Document> protect(const wire::Caller& caller, const Document& input);
+
+  // What a custom resource's function sent for `token` (Work::open_answer). false: nobody waits for it.
+  bool answer(const std::string& token, Document document);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace millrace::stacks

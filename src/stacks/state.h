@@ -1,0 +1,100 @@
+// What the engine remembers: stacks, their resources and change sets, and how these are stored. Values.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "stacks/evaluate.h"
+
+namespace millrace::stacks {
+
+// A resource that the stack owns, or tries to.
+struct Owned {
+  std::string logical_id;
+  std::string type;
+  std::string physical_id;  // "" : not known; with status CREATE_IN_PROGRESS it may exist all the same
+  std::string ref;
+  std::string suffix;
+  std::string status;
+  std::string reason;
+  Time updated{};
+  Document properties = Document::object();
+  Document attributes = Document::object();
+  std::string deletion_policy = "Delete";
+  std::string replace_policy = "Delete";
+  std::vector<std::string> depends;
+  Document metadata;
+
+  bool may_exist() const { return !physical_id.empty() || status == "CREATE_IN_PROGRESS"; }
+};
+
+struct Tag {
+  std::string key;
+  std::string value;
+};
+
+struct ChangeSet {
+  std::string id;  // ARN
+  std::string name;
+  std::string description;
+  std::string status;
+  std::string reason;
+  std::string execution;
+  std::string type;  // CREATE, UPDATE
+  std::string template_text;
+  std::vector<Parameter> parameters;
+  std::map<std::string, std::string> tags;
+  Document capabilities = Document::array();
+  Document changes = Document::array();
+  std::string role;
+  Time created{};
+};
+
+// The inputs of a deployment: what a stack was last given.
+struct Inputs {
+  std::string template_text;
+  std::vector<Parameter> parameters;
+  std::map<std::string, std::string> tags;
+  Document capabilities = Document::array();
+  std::string role;
+};
+
+struct Stack {
+  std::string id;    // ARN
+  std::string uuid;  // its last part
+  std::string name;
+  Scope scope;
+  std::string status;
+  std::string reason;
+  Time created{};
+  std::optional<Time> updated;
+  std::optional<Time> deleted;
+  Inputs inputs;  // of what is deployed, or is being deployed
+  std::string description;
+  std::vector<Document> outputs;  // {OutputKey, OutputValue, Description?, ExportName?}
+  std::vector<std::string> imports;
+  bool is_protected = false;
+  bool keep_on_failure = false;    // DisableRollback
+  bool delete_on_failure = false;  // OnFailure: DELETE
+  std::string change_set_id;       // that was executed last
+  std::string token;               // of the running operation
+  std::string operation_id;
+  std::map<std::string, Owned> resources;
+  std::vector<Owned> leftovers;           // replaced or taken out: to be removed
+  std::optional<Inputs> before;           // what an update goes back to
+  std::map<std::string, Owned> snapshot;  // the resources before the update
+  std::vector<Document> outputs_before;
+  std::map<std::string, ChangeSet> change_sets;  // by name
+  std::vector<std::string> retain;               // DeleteStack's RetainResources
+
+  bool in_progress() const { return status.ends_with("_IN_PROGRESS") && status != "REVIEW_IN_PROGRESS"; }
+  bool exists() const { return status != "DELETE_COMPLETE"; }
+};
+
+std::string to_text(const Stack& stack);
+Result<Stack> stack_of(std::string_view text);
+
+}  // namespace millrace::stacks

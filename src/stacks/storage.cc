@@ -1,0 +1,103 @@
+#include <algorithm>
+
+#include "stacks/errors.h"
+#include "stacks/internal/impl.h"
+
+namespace millrace::stacks {
+namespace {
+
+constexpr std::string_view kStackPrefix = "stacks/stack/";
+constexpr std::string_view kEventPrefix = "stacks/event/";
+
+std::string event_key(const std::string& uuid, std::size_t number) {
+  std::string digits = std::to_string(number);
+  return std::string(kEventPrefix) + uuid + "/" + std::string(10 - std::min<std::size_t>(10, digits.size()), '0') +
+         digits;
+}
+
+}  // namespace
+
+Result<void> Stacks::Impl::load() {
+  const std::lock_guard lock(mutex);
+  const auto each = [this](std::string_view prefix, const auto& take) -> Result<void> {
+    auto iterator =
+        services.store.iterate(storage::Family::kCatalogue, {std::string(prefix), storage::prefix_end(prefix)});
+    for (iterator->seek(prefix); iterator->valid(); iterator->next()) {
+      MR_RETURN_IF_ERROR(take(std::string(iterator->key().substr(prefix.size())), iterator->value()));
+    }
+    return iterator->status();
+  };
+  MR_RETURN_IF_ERROR(each(kStackPrefix, [this](const std::string& uuid, std::string_view value) -> Result<void> {
+    MR_ASSIGN_OR_RETURN(stacks[uuid], stack_of(value));
+    return {};
+  }));
+  return each(kEventPrefix, [this](const std::string& key, std::string_view value) -> Result<void> {
+    MR_ASSIGN_OR_RETURN(Document event, codec::parse_json(value));
+    events[key.substr(0, key.find('/'))].push_back(std::move(event));
+    return {};
+  });
+}
+
+void Stacks::Impl::save(const Stack& stack) {
+  storage::WriteBatch batch;
+  batch.put(storage::Family::kCatalogue, std::string(kStackPrefix) + stack.uuid, to_text(stack));
+  last_commit.store(services.commits.submit(std::move(batch)));
+}
+
+void Stacks::Impl::emit(Stack& stack, const std::string& logical_id, const std::string& physical_id,
+                        const std::string& type, const std::string& status, const std::string& reason,
+                        const Document* properties) {
+  Document event = Document::object({{"StackId", stack.id}, {"StackName", stack.name}});
+  const bool is_stack = physical_id == stack.id;
+  event.set("EventId", is_stack ? services.random.uuid() : logical_id + "-" + status + "-" + services.random.hex(12));
+  event.set("LogicalResourceId", logical_id).set("PhysicalResourceId", physical_id).set("ResourceType", type);
+  event.set("Timestamp", static_cast<double>(to_unix_ms(services.scheduler.now())) / 1000.0)
+      .set("ResourceStatus", status);
+  event.set_if(!reason.empty(), "ResourceStatusReason", reason);
+  if (properties != nullptr) event.set("ResourceProperties", properties->dump());
+  event.set_if(!stack.token.empty(), "ClientRequestToken", stack.token);
+  event.set_if(!stack.operation_id.empty(), "OperationId", stack.operation_id);
+  auto& list = events[stack.uuid];
+  storage::WriteBatch batch;
+  batch.put(storage::Family::kCatalogue, event_key(stack.uuid, list.size()), event.dump());
+  last_commit.store(services.commits.submit(std::move(batch)));
+  list.push_back(std::move(event));
+}
+
+void Stacks::Impl::set_status(Stack& stack, const std::string& status, const std::string& reason) {
+  stack.status = status;
+  stack.reason = reason;
+  emit(stack, stack.name, stack.id, "AWS::CloudFormation::Stack", status, reason);
+}
+
+// A deleted stack is found by its id only.
+Stack* Stacks::Impl::find(const Scope& scope, std::string_view name_or_id) {
+  for (auto& [uuid, stack] : stacks) {
+    if (stack.scope == scope && (stack.id == name_or_id || (stack.name == name_or_id && stack.exists()))) return &stack;
+  }
+  return nullptr;
+}
+
+Result<Document> Stacks::Impl::exported(const Scope& scope, const std::string& name) {
+  const std::lock_guard lock(mutex);
+  for (const auto& [uuid, stack] : stacks) {
+    if (stack.scope != scope || !stack.exists()) continue;
+    for (const Document& output : stack.outputs) {
+      if (output.string_or("ExportName", "") == name) return Document(output.string_or("OutputValue", ""));
+    }
+  }
+  return invalid("No export named " + name + " found.");
+}
+
+std::vector<std::string> Stacks::Impl::importers(const Scope& scope, const std::string& name) {
+  std::vector<std::string> names;
+  const std::lock_guard lock(mutex);
+  for (const auto& [uuid, stack] : stacks) {
+    if (stack.scope == scope && stack.exists() && std::ranges::find(stack.imports, name) != stack.imports.end()) {
+      names.push_back(stack.name);
+    }
+  }
+  return names;
+}
+
+}  // namespace millrace::stacks
