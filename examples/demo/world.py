@@ -40,10 +40,11 @@ def zip_of(*paths, rename=None):
 class Server:
     """A millrace process with its data directory. Stops by SIGTERM; `kill()` is SIGKILL; `start()` again continues."""
 
-    def __init__(self, data=None, config=None, arguments=()):
+    def __init__(self, data=None, config=None, arguments=(), log=None):
         self.own_data = data is None
         self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="millrace-"))
         self.arguments = list(arguments)
+        self.log_path = pathlib.Path(log or self.data.parent / (self.data.name + ".log"))
         self.process = None
         self.port = 0
         self.config = {
@@ -59,7 +60,6 @@ class Server:
     def start(self, limit=20.0):
         config = self.data.parent / (self.data.name + ".yaml")
         config.write_text(json.dumps(self.config))  # JSON is YAML
-        self.log_path = self.data.parent / (self.data.name + ".log")
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             [str(BINARY), "serve", "--port", str(self.port), "--data", str(self.data), "--config", str(config), *self.arguments],

@@ -118,8 +118,7 @@ void add_chaos(CLI::App& streams, Session& session) {
   auto asked = std::make_shared<Asked>();
   CLI::App* command = add_command(
       streams, session, "chaos",
-      "trouble for readers of a table's newest stream through AWS's API; mappings never see it. Without options: off. "
-      "Off after a restart.",
+      "trouble for readers of a table's newest stream, never for mappings; no option: off, as after a restart",
       "  millrace streams chaos posts --duplicates 0.2 --throttles 0.1\n"
       "  millrace streams chaos posts --delayed-children 30s --expired-iterators 0.05\n"
       "  millrace streams chaos posts\n",

@@ -13,7 +13,7 @@ from world import BINARY, Server, wait_until, zip_of
 
 COMMANDS = ["serve", "run", "env", "doctor", "status", "settle", "reset", "faults ls", "faults add", "faults clear", "clock show", "clock advance", "clock set",
             "tables ls", "tables show", "streams ls", "streams show", "streams tail", "streams split", "streams merge",
-            "streams roll", "queues ls", "queues peek", "topics ls", "topics show",
+            "streams roll", "streams retention", "streams chaos", "backup", "restore", "check", "queues ls", "queues peek", "topics ls", "topics show",
             "topics publish", "metrics ls", "metrics get", "alarms ls", "alarms show", "objects ls",
             "functions ls", "functions show", "functions invoke", "functions logs", "mappings ls", "mappings show", "mappings pause", "mappings resume",
             "mappings history", "mappings try", "mappings skip", "mappings rewind", "mappings replay", "mappings redrive",

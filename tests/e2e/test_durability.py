@@ -60,8 +60,8 @@ def fill(place):
             pass
 
 
-def test_a_full_disk_refuses_writes_with_the_reason_and_takes_them_again_by_itself(small_disk):
-    with Server(data=small_disk / "data") as server:
+def test_a_full_disk_refuses_writes_with_the_reason_and_takes_them_again_by_itself(small_disk, tmp_path):
+    with Server(data=small_disk / "data", log=tmp_path / "log") as server:
         make_table(server)
         put(server, "before")
         server.client("s3").create_bucket(Bucket="bucket")

@@ -86,7 +86,7 @@ def test_a_directory_of_a_newer_version_is_refused(tmp_path):
     server = Server(data=tmp_path / "data").start()
     server.stop()
     version = tmp_path / "data/millrace.json"
-    version.write_text(version.read_text().replace("1", "99"))
+    version.write_text(json.dumps({**json.loads(version.read_text()), "format": 99}))
     result = serve("--port", 0, "--data", tmp_path / "data")
     assert result.returncode == 1 and "newer" in result.stderr
 
