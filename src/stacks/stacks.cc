@@ -80,11 +80,23 @@ Document change_document(const Change& change) {
 Result<void> check_unsupported(const Document& input) {
   for (const std::string_view name :
        {"StackPolicyBody", "StackPolicyURL", "StackPolicyDuringUpdateBody", "StackPolicyDuringUpdateURL",
-        "ResourceTypes", "TimeoutInMinutes", "ResourcesToImport", "RetainExceptOnCreate", "DisableValidation"}) {
+        "ResourceTypes", "TimeoutInMinutes", "ResourcesToImport", "RetainExceptOnCreate", "DisableValidation",
+        "DeploymentMode"}) {
     const Document* value = input.find(name);
     const bool given = value != nullptr && !(value->is_array() && value->as_array().empty()) &&
                        !(value->is_bool() && !value->as_bool());
     if (given) return invalid(std::string(name) + " is not supported by millrace.");
+  }
+  for (const auto& [name, only] : {std::pair("OnStackFailure", "ROLLBACK"), std::pair("DeletionMode", "STANDARD")}) {
+    if (const std::string_view value = input.string_or(name, only); value != only)
+      return invalid(std::string(name) + " " + std::string(value) + " is not supported by millrace.");
+  }
+  // The CDK sends Mode=STANDARD, which is what is done here.
+  if (const Document* config = input.find("DeploymentConfig"); config != nullptr && config->is_object()) {
+    for (const auto& [name, value] : config->as_object()) {
+      if (name != "Mode" || value != Document("STANDARD"))
+        return invalid("DeploymentConfig." + name + " is not supported by millrace.");
+    }
   }
   const Document* topics = input.find("NotificationARNs");
   if (topics != nullptr && topics->is_array() && !topics->as_array().empty()) {
@@ -253,6 +265,7 @@ Result<Document> Stacks::update(const wire::Caller& caller, const Document& inpu
 
 // AWS: a stack that does not exist is deleted already.
 Result<Document> Stacks::remove(const wire::Caller& caller, const Document& input) {
+  MR_RETURN_IF_ERROR(check_unsupported(input));
   const std::lock_guard one(impl_->api_mutex);
   std::string uuid;
   std::vector<std::string> exports;
@@ -556,6 +569,7 @@ Result<Document> Stacks::describe_change_set(const wire::Caller& caller, const D
 }
 
 Result<Document> Stacks::execute_change_set(const wire::Caller& caller, const Document& input) {
+  MR_RETURN_IF_ERROR(check_unsupported(input));
   const std::lock_guard one(impl_->api_mutex);
   std::string uuid;
   {

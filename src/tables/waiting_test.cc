@@ -16,9 +16,9 @@ class WaitingTest : public TablesTest {
   WaitingTest() { create_sample(); }
   // Whether an answer held until `commit` is still held.
   bool is_held(storage::CommitNumber commit) {
-    bool held = true;
-    commits_->when_durable(commit, [&](const Error*) { held = false; });
-    return held;
+    const auto held = std::make_shared<bool>(true);  // the answer may come long after
+    commits_->when_durable(commit, [held](const Error*) { *held = false; });
+    return *held;
   }
 };
 

@@ -26,7 +26,11 @@ CommitNumber TestCommits::submit(storage::WriteBatch batch, std::function<void(c
     queue_.push_back({number, std::move(batch), std::move(done)});
   }
   if (mode == Mode::kImmediate) commit_all();
-  if (mode == Mode::kPosted) scheduler_->post([this] { commit_one(); });
+  if (mode == Mode::kPosted) {
+    scheduler_->post([this, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) commit_one();
+    });
+  }
   return number;
 }
 

@@ -55,6 +55,7 @@ class TestCommits final : public storage::Commits {
 
   storage::Store& store_;
   platform::Scheduler* scheduler_ = nullptr;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // what is posted may outlive this, as after a kill
 
   mutable std::mutex mutex_;
   Mode mode_;

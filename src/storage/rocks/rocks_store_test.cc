@@ -241,8 +241,10 @@ TEST_F(DataDirectoryTest, NamesTheProcessThatHoldsIt) {
 TEST_F(DataDirectoryTest, RefusesNewerDamagedAndForeignDirectories) {
   DataDirectory::open(path(), "millrace").value().reset();
   const auto write = [&](std::string_view text) { std::ofstream(path() + "/millrace.json") << text; };
-  write("{\"format\":3}");
-  EXPECT_THAT(refusal(), HasSubstr("newer version of millrace (format 3, this one knows 2)"));
+  const std::string newer = std::to_string(kDataFormat + 1);
+  write("{\"format\":" + newer + "}");
+  EXPECT_THAT(refusal(), HasSubstr("newer version of millrace (format " + newer + ", this one knows " +
+                                   std::to_string(kDataFormat) + ")"));
   for (const char* damage : {"", "{", "[]", "{\"format\":\"1\"}", "{\"format\":0}"}) {
     write(damage);
     EXPECT_THAT(refusal(), HasSubstr("is damaged")) << damage;
