@@ -113,7 +113,7 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
 
   Result<void> load();
   Result<void> load_totals();
-  void start_all();
+  void start_all(const std::map<std::string, Mapping, std::less<>>& durable);
   void apply(const Mapping& mapping);
   void apply_queue(const Mapping& mapping);
   QueueRunner* queue_runner(std::string_view uuid);
@@ -191,8 +191,9 @@ Result<void> Engine::Impl::load_totals() {
   return it->status();
 }
 
-void Engine::Impl::start_all() {
-  for (const auto& [uuid, mapping] : mappings) {
+// `durable`: the mappings as they were loaded. What has been changed since takes effect with its own commit.
+void Engine::Impl::start_all(const std::map<std::string, Mapping, std::less<>>& durable) {
+  for (const auto& [uuid, mapping] : durable) {
     if (runner_of.count(uuid) == 0 && queue_runner_of.count(uuid) == 0) apply(mapping);
   }
   loaded.clear();
@@ -326,22 +327,21 @@ void Engine::Impl::carry_out(std::uint64_t id, const std::string& uuid, const Ch
   const auto held = runners.find(id);
   if (held == runners.end()) return;
   const Mapping before = mappings.at(uuid);
-  const internal::Positions positions_before = held->second->positions();
   Mapping mapping = before;
-  internal::Positions positions = positions_before;
+  internal::Positions positions = held->second->positions();
   auto entry = change(mapping, positions);
   if (!entry.ok()) {
     held->second->let_go();
     return answer->tell(entry.error());
   }
+  held->second->retire();
   entry->time = scheduler.now();
   held->second->ledger().note(std::move(*entry));
   storage::WriteBatch batch;
   held->second->ledger().stage(batch);
   if (mapping != before) batch.put(storage::Family::kCatalogue, mapping_key(uuid), encode(mapping));
+  // All of them: what has moved in memory only is decided upon, too.
   for (const auto& [number, saved] : positions) {
-    const auto old = positions_before.find(number);
-    if (old != positions_before.end() && old->second == saved) continue;
     batch.put(storage::Family::kCatalogue, internal::shard_key(uuid, number), internal::encode(saved));
   }
   mappings.at(uuid) = mapping;
@@ -472,7 +472,7 @@ Engine::~Engine() { stop(); }
 
 Result<void> Engine::start() {
   MR_RETURN_IF_ERROR(impl_->load());
-  impl_->scheduler.post(impl_->entering([](Impl& impl) { impl.start_all(); }));
+  impl_->scheduler.post(impl_->entering([durable = impl_->mappings](Impl& impl) { impl.start_all(durable); }));
   return {};
 }
 

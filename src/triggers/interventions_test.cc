@@ -41,6 +41,20 @@ TEST(Rewind, ReadsFinishedShardsAgainAndForgetsWhatOtherLanesHadSettled) {
   EXPECT_EQ(mapping.start_after, 20u) << "shards that have not begun start there as well";
 }
 
+// Else records that had never been tried would be given up with the attempts of their neighbours.
+TEST(Rewind, PlansAnewWhereRecordsThatOtherLanesHadSettledComeBetween) {
+  Mapping mapping;
+  Positions positions = two_lanes(10, 10);
+  positions[1].previous = {{10, 60}};
+  const Tries tired{.invocations = 3, .failures = 3};
+  positions[1].lanes[1].planned = {{.last = 50, .tries = tired}, {.last = 15, .tries = tired}};
+  EXPECT_EQ(rewind(mapping, positions, 20), 1u);
+  EXPECT_EQ(positions[1].lanes[1].settled, 10u) << "it is not moved forward";
+  EXPECT_THAT(positions[1].lanes[1].planned, ElementsAre(Planned{.last = 15, .tries = tired}));
+  EXPECT_THAT(positions[1].previous, ElementsAre(ElementsAre(10, 20)));
+  EXPECT_EQ(rewind(mapping, positions, 20), 0u);
+}
+
 TEST(Skip, GivesOnlyTheBatchAroundTheRecordItsAttemptsAgain) {
   Mapping mapping;
   Positions positions = two_lanes(10, 10);

@@ -18,10 +18,19 @@ bool rewind_shard(SavedShard& shard, SequenceNumber target) {
     moved = true;
   }
   shard.finished = false;
+  bool uncovered = false;
   for (LanePositions& positions : shard.previous) {
-    for (SequenceNumber& position : positions) position = std::min(position, target);
+    for (SequenceNumber& position : positions) {
+      uncovered = uncovered || position > target;
+      position = std::min(position, target);
+    }
   }
-  return moved;
+  if (!uncovered) return moved;
+  // Records that other lanes had settled are now between those that were planned: other batches, with all attempts.
+  for (SavedLane& lane : shard.lanes) {
+    std::erase_if(lane.planned, [&](const Planned& plan) { return plan.last > target; });
+  }
+  return true;
 }
 
 bool is_passed(const Positions& positions, const SkippedRecord& record) {

@@ -108,6 +108,7 @@ void Runner::woken() {
 
 // Takes in the shards that are listed now. Positions never outlive their shard.
 void Runner::refresh() {
+  if (retired_) return;
   const auto info = host_.source.describe(mapping_.stream_arn);
   if (!info.ok()) return;  // deleted: what has been read is finished, then nothing more comes
   retention_ = info->retention;
@@ -211,6 +212,7 @@ void Runner::feed_all(ShardRun& shard, const Input& input) {
 }
 
 void Runner::feed(ShardRun& shard, LaneRun& lane, Input input) {
+  if (retired_) return;
   perform(shard, lane, step(settings_of(shard), lane.lane, std::move(input), host_.scheduler.now()));
   finish_step(shard);
   tell_if_quiet();

@@ -73,6 +73,8 @@ class Runner {
   void hold(std::function<void()> quiet);
   void let_go();
   bool is_held() const { return held_; }
+  // What positions() says is being changed on disk for a successor: from now on this one moves and saves none.
+  void retire() { retired_ = true; }
   Positions positions() const;
   Ledger& ledger() { return ledger_; }
   void save_ledger();
@@ -165,6 +167,7 @@ class Runner {
   Totals& totals_ = ledger_.totals();
   std::shared_ptr<Meters> meters_;
   bool held_ = false;
+  bool retired_ = false;
   std::function<void()> quiet_;
 };
 
