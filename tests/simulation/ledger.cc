@@ -451,16 +451,17 @@ void Ledger::check_tumbling(Book& book, const Call& call, Time now) {
     if (is_late) ++counters["late records of tumbling windows"];
   }
   WindowBook& kept = windows[window.start];
-  check_state(book, kept, call);
+  check_state(book, kept, call, now);
   if (window.is_final) return check_final(book, kept, call, shard->second, now);
   if (kept.closed && !kept.early && is_exact(book)) fail("a window goes on after its final invocation");
   kept.final_seen = false;
 }
 
 // Whatever a kill has taken back, state and position went back together.
-void Ledger::check_state(const Book& book, const WindowBook& window, const Call& call) const {
+void Ledger::check_state(const Book& book, const WindowBook& window, const Call& call, Time now) const {
   const std::vector<Stamp>& state = call.window->state;
   const std::vector<Stamp>& accepted = window.accepted;
+  if (window.may_restart && state.empty()) return;
   if (is_exact(book) && state != accepted) {
     fail("a state of " + std::to_string(state.size()) + " records where " + std::to_string(accepted.size()) +
          " were handed on, in the window from " + format_iso_s(call.window->start));
@@ -468,8 +469,14 @@ void Ledger::check_state(const Book& book, const WindowBook& window, const Call&
   if (window.early || book.intervened || book.history.size() > 1) return;
   if (state.size() > accepted.size() || !std::equal(state.begin(), state.end(), accepted.begin()))
     fail("a state that was never handed on");
-  if (state.size() < accepted.size() && !call.stamps.empty() && accepted[state.size()] < call.stamps.front())
-    fail("a state that lacks " + name_of(changes_.at(accepted[state.size()])));
+  // What a kill has taken back may have been given up since.
+  for (std::size_t i = state.size(); i < accepted.size() && !call.stamps.empty(); ++i) {
+    if (accepted[i] >= call.stamps.front()) return;
+    const Change& change = changes_.at(accepted[i]);
+    const auto fate = book.fates.find(change.stamp);
+    const bool given_up = fate != book.fates.end() && fate->second == Fate::kInLetter;
+    if (!given_up && !may_be_discarded(book, change, now)) fail("a state that lacks " + name_of(change));
+  }
 }
 
 void Ledger::check_final(Book& book, WindowBook& window, const Call& call, std::uint64_t shard, Time now) {
@@ -500,7 +507,11 @@ void Ledger::answered(const Call& call, const CallEnd& end) {
   if (!call.window) return;
   WindowBook& window = book.windows[shard_numbers_.at(call.window->shard_id)][call.window->start];
   if (call.window->is_final) {
-    if (!end.final_done) return;
+    // Given up, an early one takes the state with it, and its window goes on with an empty one.
+    if (!end.final_done) {
+      window.may_restart = window.may_restart || call.window->is_early;
+      return;
+    }
     window.closed = true;
     window.early = window.early || call.window->is_early;
     if (call.window->is_early) window.accepted.clear();

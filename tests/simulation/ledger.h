@@ -126,6 +126,7 @@ class Ledger {
   struct WindowBook {
     std::vector<Stamp> accepted;  // what its state must hold
     bool final_seen = false, closed = false, early = false;
+    bool may_restart = false;  // an early final invocation of it has failed
   };
   using Windows = std::map<Time, WindowBook>;
   struct Book {  // of a mapping
@@ -159,7 +160,7 @@ class Ledger {
   void check_record(const Book& book, const Change& change, const std::set<Stamp>& batch, Time now);
   void check_batching_window(const Book& book, const Call& call, Time now);
   void check_tumbling(Book& book, const Call& call, Time now);
-  void check_state(const Book& book, const WindowBook& window, const Call& call) const;
+  void check_state(const Book& book, const WindowBook& window, const Call& call, Time now) const;
   void check_final(Book& book, WindowBook& window, const Call& call, std::uint64_t shard, Time now);
   void check_predecessors(const Book& book, const Change& change, const std::set<Stamp>& batch, Time now) const;
   void check_ancestors(const Book& book, const Change& change, std::uint64_t shard, Time now) const;

@@ -63,6 +63,9 @@ constexpr const char* kSituations[] = {"records of expiry",
                                        "failure documents of final invocations",
                                        "batches that waited for their window"};
 
+// Reached by unit tests, hardly ever here: a state of nearly 1 MB has to come back while a batch of nearly 6 MB waits.
+constexpr triggers::Decision kRare[] = {triggers::Decision::kTumblingStateCutsBatch};
+
 int usage(int status) {
   (status == 0 ? std::cout : std::cerr) << kUsage;
   return status;
@@ -100,7 +103,9 @@ class Runs {
     for (std::size_t i = 0; i < triggers::kDecisions; ++i) {
       const std::string name(triggers::name_of(static_cast<triggers::Decision>(i)));
       std::cout << "  " << name << ": " << decisions_[i] << '\n';
-      if (decisions_[i] == 0) unreached.push_back(name);
+      const bool is_rare =
+          std::find(std::begin(kRare), std::end(kRare), static_cast<triggers::Decision>(i)) != std::end(kRare);
+      if (decisions_[i] == 0 && !is_rare) unreached.push_back(name);
     }
     for (const char* name : kSituations)
       if (totals_.at(name) == 0) unreached.push_back(name);
