@@ -60,7 +60,8 @@ std::vector<std::string> warnings_of(const Parts& parts, const Status& status) {
                   table_of(status.mapping.stream_arn) + ", first at " + format_iso_ms(seen) +
                   "; each batch may cause another");
   const auto settings = parts.functions->get(name_of(status.mapping));
-  if (!status.queue && settings.ok() && !settings->settings.dead_letter_arn.empty() && status.mapping.destination.empty())
+  if (!status.queue && settings.ok() && !settings->settings.dead_letter_arn.empty() &&
+      status.mapping.destination.empty())
     out.push_back("has no on-failure destination, and the dead letter queue of " + function +
                   " is never used for stream batches: records that run out of attempts are dropped");
   return out;

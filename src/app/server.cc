@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-#include "api/cloudwatch/service.h"
 #include "api/cloudformation/service.h"
+#include "api/cloudwatch/service.h"
 #include "api/dynamodb/service.h"
 #include "api/dynamodb/streams_service.h"
 #include "api/iam/service.h"
@@ -339,11 +339,11 @@ void Server::Impl::serve_faces() {
   operations = std::make_unique<wire::Operations>(random, *committer);
   for (const auto& face : faces) operations->add(*face);
   resources::register_types(resource_types);
-  stacks = std::make_unique<stacks::Stacks>(stacks::Services{
-      *store, *committer, *loop, random, *operations, resource_types,
-      [this](const Scope& scope, const std::string& bucket, const std::string& key) {
-        return read_object(scope, bucket, key, "");
-      }});
+  stacks = std::make_unique<stacks::Stacks>(
+      stacks::Services{*store, *committer, *loop, random, *operations, resource_types,
+                       [this](const Scope& scope, const std::string& bucket, const std::string& key) {
+                         return read_object(scope, bucket, key, "");
+                       }});
   faces.push_back(api_cloudformation::make_cloudformation_service(*stacks, *loop));
   for (const auto& face : faces) dispatcher->add(*face);
 }

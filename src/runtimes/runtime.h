@@ -36,7 +36,7 @@ struct FunctionSpec {
   std::string arn;      // without qualifier; an invocation may carry a qualified one
   std::string runtime;  // "nodejs20.x", "python3.12", "provided.al2023"
   std::string handler;
-  std::string code_folder;  // absolute; what the function sees as its task root
+  std::string code_folder;   // absolute; what the function sees as its task root
   std::string layer_folder;  // absolute; what it sees as /opt; "" = nothing
   int memory_mb = 128;
   int ephemeral_storage_mb = 512;

@@ -62,8 +62,8 @@ struct Reply {
   std::string payload;                       // the raw body of outputs with a blob payload (Invoke, GetObject)
   std::unique_ptr<http::BodySource> source;  // or a streamed one
   std::uint64_t source_bytes = 0;
-  int status = 0;                   // 0: the operation's own
-  http::Fields fields;              // further header fields
+  int status = 0;       // 0: the operation's own
+  http::Fields fields;  // further header fields
   Usage usage;
   storage::CommitNumber after = 0;  // hold the answer until this commit is durable
 };

@@ -201,8 +201,9 @@ TEST_F(MappingOperations, RefusalsHaveTheRecordedTexts) {
   };
   EXPECT_EQ(invalid(with("DestinationConfig", destination("OnSuccess", kQueue))),
             "OnSuccess configuration is not supported for event source mappings.");
-  EXPECT_THAT(invalid(with("DestinationConfig", destination("OnFailure", "arn:aws:events:us-east-1:000000000000:event-bus/t"))),
-              ::testing::HasSubstr("DestinationConfig.OnFailure.Destination"));
+  EXPECT_THAT(
+      invalid(with("DestinationConfig", destination("OnFailure", "arn:aws:events:us-east-1:000000000000:event-bus/t"))),
+      ::testing::HasSubstr("DestinationConfig.OnFailure.Destination"));
   EXPECT_THAT(invalid(with("DestinationConfig", destination("OnFailure", "arn:aws:sqs:us-east-1:000000000000:nope"))),
               ::testing::HasSubstr("is invalid"));
   EXPECT_THAT(invalid(with("KMSKeyArn", "arn:aws:kms:us-east-1:000000000000:key/1")),

@@ -26,14 +26,14 @@ struct Session {
   std::function<Result<int>(Api&, Output&)> action;
 };
 
-void add_server_commands(CLI::App& app, Session& session);   // serve, run, env, doctor
+void add_server_commands(CLI::App& app, Session& session);     // serve, run, env, doctor
 void add_directory_commands(CLI::App& app, Session& session);  // backup, restore, check
-void add_control_commands(CLI::App& app, Session& session);  // status, settle, reset, faults, clock
-void add_data_commands(CLI::App& app, Session& session);     // tables, streams, queues, objects
-void add_topic_commands(CLI::App& app, Session& session);    // topics
-void add_compute_commands(CLI::App& app, Session& session);  // functions
-void add_metric_commands(CLI::App& app, Session& session);   // metrics, alarms
-void add_mapping_commands(CLI::App& app, Session& session);  // mappings
+void add_control_commands(CLI::App& app, Session& session);    // status, settle, reset, faults, clock
+void add_data_commands(CLI::App& app, Session& session);       // tables, streams, queues, objects
+void add_topic_commands(CLI::App& app, Session& session);      // topics
+void add_compute_commands(CLI::App& app, Session& session);    // functions
+void add_metric_commands(CLI::App& app, Session& session);     // metrics, alarms
+void add_mapping_commands(CLI::App& app, Session& session);    // mappings
 
 // A subcommand whose help ends with `examples`, and which sets `action`.
 CLI::App* add_command(CLI::App& parent, Session& session, const std::string& name, const std::string& description,

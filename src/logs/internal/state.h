@@ -36,7 +36,7 @@ struct Service::Group {
   GroupInfo info;
   std::map<std::string, Stream, std::less<>> streams;
   std::map<std::uint64_t, std::string> stream_names;
-  std::map<std::uint64_t, Chunk> chunks;  // by number, which is by age
+  std::map<std::uint64_t, Chunk> chunks;         // by number, which is by age
   std::shared_ptr<const MetricFilters> filters;  // nullptr: none
   platform::Timer retention_timer;
   Time armed_for = kNever;

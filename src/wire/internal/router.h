@@ -1,7 +1,8 @@
 // Tells the service and operation of a request from its head.
 //
-// Order: X-Amz-Target; the path of Smithy's RPC v2 (only with its header field); `Action` with its Version in the query; the service in the credential scope; Lambda's path
-// prefixes; the host name; a form body (its Action is read later); else S3. Built once; then immutable and thread-safe.
+// Order: X-Amz-Target; the path of Smithy's RPC v2 (only with its header field); `Action` with its Version in the
+// query; the service in the credential scope; Lambda's path prefixes; the host name; a form body (its Action is read
+// later); else S3. Built once; then immutable and thread-safe.
 #pragma once
 
 #include <memory>
