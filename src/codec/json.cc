@@ -118,6 +118,7 @@ Result<Json> parse_with(simdjson::dom::parser& parser, std::string_view text) {
 }
 
 Result<Json> parse_text(std::string_view text) {
+  if (text.data() == nullptr) text = "";  // the parser copies from it
   if (text.size() <= kKeptParserBytes) {
     thread_local simdjson::dom::parser kept;
     return parse_with(kept, text);
@@ -129,8 +130,12 @@ Result<Json> parse_text(std::string_view text) {
 }  // namespace
 
 std::int64_t Json::as_int() const {
-  if (const auto* value = std::get_if<double>(&value_)) return static_cast<std::int64_t>(*value);
-  return std::get<std::int64_t>(value_);
+  const auto* value = std::get_if<double>(&value_);
+  if (value == nullptr) return std::get<std::int64_t>(value_);
+  constexpr double kEnd = 0x1p63;
+  if (*value >= kEnd) return std::numeric_limits<std::int64_t>::max();
+  if (*value < -kEnd) return std::numeric_limits<std::int64_t>::min();
+  return static_cast<std::int64_t>(*value);
 }
 
 double Json::as_double() const {

@@ -50,7 +50,7 @@ class Json {
   bool is_array() const { return value_.index() == 5; }
   bool is_object() const { return value_.index() == 6; }
 
-  // REQUIRES: the matching is_...(). as_int() also takes a double without fraction; as_double() any number.
+  // REQUIRES: the matching is_...(). as_int() also takes a double, cut to the range; as_double() any number.
   bool as_bool() const { return std::get<bool>(value_); }
   std::int64_t as_int() const;
   double as_double() const;

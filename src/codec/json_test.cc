@@ -30,6 +30,13 @@ TEST(JsonTest, KeepsTheLastOfDuplicateMembersAtTheFirstPlace) {
   EXPECT_EQ(json.int_or("m99", -1), 3);
 }
 
+TEST(JsonTest, CutsNumbersThatNoIntegerHolds) {
+  EXPECT_EQ(parsed("5e42").as_int(), INT64_MAX);
+  EXPECT_EQ(parsed("9223372036854775808").as_int(), INT64_MAX);
+  EXPECT_EQ(parsed("-5e42").as_int(), INT64_MIN);
+  EXPECT_EQ(parsed(R"({"n":1e300})").int_or("n", 0), INT64_MAX);
+}
+
 TEST(JsonTest, ReadsIntegersBeyondInt64AsDoubles) {
   EXPECT_EQ(parsed("9223372036854775807").as_int(), INT64_MAX);
   EXPECT_DOUBLE_EQ(parsed("18446744073709551615").as_double(), 18446744073709551615.0);
