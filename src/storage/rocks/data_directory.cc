@@ -1,12 +1,15 @@
 #include "storage/rocks/data_directory.h"
 
 #include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -95,11 +98,32 @@ bool has_version_file(const std::string& path) {
   return std::filesystem::exists(path + std::string(kVersionFile), unreadable) || unreadable;
 }
 
+// The number in the lock file belongs to nobody any more.
+bool is_left_behind(const std::string& file) {
+  const int process = std::atoi(read_small_file(file).value_or("").c_str());
+  return process > 0 && ::kill(process, 0) != 0 && errno == ESRCH;
+}
+
+// False, with errno: somebody else has it. A server that was killed while it started a function leaves its lock to the
+// function's process for the moment until that is executed: waited for, up to 3 s.
+bool lock(int fd, const std::string& file, int operation) {
+  constexpr int kWaitMs = 10;
+  for (int left = 3000;; left -= kWaitMs) {
+    if (::flock(fd, operation | LOCK_NB) == 0) return true;
+    const int error = errno;
+    if (error != EWOULDBLOCK || left <= 0 || !is_left_behind(file)) {
+      errno = error;
+      return false;
+    }
+    ::poll(nullptr, 0, kWaitMs);
+  }
+}
+
 Result<int> take_lock(const std::string& path, std::string_view command) {
   const std::string file = path + std::string(kLockFile);
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return refused(path, "is not writable: " + reason());
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  if (!lock(fd, file, LOCK_EX)) {
     const int error = errno;
     ::close(fd);
     if (error != EWOULDBLOCK) return refused(path, std::string("cannot be locked: ") + std::strerror(error));
@@ -151,11 +175,12 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::look(const std::string& pa
   const auto version = read_small_file(path + std::string(kVersionFile));
   if (!version) return refused(path, "is none: it has no readable file millrace.json");
   MR_ASSIGN_OR_RETURN(const int format, check_version(path, *version));
-  const int lock = ::open((path + std::string(kLockFile)).c_str(), O_RDONLY | O_CLOEXEC);
-  std::unique_ptr<DataDirectory> directory(new DataDirectory(path, lock));
+  const std::string lock_file = path + std::string(kLockFile);
+  const int lock_fd = ::open(lock_file.c_str(), O_RDONLY | O_CLOEXEC);
+  std::unique_ptr<DataDirectory> directory(new DataDirectory(path, lock_fd));
   directory->format_ = format;
-  if (lock >= 0 && ::flock(lock, LOCK_SH | LOCK_NB) != 0) {
-    return refused(path, "is in use by process " + read_small_file(path + std::string(kLockFile)).value_or("") +
+  if (lock_fd >= 0 && !lock(lock_fd, lock_file, LOCK_SH)) {
+    return refused(path, "is in use by process " + read_small_file(lock_file).value_or("") +
                              ". Stop it first, or make a backup and look at that");
   }
   return directory;

@@ -6,8 +6,13 @@
 #include <future>
 #include <thread>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "storage/group_committer.h"
 #include "storage/log_key.h"
@@ -236,6 +241,24 @@ TEST_F(DataDirectoryTest, NamesTheProcessThatHoldsIt) {
   const auto held = DataDirectory::open(path(), "millrace serve --port 4566").value();
   EXPECT_THAT(refusal(),
               HasSubstr("in use by process " + std::to_string(::getpid()) + " (millrace serve --port 4566)"));
+}
+
+TEST_F(DataDirectoryTest, OutlastsAChildOfAKilledServerThatStillHoldsTheLock) {
+  DataDirectory::open(path(), "millrace").value().reset();
+  const std::string file = path() + "/lock";
+  const pid_t server = ::fork();
+  if (server == 0) {
+    const int fd = ::open(file.c_str(), O_RDWR);
+    const std::string holder = std::to_string(::getpid()) + " millrace serve";
+    const bool held = ::flock(fd, LOCK_EX | LOCK_NB) == 0 && ::ftruncate(fd, 0) == 0 &&
+                      ::write(fd, holder.data(), holder.size()) == static_cast<ssize_t>(holder.size());
+    if (held && ::fork() == 0) ::poll(nullptr, 0, 200);
+    ::_exit(held ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(server, &status, 0);
+  ASSERT_EQ(status, 0);
+  EXPECT_EQ(refusal(), "");
 }
 
 TEST_F(DataDirectoryTest, RefusesNewerDamagedAndForeignDirectories) {
