@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "codec/json.h"
+#include "codec/wildcard.h"
 
 namespace millrace::iam {
 namespace {
@@ -16,28 +17,8 @@ bool same(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
 }
 
-// `*` any text, `?` any character.
 bool like(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0;
-  std::size_t t = 0;
-  std::size_t star = std::string_view::npos;
-  std::size_t mark = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t]) && pattern[p] != '*') {
-      ++p;
-      ++t;
-    } else if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      mark = t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
+  return codec::matches_wildcard(pattern, text, codec::QuestionMark::kAnyCharacter);
 }
 
 std::string text_of(const Json& value) { return value.is_string() ? value.as_string() : value.dump(); }

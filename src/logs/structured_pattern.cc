@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "codec/wildcard.h"
 #include "logs/errors.h"
 
 namespace millrace::logs {
@@ -36,7 +37,7 @@ bool compare(std::string_view actual, const Node& node) {
   if (node.op == "=" || node.op == "!=") {
     const auto left = number_of(actual);
     const auto right = node.quoted ? std::nullopt : number_of(node.value);
-    const bool same = left && right ? *left == *right : matches_wildcard(node.value, actual);
+    const bool same = left && right ? *left == *right : codec::matches_wildcard(node.value, actual);
     return same == (node.op == "=");
   }
   const auto left = number_of(actual);
@@ -219,26 +220,6 @@ std::vector<std::string> split(std::string_view message) {
 }
 
 }  // namespace
-
-bool matches_wildcard(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      mark = t;
-    } else if (p < pattern.size() && pattern[p] == text[t]) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
 
 const Json* select(const Json& document, std::string_view selector) {
   const Json* value = &document;

@@ -46,7 +46,5 @@ class StructuredPattern {
 
 // The value at "$.a.b[0]"; nullptr: there is none.
 const codec::Json* select(const codec::Json& document, std::string_view selector);
-// "*" stands for any text.
-bool matches_wildcard(std::string_view pattern, std::string_view text);
 
 }  // namespace millrace::logs
