@@ -12,6 +12,7 @@
 #include "functions/attachments.h"
 #include "functions/code_store.h"
 #include "functions/internal/event_records.h"
+#include "storage/scan.h"
 
 namespace millrace::functions {
 
@@ -27,32 +28,26 @@ class FunctionChecker {
       : store_(store), code_(folder), layer_code_(folder / ".layers"), problem_(problem) {}
 
   Result<void> run() {
-    MR_RETURN_IF_ERROR(each(Family::kCatalogue, "functions/", [this](auto key, auto value) {
+    MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kCatalogue, "functions/", [this](auto key, auto value) {
       ++counts_.functions;
       return check_function(key, value);
     }));
-    MR_RETURN_IF_ERROR(each(Family::kCatalogue, "function-versions/", [this](auto key, auto value) {
-      ++counts_.versions;
-      return check_version(key, value);
-    }));
     MR_RETURN_IF_ERROR(
-        each(Family::kCatalogue, "layers/", [this](auto key, auto value) { return check_layer(key, value); }));
-    MR_RETURN_IF_ERROR(
-        each(Family::kQueue, internal::kEventPrefix, [this](auto key, auto value) { return check_event(key, value); }));
-    return each(Family::kQueue, internal::kStatePrefix,
-                [this](auto key, auto value) { return check_state(key, value); });
+        storage::for_each(store_, Family::kCatalogue, "function-versions/", [this](auto key, auto value) {
+          ++counts_.versions;
+          return check_version(key, value);
+        }));
+    MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kCatalogue, "layers/",
+                                         [this](auto key, auto value) { return check_layer(key, value); }));
+    MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kQueue, internal::kEventPrefix,
+                                         [this](auto key, auto value) { return check_event(key, value); }));
+    return storage::for_each(store_, Family::kQueue, internal::kStatePrefix,
+                             [this](auto key, auto value) { return check_state(key, value); });
   }
 
   const FunctionCheckCounts& counts() const { return counts_; }
 
  private:
-  template <typename F>
-  Result<void> each(Family family, std::string_view prefix, F&& use) {
-    const auto it = store_.iterate(family, {std::string(prefix), storage::prefix_end(prefix)});
-    for (it->seek(prefix); it->valid(); it->next()) MR_RETURN_IF_ERROR(use(it->key(), it->value()));
-    return it->status();
-  }
-
   Result<void> check_function(std::string_view key, std::string_view value) {
     const auto json = codec::parse_json(value);
     const auto function = json.ok() ? function_from_json(*json) : std::nullopt;

@@ -5,6 +5,7 @@
 
 #include "codec/json.h"
 #include "sqs/internal/records.h"
+#include "storage/scan.h"
 
 namespace millrace::sqs {
 
@@ -18,25 +19,18 @@ class QueueChecker {
       : store_(store), problem_(problem) {}
 
   Result<QueueCheckCounts> run() {
-    MR_RETURN_IF_ERROR(each(Family::kCatalogue, internal::kQueuePrefix,
-                            [this](auto key, auto value) { return check_queue(key, value); }));
-    MR_RETURN_IF_ERROR(each(Family::kQueue, internal::kMessagePrefix,
-                            [this](auto key, auto value) { return check_message(key, value); }));
-    MR_RETURN_IF_ERROR(
-        each(Family::kQueue, internal::kCountPrefix, [this](auto key, auto value) { return check_count(key, value); }));
-    MR_RETURN_IF_ERROR(each(Family::kQueue, internal::kRecentPrefix,
-                            [this](auto key, auto value) { return check_recent(key, value); }));
+    MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kCatalogue, internal::kQueuePrefix,
+                                         [this](auto key, auto value) { return check_queue(key, value); }));
+    MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kQueue, internal::kMessagePrefix,
+                                         [this](auto key, auto value) { return check_message(key, value); }));
+    MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kQueue, internal::kCountPrefix,
+                                         [this](auto key, auto value) { return check_count(key, value); }));
+    MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kQueue, internal::kRecentPrefix,
+                                         [this](auto key, auto value) { return check_recent(key, value); }));
     return counts_;
   }
 
  private:
-  template <typename F>
-  Result<void> each(Family family, std::string_view prefix, F&& use) {
-    const auto it = store_.iterate(family, {std::string(prefix), storage::prefix_end(prefix)});
-    for (it->seek(prefix); it->valid(); it->next()) MR_RETURN_IF_ERROR(use(it->key(), it->value()));
-    return it->status();
-  }
-
   Result<void> check_queue(std::string_view key, std::string_view value) {
     ++counts_.queues;
     const std::string name(key.substr(internal::kQueuePrefix.size()));

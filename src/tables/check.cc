@@ -6,6 +6,7 @@
 
 #include "codec/key.h"
 #include "model/stored.h"
+#include "storage/scan.h"
 #include "streams/check.h"
 #include "tables/keys.h"
 #include "tables/plan.h"
@@ -46,12 +47,10 @@ class Checker {
 
   template <typename F>
   Result<void> each(Family family, const std::string& prefix, F&& use) {
-    const auto it = store_.iterate(family, {prefix, storage::prefix_end(prefix)});
-    for (it->seek(prefix); it->valid(); it->next()) {
+    return storage::for_each(store_, family, prefix, [&](std::string_view key, std::string_view value) {
       step();
-      MR_RETURN_IF_ERROR(use(it->key(), it->value()));
-    }
-    return it->status();
+      return use(key, value);
+    });
   }
 
   Result<void> load() {

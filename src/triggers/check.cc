@@ -5,6 +5,7 @@
 #include <set>
 #include <string_view>
 
+#include "storage/scan.h"
 #include "storage/stamping.h"
 #include "triggers/history.h"
 #include "triggers/internal/ledger.h"
@@ -49,9 +50,10 @@ class MappingChecker {
   // Keys are given without the prefix.
   template <typename F>
   Result<void> each(Family family, std::string_view prefix, F&& use) {
-    const auto it = store_.iterate(family, {std::string(prefix), storage::prefix_end(prefix)});
-    for (it->seek(prefix); it->valid(); it->next()) use(it->key().substr(prefix.size()), it->value());
-    return it->status();
+    return storage::for_each(store_, family, prefix, [&](std::string_view key, std::string_view value) -> Result<void> {
+      use(key.substr(prefix.size()), value);
+      return {};
+    });
   }
 
   void check_mapping(std::string_view uuid, std::string_view value) {
