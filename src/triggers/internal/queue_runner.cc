@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "telemetry/log.h"
+#include "triggers/internal/meters.h"
 #include "triggers/internal/sending.h"
 
 namespace millrace::triggers::internal {
@@ -12,7 +13,6 @@ namespace {
 
 constexpr Seconds kReceiveAgain{5};         // after one that failed
 constexpr std::size_t kReceivedMax = 1000;  // messages at a time, so that a huge batch holds no lock for long
-constexpr int kBlockedFailures = 2;
 
 std::shared_ptr<const Filters> compiled_filters(const Mapping& mapping) {
   auto filters = Filters::compile(mapping.filters);
@@ -38,23 +38,11 @@ struct QueueRunner::WakeBox {
   bool posted = false;
 };
 
-struct QueueRunner::Meters {
+struct QueueRunner::Meters : MappingMeters {
   Meters(telemetry::Registry& registry, const std::string& uuid)
-      : polled(registry.counter("millrace_trigger_polled_records_total", {{"mapping", uuid}}, "PolledEventCount")),
-        filtered(
-            registry.counter("millrace_trigger_filtered_records_total", {{"mapping", uuid}}, "FilteredOutEventCount")),
-        invoked(registry.counter("millrace_trigger_invoked_records_total", {{"mapping", uuid}}, "InvokedEventCount")),
-        failed(
-            registry.counter("millrace_trigger_failed_records_total", {{"mapping", uuid}}, "FailedInvokeEventCount")),
-        deleted(registry.counter("millrace_trigger_deleted_records_total", {{"mapping", uuid}}, "DeletedEventCount")),
-        blocked(registry.gauge("millrace_trigger_blocked", {{"mapping", uuid}},
-                               "1 while a batch is tried again and again")),
-        latency(registry.histogram("millrace_trigger_latency_ms", {{"mapping", uuid}},
-                                   "From commit to the call of the function")),
-        batch_records(registry.histogram("millrace_trigger_batch_records", {}, "Records per invocation")) {}
-  telemetry::Counter &polled, &filtered, &invoked, &failed, &deleted;
-  telemetry::Gauge& blocked;
-  telemetry::Histogram &latency, &batch_records;
+      : MappingMeters(registry, uuid),
+        deleted(registry.counter("millrace_trigger_deleted_records_total", {{"mapping", uuid}}, "DeletedEventCount")) {}
+  telemetry::Counter& deleted;
 };
 
 // One receive, done on a pool thread.
@@ -310,9 +298,8 @@ void QueueRunner::save_ledger() {
 }
 
 bool QueueRunner::is_blocked() const {
-  return lane_.failures >= kBlockedFailures || std::ranges::any_of(lane_.batches, [](const auto& entry) {
-           return entry.second.refusals >= kBlockedFailures;
-         });
+  return lane_.failures >= kBlockedTries ||
+         std::ranges::any_of(lane_.batches, [](const auto& entry) { return entry.second.refusals >= kBlockedTries; });
 }
 
 QueueStatus QueueRunner::queue_status() const {
@@ -351,14 +338,8 @@ LaneStatus QueueRunner::lane_status(const QueueStatus& queue) const {
 }
 
 Status QueueRunner::status() const {
-  Status out;
-  out.mapping = mapping_;
-  out.last_result = last_result_;
-  out.last_error = ledger_.saved().last_error;
-  out.last_error_at = ledger_.saved().last_error_at;
+  Status out = internal::status_of(mapping_, last_result_, ledger_, *meters_);
   out.is_blocked = is_blocked();
-  out.totals = ledger_.saved().totals;
-  out.latency = {meters_->latency.count(), meters_->latency.quantile(0.5), meters_->latency.quantile(0.99)};
   out.queue = queue_status();
   out.is_busy = out.queue->invocations > 0 || lane_.receiving;
   ShardStatus shard;

@@ -100,14 +100,8 @@ LaneStatus Runner::status_of(const ShardRun& shard, const LaneRun& run) const {
 }
 
 Status Runner::status() const {
-  Status out;
-  out.mapping = mapping_;
-  out.last_result = last_result_;
-  out.last_error = ledger_.saved().last_error;
-  out.last_error_at = ledger_.saved().last_error_at;
+  Status out = internal::status_of(mapping_, last_result_, ledger_, *meters_);
   out.is_blocked = is_blocked();
-  out.totals = totals_;
-  out.latency = {meters_->latency.count(), meters_->latency.quantile(0.5), meters_->latency.quantile(0.99)};
   for (const auto& [number, shard] : shards_) {
     ShardStatus each;
     each.id = shard.info.id;
