@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "resources/helpers.h"
+#include "resources/type_base.h"
 #include "resources/types.h"
 
 namespace millrace::resources {
@@ -88,7 +88,16 @@ class DynamoDbTable final : public stacks::ResourceType {
     MR_RETURN_IF_ERROR(update_indexes(work));
     if (differs(work, "TimeToLiveSpecification")) MR_RETURN_IF_ERROR(set_expiry(work, work.physical_id));
     MR_ASSIGN_OR_RETURN(Resource resource, described(work, work.physical_id));
-    MR_RETURN_IF_ERROR(update_tags(work, text_of(resource.attributes, "Arn")));
+    const std::string arn = text_of(resource.attributes, "Arn");
+    const auto untag = [&](Document keys) {
+      return work.call("dynamodb", "UntagResource",
+                       Document::object({{"ResourceArn", arn}, {"TagKeys", std::move(keys)}}));
+    };
+    const auto tag = [&] {
+      return work.call("dynamodb", "TagResource",
+                       Document::object({{"ResourceArn", arn}, {"Tags", tag_list(work, work.properties)}}));
+    };
+    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
     return resource;
   }
 
@@ -183,23 +192,6 @@ class DynamoDbTable final : public stacks::ResourceType {
     if (after == nullptr || text_of(*after, "Enabled") != "true") return {};
     MR_RETURN_IF_ERROR(work.call("dynamodb", "UpdateTimeToLive",
                                  Document::object({{"TableName", table}, {"TimeToLiveSpecification", *after}})));
-    return {};
-  }
-
-  static Result<void> update_tags(const Work& work, const std::string& arn) {
-    const Document before = tag_map(work, work.old_properties);
-    const Document after = tag_map(work, work.properties);
-    Document gone = Document::array();
-    for (const auto& [key, value] : before.as_object()) {
-      if (after.find(key) == nullptr) gone.push(key);
-    }
-    if (!gone.as_array().empty()) {
-      MR_RETURN_IF_ERROR(
-          work.call("dynamodb", "UntagResource", Document::object({{"ResourceArn", arn}, {"TagKeys", gone}})));
-    }
-    if (after.as_object().empty()) return {};
-    MR_RETURN_IF_ERROR(work.call("dynamodb", "TagResource",
-                                 Document::object({{"ResourceArn", arn}, {"Tags", tag_list(work, work.properties)}})));
     return {};
   }
 

@@ -1,5 +1,5 @@
 // AWS::SNS::Topic. Source of the table: CloudFormation's template reference, "AWS::SNS::Topic".
-#include "resources/helpers.h"
+#include "resources/type_base.h"
 #include "resources/types.h"
 
 namespace millrace::resources {
@@ -64,21 +64,16 @@ class SnsTopic final : public stacks::ResourceType {
       MR_RETURN_IF_ERROR(unsubscribe_all(work));
       MR_RETURN_IF_ERROR(subscribe(work, work.physical_id));
     }
-    const Document before = tag_map(work, work.old_properties);
-    const Document after = tag_map(work, work.properties);
-    Document gone = Document::array();
-    for (const auto& [key, value] : before.as_object()) {
-      if (after.find(key) == nullptr) gone.push(key);
-    }
-    if (!gone.as_array().empty()) {
-      MR_RETURN_IF_ERROR(
-          work.call("sns", "UntagResource", Document::object({{"ResourceArn", work.physical_id}, {"TagKeys", gone}})));
-    }
-    if (!after.as_object().empty()) {
-      MR_RETURN_IF_ERROR(
-          work.call("sns", "TagResource",
-                    Document::object({{"ResourceArn", work.physical_id}, {"Tags", tag_list(work, work.properties)}})));
-    }
+    const auto untag = [&](Document keys) {
+      return work.call("sns", "UntagResource",
+                       Document::object({{"ResourceArn", work.physical_id}, {"TagKeys", std::move(keys)}}));
+    };
+    const auto tag = [&] {
+      return work.call(
+          "sns", "TagResource",
+          Document::object({{"ResourceArn", work.physical_id}, {"Tags", tag_list(work, work.properties)}}));
+    };
+    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
     return described(work.physical_id);
   }
 

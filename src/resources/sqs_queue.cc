@@ -1,5 +1,5 @@
 // AWS::SQS::Queue. Source of the table: CloudFormation's template reference, "AWS::SQS::Queue".
-#include "resources/helpers.h"
+#include "resources/type_base.h"
 #include "resources/types.h"
 
 namespace millrace::resources {
@@ -78,7 +78,15 @@ class SqsQueue final : public stacks::ResourceType {
       MR_RETURN_IF_ERROR(work.call("sqs", "SetQueueAttributes",
                                    Document::object({{"QueueUrl", work.physical_id}, {"Attributes", attributes}})));
     }
-    MR_RETURN_IF_ERROR(update_tags(work));
+    const auto untag = [&](Document keys) {
+      return work.call("sqs", "UntagQueue",
+                       Document::object({{"QueueUrl", work.physical_id}, {"TagKeys", std::move(keys)}}));
+    };
+    const auto tag = [&] {
+      return work.call("sqs", "TagQueue",
+                       Document::object({{"QueueUrl", work.physical_id}, {"Tags", tag_map(work, work.properties)}}));
+    };
+    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
     return described(work, work.physical_id);
   }
 
@@ -102,23 +110,6 @@ class SqsQueue final : public stacks::ResourceType {
     // AWS: the name of a FIFO queue ends in .fifo, the generated one, too.
     const bool fifo = text_of(work.properties, "FifoQueue") == "true";
     return work.generated_name(fifo ? 75 : 80) + (fifo ? ".fifo" : "");
-  }
-
-  static Result<void> update_tags(const Work& work) {
-    const Document after = tag_map(work, work.properties);
-    const Document before = tag_map(work, work.old_properties);
-    Document gone = Document::array();
-    for (const auto& [key, value] : before.as_object()) {
-      if (after.find(key) == nullptr) gone.push(key);
-    }
-    if (!gone.as_array().empty()) {
-      MR_RETURN_IF_ERROR(
-          work.call("sqs", "UntagQueue", Document::object({{"QueueUrl", work.physical_id}, {"TagKeys", gone}})));
-    }
-    if (after.as_object().empty()) return {};
-    MR_RETURN_IF_ERROR(
-        work.call("sqs", "TagQueue", Document::object({{"QueueUrl", work.physical_id}, {"Tags", after}})));
-    return {};
   }
 
   static Result<Resource> described(const Work& work, const std::string& url) {

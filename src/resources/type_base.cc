@@ -31,7 +31,6 @@ bool any_differs(const Work& work, std::initializer_list<std::string_view> prope
 
 Result<void> update_tags(const Work& work, const std::function<Result<Document>(Document keys)>& untag,
                          const std::function<Result<Document>()>& tag) {
-  if (!differs(work, "Tags")) return {};
   const Document after = tag_map(work, work.properties);
   const Document before = tag_map(work, work.old_properties);
   Document keys = Document::array();

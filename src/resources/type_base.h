@@ -52,8 +52,8 @@ std::set<std::string> texts_of(const Document* list);
 
 bool any_differs(const Work& work, std::initializer_list<std::string_view> properties);
 
-// Brings tags from the old properties to the new ones: `untag` gets the keys that are gone, `tag` all that are there;
-// neither is called without need.
+// Brings tags from the old properties to the new ones: `untag` gets the keys that are gone, `tag` puts all that are
+// there, the stack's own included; neither is called for none.
 Result<void> update_tags(const Work& work, const std::function<Result<Document>(Document keys)>& untag,
                          const std::function<Result<Document>()>& tag);
 
