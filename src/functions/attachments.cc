@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "functions/errors.h"
+
 namespace millrace::functions {
 namespace {
 
@@ -194,6 +196,18 @@ Attachments attachments_from_json(const Json& json) {
           .event_invokes = map_from(json, "event_invokes", event_invoke_from),
           .policies = map_from(json, "policies", policy_from),
           .urls = map_from(json, "urls", url_from)};
+}
+
+Error statement_exists(const std::string& sid) {
+  return Error(kResourceConflict, "The statement id (" + sid +
+                                      ") provided already exists. Please provide a new statement id, or remove the "
+                                      "existing statement.");
+}
+
+Result<void> remove_statement(Policy& policy, const std::string& sid) {
+  if (std::erase_if(policy.statements, [&](const auto& each) { return each.string_or("Sid", "") == sid; }) == 0)
+    return Error(kResourceNotFound, "Statement " + sid + " is not found in resource policy.");
+  return {};
 }
 
 }  // namespace millrace::functions

@@ -61,6 +61,9 @@ struct Permission {
 };
 // The statement for `resource`. AWS: a service is {"Service": ...}, an account {"AWS": its root}, "*" stays itself.
 codec::Json statement_of(const Permission& permission, const std::string& resource);
+Error statement_exists(const std::string& sid);
+// Error: kResourceNotFound when there is no statement `sid`.
+Result<void> remove_statement(Policy& policy, const std::string& sid);
 
 struct Cors {
   bool allow_credentials = false;

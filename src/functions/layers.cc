@@ -78,6 +78,10 @@ std::optional<LayerVersion> layer_from(const Json& json) {
   return version;
 }
 
+Error no_version(const LayerVersion& named) {
+  return Error(kResourceNotFound, "Layer version " + named.arn() + " does not exist.");
+}
+
 Error no_layer() { return Error(kResourceNotFound, "The resource you requested does not exist."); }
 
 Result<void> check_revision_of(const Policy& policy, const std::optional<std::string>& given) {
@@ -247,14 +251,10 @@ Result<std::pair<Json, std::string>> Layers::add_permission(const FunctionName& 
   const std::lock_guard lock(mutex_);
   const auto found = find(layer, version);
   const LayerVersion named{.layer = layer, .version = version};
-  if (!found.ok()) return Error(kResourceNotFound, "Layer version " + named.arn() + " does not exist.");
+  if (!found.ok()) return no_version(named);
   Policy& policy = (*found)->policy;
   MR_RETURN_IF_ERROR(check_revision_of(policy, revision));
-  if (policy.find(permission.sid) != nullptr) {
-    return Error(kResourceConflict, "The statement id (" + permission.sid +
-                                        ") provided already exists. Please provide a new statement id, or remove the "
-                                        "existing statement.");
-  }
+  if (policy.find(permission.sid) != nullptr) return statement_exists(permission.sid);
   Json statement = statement_of(permission, named.arn());
   policy.statements.push_back(statement);
   policy.revision = random_.uuid();
@@ -266,14 +266,10 @@ Result<void> Layers::remove_permission(const FunctionName& layer, int version, c
                                        const std::optional<std::string>& revision) {
   const std::lock_guard lock(mutex_);
   const auto found = find(layer, version);
-  const LayerVersion named{.layer = layer, .version = version};
-  if (!found.ok()) return Error(kResourceNotFound, "Layer version " + named.arn() + " does not exist.");
+  if (!found.ok()) return no_version({.layer = layer, .version = version});
   Policy& policy = (*found)->policy;
   MR_RETURN_IF_ERROR(check_revision_of(policy, revision));
-  if (policy.find(sid) == nullptr) {
-    return Error(kResourceNotFound, "Statement " + sid + " is not found in resource policy.");
-  }
-  std::erase_if(policy.statements, [&](const auto& each) { return each.string_or("Sid", "") == sid; });
+  MR_RETURN_IF_ERROR(remove_statement(policy, sid));
   policy.revision = random_.uuid();
   save(**found);
   return {};
@@ -281,10 +277,7 @@ Result<void> Layers::remove_permission(const FunctionName& layer, int version, c
 
 Result<Policy> Layers::policy(const FunctionName& layer, int version) const {
   const auto found = any(layer, version);
-  const LayerVersion named{.layer = layer, .version = version};
-  if (!found || found->deleted) {
-    return Error(kResourceNotFound, "Layer version " + named.arn() + " does not exist.");
-  }
+  if (!found || found->deleted) return no_version({.layer = layer, .version = version});
   if (found->policy.statements.empty()) {
     return Error(kResourceNotFound, "No policy is associated with the given resource.");
   }

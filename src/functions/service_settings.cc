@@ -146,9 +146,7 @@ Result<codec::Json> Functions::add_permission(const FunctionReference& target, c
     if (policy.statements.empty()) entry->attached.policies.erase(target.qualifier);
     if (!checked.ok()) return checked.error();
     if (too_long) return Error(kPolicyLengthExceeded, "The final policy size is bigger than the limit (20480).");
-    return Error(kResourceConflict, "The statement id (" + permission.sid +
-                                        ") provided already exists. Please provide a new statement id, or remove the "
-                                        "existing statement.");
+    return statement_exists(permission.sid);
   }
   policy = std::move(longer);
   policy.revision = services_.random.uuid();
@@ -165,10 +163,7 @@ Result<void> Functions::remove_permission(const FunctionReference& target, const
     return Error(kResourceNotFound, "No policy is associated with the given resource.");
   }
   MR_RETURN_IF_ERROR(check_policy_revision(policy->second.revision, revision));
-  if (policy->second.find(sid) == nullptr) {
-    return Error(kResourceNotFound, "Statement " + sid + " is not found in resource policy.");
-  }
-  std::erase_if(policy->second.statements, [&](const auto& each) { return each.string_or("Sid", "") == sid; });
+  MR_RETURN_IF_ERROR(remove_statement(policy->second, sid));
   policy->second.revision = services_.random.uuid();
   if (policy->second.statements.empty()) entry->attached.policies.erase(policy);
   save(*entry);
