@@ -4,6 +4,15 @@
 
 namespace millrace::delivery {
 
+bool is_attribute_name(std::string_view name) {
+  if (name.empty() || name.size() > 256 || name.front() == '.' || name.back() == '.') return false;
+  if (name.find("..") != std::string_view::npos) return false;
+  return std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
+  });
+}
+
 std::string document_key(std::string_view prefix, Time timestamp) {
   std::string time = format_iso_s(timestamp);  // 2026-09-17T13:29:12Z
   time.pop_back();

@@ -22,6 +22,9 @@ struct Attribute {
   std::string value;
 };
 
+// AWS: 1 to 256 letters, digits, "_", "-" and single periods, neither first nor last. Of SQS and SNS alike.
+bool is_attribute_name(std::string_view name);
+
 struct Message {
   std::string body;
   std::vector<Attribute> attributes;

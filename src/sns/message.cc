@@ -5,6 +5,7 @@
 
 #include "codec/json.h"
 #include "crypto/encoding.h"
+#include "delivery/delivery.h"
 #include "sns/errors.h"
 #include "sns/limits.h"
 
@@ -20,21 +21,12 @@ Error invalid_message(std::string_view text) {
   return Error(kInvalidParameter, "Invalid parameter: " + std::string(text));
 }
 
-bool is_attribute_name(std::string_view name) {
-  if (name.empty() || name.size() > 256 || name.front() == '.' || name.back() == '.') return false;
-  if (name.find("..") != std::string_view::npos) return false;
-  return std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
-  });
-}
-
 bool is_scalar(const Json& json) { return !json.is_array() && !json.is_object(); }
 
 Result<void> check_attribute(const MessageAttribute& attribute) {
   const auto wrong = [](std::string text) { return Error(kParameterValueInvalid, std::move(text)); };
   const std::string quoted = "'" + attribute.name + "'";
-  if (!is_attribute_name(attribute.name)) {
+  if (!delivery::is_attribute_name(attribute.name)) {
     return wrong("The message attribute name " + quoted +
                  " is invalid. It may have up to 256 characters: letters, digits, underscores, hyphens and single "
                  "periods that are neither first nor last.");

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "crypto/digest.h"
+#include "delivery/delivery.h"
 #include "sqs/errors.h"
 #include "sqs/limits.h"
 
@@ -64,19 +65,10 @@ bool is_number(std::string_view text) {
   return i == text.size();
 }
 
-bool is_attribute_name(std::string_view name) {
-  if (name.empty() || name.size() > 256 || name.front() == '.' || name.back() == '.') return false;
-  if (name.find("..") != std::string_view::npos) return false;
-  return std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
-  });
-}
-
 Result<void> check_attribute(const MessageAttribute& attribute) {
   const auto invalid = [&](std::string text) { return Error(kInvalidParameterValue, std::move(text)); };
   const std::string quoted = "'" + attribute.name + "'";
-  if (!is_attribute_name(attribute.name)) {
+  if (!delivery::is_attribute_name(attribute.name)) {
     return invalid("The message attribute name " + quoted +
                    " is invalid. It may have up to 256 characters: letters, digits, underscores, hyphens and single "
                    "periods that are neither first nor last.");
