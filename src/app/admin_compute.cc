@@ -3,6 +3,7 @@
 
 #include "app/doctor.h"
 #include "app/internal/admin_endpoints.h"
+#include "app/internal/long_poll.h"
 #include "functions/service.h"
 #include "logs/service.h"
 #include "platform/control_loop.h"
@@ -113,48 +114,6 @@ Result<Json> function_logs(Parts& parts, const logs::GroupName& group, const std
   return Json::object({{"events", events}, {"next", next}});
 }
 
-// One long poll of `functions logs -f`, as Tail in admin_data.cc.
-class LogTail : public std::enable_shared_from_this<LogTail> {
- public:
-  LogTail(Parts& parts, logs::GroupName group, std::string after, AdminReply reply)
-      : parts_(parts), group_(std::move(group)), after_(std::move(after)), reply_(std::move(reply)) {}
-
-  void start(Milliseconds wait) {
-    waiting_ = wait.count() > 0;
-    auto self = shared_from_this();
-    if (waiting_) {
-      subscription_ = parts_.logs->subscribe(group_, [weak = weak_from_this(), loop = parts_.loop](const logs::Event&) {
-        loop->post([weak] {
-          if (const auto strong = weak.lock()) strong->look();
-        });
-      });
-      timer_ = parts_.loop->at(parts_.loop->now() + wait, [self] {
-        self->waiting_ = false;
-        self->look();
-      });
-    }
-    look();
-  }
-
- private:
-  void look() {
-    if (!reply_) return;
-    auto found = function_logs(parts_, group_, after_);
-    if (waiting_ && found.ok() && found->find("events")->as_array().empty()) return;
-    std::exchange(reply_, nullptr)(std::move(found));
-    subscription_.reset();
-    timer_.cancel();
-  }
-
-  Parts& parts_;
-  const logs::GroupName group_;
-  const std::string after_;
-  AdminReply reply_;
-  logs::Service::Subscription subscription_;
-  platform::Timer timer_;
-  bool waiting_ = false;
-};
-
 }  // namespace
 
 void admin_functions(Parts& parts, const AdminRequest& request, AdminReply reply) {
@@ -166,10 +125,15 @@ void admin_functions(Parts& parts, const AdminRequest& request, AdminReply reply
   const auto function = parts.functions->get(functions::FunctionName{request.scope, request.path[1]});
   if (!function.ok()) return reply(Error(kNoSuchEndpoint, "there is no function " + request.path[1]));
   if (request.path.size() > 2 && request.path[2] == "logs") {
-    const auto wait = std::min(Milliseconds(request.number("wait_ms", 0)), Milliseconds(std::chrono::seconds(30)));
-    const auto tail = std::make_shared<LogTail>(parts, logs::GroupName{request.scope, function->log_group()},
-                                                request.query("after"), std::move(reply));
-    return parts.loop->post([tail, wait] { tail->start(wait); });
+    const logs::GroupName group{request.scope, function->log_group()};
+    LongPoll::Source source;
+    source.subscribe = [logs = parts.logs, group](std::function<void()> grew) {
+      return logs->subscribe(group, [grew = std::move(grew)](const logs::Event&) { grew(); });
+    };
+    source.read = [&parts, group, after = request.query("after")] { return function_logs(parts, group, after); };
+    source.list = "events";
+    return LongPoll::start(*parts.loop, std::move(source), Milliseconds(request.number("wait_ms", 0)),
+                           std::move(reply));
   }
   reply(function_details(parts, *function));
 }

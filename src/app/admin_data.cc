@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "app/internal/admin_endpoints.h"
+#include "app/internal/long_poll.h"
 #include "model/change_record.h"
 #include "platform/control_loop.h"
 #include "s3/object_store.h"
@@ -19,7 +20,6 @@ using codec::Json;
 
 constexpr std::size_t kTailRecords = 1000;
 constexpr std::int64_t kObjectsPerPage = 1000;
-constexpr Milliseconds kWaitMax = std::chrono::seconds(30);
 
 std::string shard_state(const streams::Shard& shard) { return shard.is_open() ? "open" : "closed"; }
 
@@ -87,64 +87,6 @@ Result<Json> read_stream(streams::Streams& streams, const std::string& arn, stre
   }
   return Json::object({{"records", out}, {"next", model::sequence_number(std::max(after, complete))}});
 }
-
-// One long poll of `streams tail`: answers when there are records, or after the wait.
-class Tail : public std::enable_shared_from_this<Tail> {
- public:
-  Tail(Parts& parts, streams::Stream stream, streams::Stamp after, AdminReply reply)
-      : parts_(parts), stream_(std::move(stream)), after_(after), reply_(std::move(reply)) {}
-
-  // On the control thread, as everything below.
-  void start(Milliseconds wait) {
-    waiting_ = wait.count() > 0;
-    if (waiting_) {
-      auto self = shared_from_this();
-      subscription_ =
-          parts_.streams->subscribe(stream_.id, [weak = weak_from_this(), loop = parts_.loop](const streams::Wake&) {
-            loop->post([weak] {
-              if (const auto strong = weak.lock()) strong->look();
-            });
-          });
-      timer_ = parts_.loop->at(parts_.loop->now() + wait, [self] {
-        self->waiting_ = false;
-        self->look();
-      });
-    }
-    look();
-  }
-
- private:
-  void look() {
-    again_ = looking_;
-    if (looking_ || !reply_) return;
-    looking_ = true;
-    auto self = shared_from_this();
-    parts_.loop->offload([self] { self->found_ = read_stream(*self->parts_.streams, self->stream_.arn, self->after_); },
-                         [self] { self->looked(); });
-  }
-  void looked() {
-    looking_ = false;
-    const bool any = !found_->ok() || !(**found_).find("records")->as_array().empty();
-    if (!any && waiting_) {
-      if (again_) look();
-      return;
-    }
-    std::exchange(reply_, nullptr)(std::move(*found_));
-    subscription_.end();
-    timer_.cancel();
-  }
-
-  Parts& parts_;
-  const streams::Stream stream_;
-  const streams::Stamp after_;
-  AdminReply reply_;
-  streams::Subscription subscription_;
-  platform::Timer timer_;
-  bool waiting_ = false;
-  bool looking_ = false;
-  bool again_ = false;
-  std::optional<Result<Json>> found_;
-};
 
 }  // namespace
 
@@ -310,10 +252,18 @@ void admin_streams(Parts& parts, const AdminRequest& request, AdminReply reply) 
   if (request.path.size() > 2 && request.path[2] == "records") {
     const auto& latest =
         *std::max_element(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-    const auto wait = std::min(Milliseconds(request.number("wait_ms", 0)), kWaitMax);
-    const auto tail =
-        std::make_shared<Tail>(parts, latest, parse_position(request.query("after"), *parts.streams), std::move(reply));
-    return parts.loop->post([tail, wait] { tail->start(wait); });
+    LongPoll::Source source;
+    source.subscribe = [streams = parts.streams, id = latest.id](std::function<void()> grew) {
+      return std::make_shared<streams::Subscription>(
+          streams->subscribe(id, [grew = std::move(grew)](const streams::Wake&) { grew(); }));
+    };
+    source.read = [streams = parts.streams, arn = latest.arn,
+                   after = parse_position(request.query("after"), *parts.streams)] {
+      return read_stream(*streams, arn, after);
+    };
+    source.list = "records";
+    return LongPoll::start(*parts.loop, std::move(source), Milliseconds(request.number("wait_ms", 0)),
+                           std::move(reply));
   }
   for (const auto& stream : found) list.push(stream_json(*parts.streams, stream).set("shards", shards_json(stream)));
   reply(Json::object({{"streams", list}}));
