@@ -372,8 +372,13 @@ void Call::look_elsewhere(const Error& error, const Document& document) const {
 
 // What would not be acknowledged is not begun.
 std::optional<Error> Call::refused_write() const {
+  using Purpose = storage::Commits::Purpose;
+  // What refuses deletions refuses everything else: while all is well, one look is enough.
+  auto refused = around_.commits.refusal(Purpose::kAdds);
+  if (!refused) return std::nullopt;
   const auto purpose = purpose_of(route_.operation->name);
-  return purpose ? around_.commits.refusal(*purpose) : std::nullopt;
+  if (!purpose) return std::nullopt;
+  return *purpose == Purpose::kAdds ? std::move(refused) : around_.commits.refusal(*purpose);
 }
 
 void Call::fail(const Error& error) { finish(error); }
