@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "api/cloudformation/resource_answers.h"
 #include "api/cloudformation/service.h"
 #include "api/cloudwatch/service.h"
 #include "api/dynamodb/service.h"
@@ -152,6 +153,7 @@ struct Server::Impl {
   wire::FaultPlan faults;
   std::unique_ptr<Elsewhere> elsewhere;
   std::unique_ptr<api_lambda::FunctionUrls> function_urls;
+  std::unique_ptr<api_cloudformation::ResourceAnswers> resource_answers;
   std::unique_ptr<SelfWrites> self_writes;
   std::unique_ptr<wire::Dispatcher> dispatcher;
   Parts parts;
@@ -388,6 +390,8 @@ Result<void> Server::Impl::listen() {
   dispatcher->set_observer([this](const wire::Finished& finished) { sources->observe(finished); });
   function_urls = std::make_unique<api_lambda::FunctionUrls>(*functions, *loop, random);
   dispatcher->set_function_urls(*function_urls);
+  resource_answers = std::make_unique<api_cloudformation::ResourceAnswers>(*stacks);
+  dispatcher->set_resource_answers(*resource_answers);
   elsewhere = std::make_unique<Elsewhere>(parts);
   dispatcher->set_not_found([this](const wire::NotFound& missing) { elsewhere->look(missing); });
   self_writes = std::make_unique<SelfWrites>(parts);
@@ -412,6 +416,7 @@ Result<void> Server::Impl::listen() {
   parts.endpoint = endpoint;
   functions->set_endpoint(endpoint);
   operations->set_service_host(endpoint);
+  stacks->set_endpoint(endpoint);
   MR_RETURN_IF_ERROR(stacks->load());
   // Nothing runs before the loop does, nobody is answered before everything runs.
   loop->start();

@@ -29,6 +29,8 @@ void register_types(stacks::TypeRegistry& registry) {
   registry.add(make_sns_subscription());
   registry.add(make_sns_topic_policy());
   registry.add(make_sqs_queue_policy());
+  registry.add(make_custom_resource("Custom::*"));
+  registry.add(make_custom_resource("AWS::CloudFormation::CustomResource"));
 }
 
 }  // namespace millrace::resources

@@ -19,6 +19,9 @@ std::string new_suffix(platform::Random& random) {
   return suffix;
 }
 
+// Of the operation that runs on this thread; released while it waits for an answer from outside.
+thread_local platform::Busy thread_busy;
+
 // Those that depend on others first.
 std::vector<std::string> removal_order(const std::map<std::string, Owned>& resources) {
   std::vector<std::string> order;
@@ -45,6 +48,7 @@ std::vector<std::string> removal_order(const std::map<std::string, Owned>& resou
 
 // AWS words what a service answered so.
 std::string words(const Error& error) {
+  if (error.is(kResourceFailed)) return error.message();
   return error.message() + " (Service: millrace, Status Code: " + std::to_string(error.type().http_status) +
          ", Error Code: " + std::string(error.type().name) + ")";
 }
@@ -83,7 +87,11 @@ void Stacks::Impl::begin(const std::string& uuid) {
     old->second.join();  // has ended: the stack was in a terminal state
     threads.erase(old);
   }
-  threads[uuid] = std::thread([this, uuid, busy = platform::Busy(services.scheduler.busy())] { run(uuid); });
+  threads[uuid] = std::thread([this, uuid, busy = platform::Busy(services.scheduler.busy())]() mutable {
+    thread_busy = std::move(busy);
+    run(uuid);
+    thread_busy.release();
+  });
 }
 
 void Stacks::Impl::run(const std::string& uuid) {
@@ -94,6 +102,26 @@ void Stacks::Impl::run(const std::string& uuid) {
   if (status == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS") return clean_up(uuid, "UPDATE_COMPLETE");
   if (status == "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS") return clean_up(uuid, "UPDATE_ROLLBACK_COMPLETE");
   if (status == "DELETE_IN_PROGRESS") return remove_all(uuid, false);
+}
+
+Result<Document> Stacks::Impl::await(const std::string& token, std::chrono::seconds timeout) {
+  const auto timer = services.scheduler.at(services.scheduler.now() + timeout, [this, token] {
+    const std::lock_guard lock(mutex);
+    const auto found = answers.find(token);
+    if (found == answers.end()) return;
+    found->second.late = true;
+    found->second.busy = platform::Busy(services.scheduler.busy());
+    answered.notify_all();
+  });
+  thread_busy.release();
+  std::unique_lock lock(mutex);
+  answered.wait(lock, [&] { return stopping() || answers[token].late || answers[token].document; });
+  Answer answer = std::move(answers[token]);
+  answers.erase(token);
+  thread_busy = std::move(answer.busy);
+  if (answer.document) return std::move(*answer.document);
+  if (answer.late) return Error(kTimeout, "There was no answer in time.");
+  return Error(kUnavailable, "The server is stopping.");
 }
 
 Work Stacks::Impl::work_for(const Stack& stack, const Owned& owned, bool is_new) {
@@ -120,28 +148,14 @@ Work Stacks::Impl::work_for(const Stack& stack, const Owned& owned, bool is_new)
   work.created = [this, uuid = stack.uuid, id = owned.logical_id](const std::string& physical_id) {
     edit(uuid, [&](Stack& changed) { changed.resources[id].physical_id = physical_id; });
   };
+  work.endpoint = endpoint;
   work.open_answer = [this] {
     const std::string token = services.random.hex(32);
     const std::lock_guard lock(mutex);
-    answers[token] = std::nullopt;
+    answers[token];
     return token;
   };
-  work.await_answer = [this](const std::string& token, std::chrono::seconds timeout) -> Result<Document> {
-    bool late = false;
-    const auto timer = services.scheduler.at(services.scheduler.now() + timeout, [this, &late] {
-      const std::lock_guard lock(mutex);
-      late = true;
-      answered.notify_all();
-    });
-    std::unique_lock lock(mutex);
-    answered.wait(lock, [&] { return stopping() || late || answers[token].has_value(); });
-    std::optional<Document> answer = std::move(answers[token]);
-    answers.erase(token);
-    if (answer) return std::move(*answer);
-    lock.unlock();
-    if (late) return Error(kTimeout, "CloudFormation did not receive a response from your Custom Resource.");
-    return Error(kUnavailable, "The server is stopping.");
-  };
+  work.await_answer = [this](const std::string& token, std::chrono::seconds timeout) { return await(token, timeout); };
   return work;
 }
 
@@ -202,6 +216,7 @@ Result<void> Stacks::Impl::make(const std::string& uuid, const Document& declare
     done.physical_id = made->physical_id;
     done.ref = made->ref;
     done.attributes = made->attributes;
+    done.hides_attributes = made->hides_attributes;
     done.status = verb + "_COMPLETE";
     done.updated = services.scheduler.now();
     std::string recorded;
@@ -247,6 +262,7 @@ Result<void> Stacks::Impl::change(const std::string& uuid, const std::string& id
     done.physical_id = changed->physical_id;
     done.ref = changed->ref;
     done.attributes = changed->attributes;
+    done.hides_attributes = changed->hides_attributes;
     done.properties = properties;
     done.status = "UPDATE_COMPLETE";
     done.reason.clear();

@@ -50,6 +50,9 @@ void know_resources(Environment& environment, const std::map<std::string, Owned>
       return template_error("instance of Fn::GetAtt references undefined resource " + id);
     }
     if (const Document* value = found->second.attributes.find(name)) return *value;
+    if (found->second.is_custom()) {
+      return invalid("CustomResource attribute error: Vendor response doesn't contain " + name + " attribute");
+    }
     return invalid("Attribute '" + name + "' does not exist for resource " + id);
   };
 }

@@ -63,6 +63,8 @@ struct Work {
   // kTimeout after so much (movable) time; kUnavailable when the server stops (the operation is continued or rolled
   // back after the restart).
   std::function<Result<Document>(const std::string& token, std::chrono::seconds timeout)> await_answer;
+  // "http://127.0.0.1:4566": where functions reach this server.
+  std::string endpoint{};
 
   Result<Document> call(std::string_view service, std::string_view operation, Document input) const {
     return calls.call(service, operation, caller, std::move(input));
@@ -76,11 +78,14 @@ struct Work {
 };
 
 inline constexpr ErrorType kTimeout{"Timeout", 400, ErrorKind::kServer};
+// An error whose message is the reason as it stands; others are shown as the answer of a service.
+inline constexpr ErrorType kResourceFailed{"ResourceFailed", 400};
 
 struct Resource {
   std::string physical_id;                   // Ref
   Document attributes = Document::object();  // Fn::GetAtt by name; nested names as "Endpoint.Address"
   std::string ref;                           // what Ref gives where it is not the physical id
+  bool hides_attributes = false;             // NoEcho: shown as **** in events
 };
 
 class ResourceType {

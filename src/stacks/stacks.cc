@@ -190,11 +190,15 @@ void Stacks::stop() {
   for (auto& [uuid, thread] : running) thread.join();
 }
 
+void Stacks::set_endpoint(std::string endpoint) { impl_->endpoint = std::move(endpoint); }
+
 bool Stacks::answer(const std::string& token, Document document) {
   const std::lock_guard lock(impl_->mutex);
   const auto found = impl_->answers.find(token);
   if (found == impl_->answers.end()) return false;
-  found->second = std::move(document);
+  if (found->second.document || found->second.late) return false;
+  found->second.document = std::move(document);
+  found->second.busy = platform::Busy(impl_->services.scheduler.busy());
   impl_->answered.notify_all();
   return true;
 }

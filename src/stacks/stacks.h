@@ -67,7 +67,10 @@ class Stacks {
   Result<Document> list_imports(const wire::Caller& caller, const Document& input);
   Result<Document> protect(const wire::Caller& caller, const Document& input);
 
-  // What a custom resource's function sent for `token` (Work::open_answer). false: nobody waits for it.
+  // Where functions reach this server; before start().
+  void set_endpoint(std::string endpoint);
+  // What a custom resource's function sent for `token` (Work::open_answer); a text instead of an object says why it
+  // cannot be read. false: nobody waits for it.
   bool answer(const std::string& token, Document document);
 
  private:

@@ -75,6 +75,7 @@ Document document_of(const Owned& owned) {
   out.set("updated", to_unix_ms(owned.updated)).set("properties", owned.properties).set("attributes", owned.attributes);
   out.set("deletion", owned.deletion_policy).set("replace", owned.replace_policy);
   out.set("depends", strings_of(owned.depends)).set("metadata", owned.metadata);
+  if (owned.hides_attributes) out.set("hides", true);
   return out;
 }
 
@@ -94,6 +95,7 @@ Owned owned_from(const Document& in) {
   owned.replace_policy = in.string_or("replace", "Delete");
   owned.depends = strings_from(in.find("depends"));
   owned.metadata = member(in, "metadata", nullptr);
+  owned.hides_attributes = in.bool_or("hides", false);
   return owned;
 }
 

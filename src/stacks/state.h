@@ -27,7 +27,9 @@ struct Owned {
   std::string replace_policy = "Delete";
   std::vector<std::string> depends;
   Document metadata;
+  bool hides_attributes = false;  // NoEcho
 
+  bool is_custom() const { return type.starts_with("Custom::") || type == "AWS::CloudFormation::CustomResource"; }
   bool may_exist() const { return !physical_id.empty() || status == "CREATE_IN_PROGRESS"; }
 };
 

@@ -107,6 +107,8 @@ class UploadSink final : public http::RequestSink {
 };
 
 constexpr std::string_view kFunctionUrlPath = "/_millrace/lambda-url/";
+constexpr std::string_view kResourceAnswerPath = "/_millrace/custom-resource/";
+constexpr std::string_view kResourceAnswerHost = "cloudformation-custom-resource-response-";
 
 bool is_admin_path(std::string_view path) { return path.starts_with("/_millrace/") || path == "/metrics"; }
 
@@ -130,6 +132,7 @@ void Dispatcher::add(const Service& service) {
 
 void Dispatcher::set_admin(http::Application& admin) { impl_->admin = &admin; }
 void Dispatcher::set_function_urls(http::Application& urls) { impl_->function_urls = &urls; }
+void Dispatcher::set_resource_answers(http::Application& answers) { impl_->resource_answers = &answers; }
 void Dispatcher::set_faults(FaultPlan& faults) { impl_->faults = &faults; }
 void Dispatcher::set_access_keys(std::function<std::optional<std::string>(std::string_view)> account_of) {
   impl_->account_of = std::move(account_of);
@@ -159,6 +162,10 @@ std::unique_ptr<http::RequestSink> Dispatcher::begin(std::shared_ptr<const http:
     return std::make_unique<ForbiddenSink>(std::move(*reason));
   }
   if (urls != nullptr && head->path.starts_with(kFunctionUrlPath)) return urls->begin(std::move(head));
+  if (impl_->resource_answers != nullptr &&
+      (head->path.starts_with(kResourceAnswerPath) || head->fields.get("host").starts_with(kResourceAnswerHost))) {
+    return impl_->resource_answers->begin(std::move(head));
+  }
   if (impl_->admin != nullptr && is_admin_path(head->path)) return impl_->admin->begin(std::move(head));
   auto call = std::make_shared<Call>(*impl_, head);
   if (!call->begin()) return std::make_unique<ErrorSink>(call, *call->route().error);

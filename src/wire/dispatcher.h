@@ -97,6 +97,9 @@ class Dispatcher final : public http::Application {
   // Gets requests to the hosts <id>.lambda-url.<region>.localhost (and below allowed hosts), from any web page, and
   // those under /_millrace/lambda-url/, after the guard.
   void set_function_urls(http::Application& urls);
+  // Gets requests to the hosts cloudformation-custom-resource-response-<region>.s3.amazonaws.com, where functions
+  // behind custom resources answer, and those under /_millrace/custom-resource/, after the guard.
+  void set_resource_answers(http::Application& answers);
   void set_faults(FaultPlan& faults);
   // Tells the account of an access key that is no account number (temporary credentials); nullopt: unknown, the
   // default account.

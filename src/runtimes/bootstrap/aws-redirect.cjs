@@ -1,9 +1,9 @@
 'use strict';
 // Keeps calls to AWS on this machine.
 //
-// https requests for *.amazonaws.com and *.api.aws go to AWS_ENDPOINT_URL over http, with the original Host header, so
+// https requests and fetch() for *.amazonaws.com and *.api.aws go to AWS_ENDPOINT_URL over http, with the original Host header, so
 // that aws-sdk v2 (which knows no AWS_ENDPOINT_URL), SDKs bundled into handlers, and clients that drop the port of a URL
-// reach millrace. Whatever else tries to look such a host up (raw sockets, http2, fetch) is refused. Other hosts are
+// reach millrace. Whatever else tries to look such a host up (raw sockets, http2) is refused. Other hosts are
 // left alone. Loaded by bootstrap.cjs; can be preloaded elsewhere with NODE_OPTIONS=--require.
 const dns = require('dns');
 const http = require('http');
@@ -65,6 +65,36 @@ http.get = function httpGet(...args) {
   outgoing.end();
   return outgoing;
 };
+
+// fetch() takes no Host header: such requests go through https.request above.
+const originalFetch = globalThis.fetch;
+if (originalFetch) {
+  globalThis.fetch = async function fetch(input, init) {
+    const url = new URL(typeof input === 'object' && 'url' in input ? input.url : String(input));
+    if (!endpoint || !isAws(url.hostname)) return originalFetch(input, init);
+    const asked = new Request(input, init);
+    const body = Buffer.from(await asked.arrayBuffer());
+    const headers = Object.fromEntries(asked.headers);
+    if (asked.body) headers['content-length'] = String(body.length);
+    return new Promise((resolve, reject) => {
+      const outgoing = https.request(url, { method: asked.method, headers, signal: asked.signal }, (incoming) => {
+        const pieces = [];
+        incoming.on('data', (piece) => pieces.push(piece));
+        incoming.on('error', reject);
+        incoming.on('end', () => {
+          const fields = new Headers();
+          for (let i = 0; i < incoming.rawHeaders.length; i += 2) fields.append(incoming.rawHeaders[i], incoming.rawHeaders[i + 1]);
+          const empty = [101, 204, 205, 304].includes(incoming.statusCode);
+          resolve(new Response(empty ? null : Buffer.concat(pieces), {
+            status: incoming.statusCode, statusText: incoming.statusMessage, headers: fields,
+          }));
+        });
+      });
+      outgoing.on('error', (error) => reject(Object.assign(new TypeError('fetch failed'), { cause: error })));
+      outgoing.end(body);
+    });
+  };
+}
 
 const originalLookup = dns.lookup;
 dns.lookup = function lookup(hostname, options, callback) {

@@ -40,6 +40,7 @@ class Stacks::Impl {
                     const std::string& why);
   Result<void> change(const std::string& uuid, const std::string& id, const Document& properties);
   Result<void> drop(const std::string& uuid, Owned owned);
+  Result<Document> await(const std::string& token, std::chrono::seconds timeout);
   Work work_for(const Stack& stack, const Owned& owned, bool is_new);
   Result<void> set_outputs(const std::string& uuid, const Environment& environment);
   Stack copy(const std::string& uuid);
@@ -74,7 +75,14 @@ class Stacks::Impl {
   std::map<std::string, std::vector<Document>> events;  // by uuid, oldest first
   std::map<std::string, std::thread> threads;
   std::condition_variable answered;
-  std::map<std::string, std::optional<Document>> answers;  // by token
+  // What is waited for, by token. Waiting does not count as busy; what ends it does, until the waiting thread goes on.
+  struct Answer {
+    std::optional<Document> document;
+    bool late = false;
+    platform::Busy busy;
+  };
+  std::map<std::string, Answer> answers;
+  std::string endpoint = "http://127.0.0.1:4566";
   std::atomic<bool> stopped{false};
   std::atomic<storage::CommitNumber> last_commit{0};
 };

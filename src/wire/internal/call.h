@@ -25,6 +25,7 @@ struct Surroundings {
   Statistics statistics;
   http::Application* admin = nullptr;
   http::Application* function_urls = nullptr;
+  http::Application* resource_answers = nullptr;
   FaultPlan* faults = nullptr;
   telemetry::Counter& conflicts;
   std::function<std::optional<std::string>(std::string_view)> account_of;
