@@ -1,13 +1,25 @@
 """Facts about AWS services that their public models do not contain; used by generate_shapes.py."""
 
 SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs", "sns", "cloudwatch",
-            "cloudformation", "ssm"]
+            "cloudformation", "ssm", "kms", "ecr", "events", "cloudtrail"]
 
 # Of these services only the operations named here are in the tables (the rest of SSM is a megabyte that nobody calls).
 ONLY_OPERATIONS = {
     "ssm": ["PutParameter", "GetParameter", "GetParameters", "GetParametersByPath", "GetParameterHistory",
             "DeleteParameter", "DeleteParameters", "DescribeParameters", "LabelParameterVersion", "AddTagsToResource",
             "RemoveTagsFromResource", "ListTagsForResource"],
+    "kms": ["CreateKey", "DescribeKey", "ListKeys", "UpdateKeyDescription", "EnableKey", "DisableKey",
+            "EnableKeyRotation", "DisableKeyRotation", "GetKeyRotationStatus", "GetKeyPolicy", "PutKeyPolicy",
+            "ListKeyPolicies", "ScheduleKeyDeletion", "CancelKeyDeletion", "CreateAlias", "UpdateAlias", "DeleteAlias",
+            "ListAliases", "TagResource", "UntagResource", "ListResourceTags", "Encrypt", "Decrypt"],
+    "ecr": ["CreateRepository", "DescribeRepositories", "DeleteRepository", "PutLifecyclePolicy", "GetLifecyclePolicy",
+            "DeleteLifecyclePolicy", "SetRepositoryPolicy", "GetRepositoryPolicy", "DeleteRepositoryPolicy",
+            "PutImageTagMutability", "PutImageScanningConfiguration", "TagResource", "UntagResource",
+            "ListTagsForResource", "DescribeImages", "GetAuthorizationToken"],
+    "events": ["PutRule", "DescribeRule", "ListRules", "DeleteRule", "EnableRule", "DisableRule", "PutTargets",
+               "RemoveTargets", "ListTargetsByRule", "ListRuleNamesByTarget", "PutEvents", "TestEventPattern",
+               "TagResource", "UntagResource", "ListTagsForResource"],
+    "cloudtrail": ["LookupEvents"],
 }
 
 # Members of the model's metadata that differ from it or are missing.
@@ -92,6 +104,10 @@ EXTRA_ERRORS = {
     "logs": dict(_JSON),
     "sns": {"ValidationError": 400, "InvalidClientTokenId": 403, "Throttling": 400, "InternalFailure": 500},
     "ssm": dict(_JSON),
+    "kms": dict(_JSON),
+    "ecr": dict(_JSON),
+    "events": dict(_JSON),
+    "cloudtrail": dict(_JSON),
     "cloudwatch": {"ValidationError": 400, "InvalidAction": 400},
     "cloudformation": {"ValidationError": 400, "InvalidAction": 400, "Throttling": 400},
     "s3": {

@@ -7,10 +7,13 @@
 
 #include "api/cloudformation/resource_answers.h"
 #include "api/cloudformation/service.h"
+#include "api/cloudtrail/service.h"
 #include "api/cloudwatch/service.h"
 #include "api/dynamodb/service.h"
 #include "api/dynamodb/streams_service.h"
+#include "api/ecr/service.h"
 #include "api/iam/service.h"
+#include "api/kms/service.h"
 #include "api/lambda/function_urls.h"
 #include "api/lambda/mappings.h"
 #include "api/lambda/service.h"
@@ -21,6 +24,7 @@
 #include "api/ssm/service.h"
 #include "app/admin.h"
 #include "app/backup.h"
+#include "app/internal/bootstrap.h"
 #include "app/internal/elsewhere.h"
 #include "app/internal/function_invoker.h"
 #include "app/internal/mapping_jobs.h"
@@ -70,9 +74,6 @@
 namespace millrace::app {
 namespace {
 
-// What CDK looks at before it deploys: the version of what `cdk bootstrap` makes.
-constexpr const char* kBootstrapParameter = "/cdk-bootstrap/hnb659fds/version";
-constexpr const char* kBootstrapVersion = "33";
 constexpr Seconds kFunctionSession = std::chrono::hours(12);
 
 std::vector<std::string> strings(const std::vector<std::filesystem::path>& paths) {
@@ -311,13 +312,16 @@ Result<std::string> Server::Impl::read_object(const Scope& scope, const std::str
 void Server::Impl::serve_faces() {
   faces.push_back(api_dynamodb::make_dynamodb_service(*tables));
   faces.push_back(api_dynamodb::make_dynamodb_streams_service(*streams));
-  faces.push_back(api_s3::make_s3_service(*objects));
+  faces.push_back(api_s3::make_s3_service(*objects, bootstrap_bucket));
   faces.push_back(api_sqs::make_sqs_service(*queues));
   sources->measure_queues(*faces.back());
   faces.push_back(api_sns::make_sns_service(*topics));
   faces.push_back(api_iam::make_iam_service(*roles));
   faces.push_back(api_iam::make_sts_service(*sessions, *roles));
   faces.push_back(api_ssm::make_ssm_service(*records, *loop, {{kBootstrapParameter, kBootstrapVersion}}));
+  faces.push_back(api_kms::make_kms_service(*records, *loop, random));
+  faces.push_back(api_ecr::make_ecr_service(*records, *loop));
+  faces.push_back(api_cloudtrail::make_cloudtrail_service());
   faces.push_back(api_logs::make_logs_service(*logs));
   faces.push_back(api_cloudwatch::make_cloudwatch_service({*metrics, *alarms, *loop}));
   faces.push_back(api_lambda::make_lambda_service(*functions));

@@ -33,6 +33,14 @@ struct Name {
   friend auto operator<=>(const Name&, const Name&) = default;
 };
 
+using Listed = std::vector<std::pair<std::string, codec::Json>>;
+struct Page {
+  Listed items;
+  std::string next;  // to be given as `after` for the next page; "" at the end
+};
+// Of `all`, which are in order of their names, at most `max` behind the name `after`. Pure.
+Page page_of(Listed all, std::size_t max, std::string_view after);
+
 class Records {
  public:
   Records(storage::Store& store, storage::Commits& commits) : store_(store), commits_(commits) {}
@@ -45,7 +53,7 @@ class Records {
 
   std::optional<codec::Json> find(const Name& name) const;
   // All of a kind in a scope, by name.
-  std::vector<std::pair<std::string, codec::Json>> list(std::string_view kind, const Scope& scope) const;
+  Listed list(std::string_view kind, const Scope& scope) const;
 
   // One step nobody can come between: `change` gets the document (nullptr: there is none) and gives what is to be there
   // afterwards (null: nothing), or an error, upon which nothing changes. It must not call this object.

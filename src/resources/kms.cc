@@ -1,56 +1,136 @@
-// AWS::KMS::Key and AWS::KMS::Alias: recorded, as nothing here encrypts with keys.
+// AWS::KMS::Key and AWS::KMS::Alias: kept and shown by KMS; nothing here encrypts with keys.
 #include "resources/type_base.h"
 #include "resources/types.h"
 
 namespace millrace::resources {
 namespace kms {
 
-std::string arn(const Work& work, const std::string& resource) {
-  return "arn:aws:kms:" + work.caller.scope.region + ":" + work.caller.scope.account + ":" + resource;
+Document key_tags(const Work& work) {
+  Document tags = Document::array();
+  for (const auto& tag : tag_list(work, work.properties).as_array()) {
+    tags.push(Document::object({{"TagKey", text_of(tag, "Key")}, {"TagValue", text_of(tag, "Value")}}));
+  }
+  return tags;
+}
+
+bool is_on(const Work& work, std::string_view property, std::string_view otherwise) {
+  const Document* value = work.property(property);
+  return (value == nullptr ? std::string(otherwise) : text_of(value)) == "true";
 }
 
 class Key final : public TypeBase {
  public:
   Key()
       : TypeBase("AWS::KMS::Key",
-                 {recorded("BypassPolicyLockoutSafetyCheck"), recorded("Description"), recorded("EnableKeyRotation"),
-                  recorded("Enabled"), recorded("KeyPolicy"), recorded("KeySpec"), recorded("KeyUsage"),
-                  recorded("MultiRegion"), recorded("Origin"), recorded("PendingWindowInDays"),
-                  recorded("RotationPeriodInDays"), recorded("Tags")},
+                 {recorded("BypassPolicyLockoutSafetyCheck"),
+                  {"Description"},
+                  recorded("EnableKeyRotation"),
+                  recorded("Enabled"),
+                  recorded("KeyPolicy"),
+                  // AWS: a change of these fails, so that nobody loses a key by accident.
+                  {"KeySpec", Update::kRefused, Effect::kRecorded},
+                  {"KeyUsage", Update::kRefused, Effect::kRecorded},
+                  {"MultiRegion", Update::kRefused},
+                  {"Origin", Update::kRefused},
+                  {"PendingWindowInDays"},
+                  recorded("RotationPeriodInDays"),
+                  {"Tags"}},
                  {"Arn", "KeyId"}) {}
+
   Result<Resource> create(const Work& work) const override {
-    // An id of a key's form, the same whenever it is asked for.
-    std::string id;
-    for (std::size_t i = 0; i < 32; ++i) {
-      if (i == 8 || i == 12 || i == 16 || i == 20) id.push_back('-');
-      const char c = work.suffix.empty() ? '0' : work.suffix[i % work.suffix.size()];
-      id.push_back("0123456789abcdef"[(static_cast<unsigned char>(c) + i) & 15]);
-    }
+    Document input = pick(work.properties, {"BypassPolicyLockoutSafetyCheck", "Description", "KeySpec", "KeyUsage",
+                                            "MultiRegion", "Origin"});
+    if (const Document* policy = work.property("KeyPolicy")) input.set("Policy", text_of(policy));
+    input.set("Tags", key_tags(work));
+    MR_ASSIGN_OR_RETURN(const Document made, work.call("kms", "CreateKey", std::move(input)));
+    const Document* metadata = made.find("KeyMetadata");
+    const std::string id = metadata == nullptr ? "" : text_of(*metadata, "KeyId");
+    work.created(id);
+    if (is_on(work, "EnableKeyRotation", "false")) MR_RETURN_IF_ERROR(rotate(work, id));
+    if (!is_on(work, "Enabled", "true")) MR_RETURN_IF_ERROR(work.call("kms", "DisableKey", named(id)));
     return resource(work, id);
   }
-  Result<Resource> update(const Work& work) const override { return resource(work, work.physical_id); }
-  Result<void> remove(const Work&) const override { return {}; }
+
+  Result<Resource> update(const Work& work) const override {
+    const std::string& id = work.physical_id;
+    if (differs(work, "Description")) {
+      Document input = named(id);
+      input.set("Description", text_of(work.property("Description")));
+      MR_RETURN_IF_ERROR(work.call("kms", "UpdateKeyDescription", std::move(input)));
+    }
+    if (const Document* policy = work.property("KeyPolicy"); policy != nullptr && differs(work, "KeyPolicy")) {
+      Document input = named(id);
+      input.set("PolicyName", "default").set("Policy", text_of(policy));
+      MR_RETURN_IF_ERROR(work.call("kms", "PutKeyPolicy", std::move(input)));
+    }
+    // AWS: the rotation of a disabled key cannot be changed.
+    if (any_differs(work, {"EnableKeyRotation", "RotationPeriodInDays", "Enabled"})) {
+      MR_RETURN_IF_ERROR(work.call("kms", "EnableKey", named(id)));
+      if (is_on(work, "EnableKeyRotation", "false")) {
+        MR_RETURN_IF_ERROR(rotate(work, id));
+      } else if (differs(work, "EnableKeyRotation")) {
+        MR_RETURN_IF_ERROR(work.call("kms", "DisableKeyRotation", named(id)));
+      }
+      if (!is_on(work, "Enabled", "true")) MR_RETURN_IF_ERROR(work.call("kms", "DisableKey", named(id)));
+    }
+    const auto untag = [&](Document keys) {
+      Document input = named(id);
+      return work.call("kms", "UntagResource", std::move(input.set("TagKeys", std::move(keys))));
+    };
+    const auto tag = [&] {
+      Document input = named(id);
+      return work.call("kms", "TagResource", std::move(input.set("Tags", key_tags(work))));
+    };
+    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    return resource(work, id);
+  }
+
+  // AWS: the key waits for its deletion. One of which not even the id is known stays.
+  Result<void> remove(const Work& work) const override {
+    if (work.physical_id.empty()) return {};
+    Document input = named(work.physical_id);
+    copy_members(work.properties, input, {"PendingWindowInDays"});
+    auto scheduled = work.call("kms", "ScheduleKeyDeletion", std::move(input));
+    if (!scheduled.ok() && scheduled.error().type().name == std::string_view("KMSInvalidStateException")) return {};
+    return ignore_gone(std::move(scheduled));
+  }
+
+  Result<Resource> read(const Work& work) const override {
+    MR_RETURN_IF_ERROR(work.call("kms", "DescribeKey", named(work.physical_id)));
+    return resource(work, work.physical_id);
+  }
 
  private:
+  static Document named(const std::string& id) { return Document::object({{"KeyId", id}}); }
+  static Result<void> rotate(const Work& work, const std::string& id) {
+    Document input = named(id);
+    copy_members(work.properties, input, {"RotationPeriodInDays"});
+    MR_RETURN_IF_ERROR(work.call("kms", "EnableKeyRotation", std::move(input)));
+    return {};
+  }
   static Resource resource(const Work& work, const std::string& id) {
-    return {id, Document::object({{"Arn", arn(work, "key/" + id)}, {"KeyId", id}}), ""};
+    const Scope& scope = work.caller.scope;
+    return {
+        id,
+        Document::object({{"Arn", "arn:aws:kms:" + scope.region + ":" + scope.account + ":key/" + id}, {"KeyId", id}}),
+        ""};
   }
 };
 
 class Alias final : public TypeBase {
  public:
   Alias() : TypeBase("AWS::KMS::Alias", {required("AliasName", Update::kReplace), required("TargetKeyId")}) {}
-  Result<Resource> create(const Work& work) const override {
-    const std::string name = text_of(work.properties, "AliasName");
-    if (!name.starts_with("alias/")) {
-      return Error(kInvalidRequest,
-                   "Alias must start with the prefix \"alias/\". Please see "
-                   "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html");
-    }
-    return Resource{name, Document::object(), ""};
+  Result<Resource> create(const Work& work) const override { return put(work, "CreateAlias"); }
+  Result<Resource> update(const Work& work) const override { return put(work, "UpdateAlias"); }
+  Result<void> remove(const Work& work) const override {
+    return ignore_gone(work.call("kms", "DeleteAlias", pick(work.properties, {"AliasName"})));
   }
-  Result<Resource> update(const Work& work) const override { return create(work); }
-  Result<void> remove(const Work&) const override { return {}; }
+
+ private:
+  static Result<Resource> put(const Work& work, std::string_view operation) {
+    MR_RETURN_IF_ERROR(work.call("kms", operation, pick(work.properties, {"AliasName", "TargetKeyId"})));
+    return Resource{text_of(work.properties, "AliasName"), Document::object(), ""};
+  }
 };
 
 }  // namespace kms

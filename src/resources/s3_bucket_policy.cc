@@ -1,4 +1,4 @@
-// AWS::S3::BucketPolicy: recorded, as no policy of a bucket is enforced here.
+// AWS::S3::BucketPolicy: kept and shown by the bucket; no policy of a bucket is enforced here.
 #include "resources/type_base.h"
 #include "resources/types.h"
 
@@ -10,13 +10,25 @@ class Type final : public TypeBase {
   Type()
       : TypeBase("AWS::S3::BucketPolicy", {required("Bucket", Update::kReplace),
                                            {"PolicyDocument", Update::kInPlace, Effect::kRecorded, kRequired}}) {}
+  // AWS: a bucket has one policy; a second resource for it fails.
+  Result<bool> exists(const Work& work) const override {
+    return work.call("s3", "GetBucketPolicy", bucket_of(work)).ok();
+  }
   Result<Resource> create(const Work& work) const override {
-    const std::string bucket = text_of(work.properties, "Bucket");
-    MR_RETURN_IF_ERROR(work.call("s3", "HeadBucket", Document::object({{"Bucket", bucket}})));
-    return Resource{bucket, Document::object(), ""};
+    Document input = bucket_of(work);
+    input.set("Policy", text_of(work.properties, "PolicyDocument"));
+    MR_RETURN_IF_ERROR(work.call("s3", "PutBucketPolicy", std::move(input)));
+    return Resource{text_of(work.properties, "Bucket"), Document::object(), ""};
   }
   Result<Resource> update(const Work& work) const override { return create(work); }
-  Result<void> remove(const Work&) const override { return {}; }
+  Result<void> remove(const Work& work) const override {
+    return ignore_gone(work.call("s3", "DeleteBucketPolicy", bucket_of(work)));
+  }
+
+ private:
+  static Document bucket_of(const Work& work) {
+    return Document::object({{"Bucket", text_of(work.properties, "Bucket")}});
+  }
 };
 
 }  // namespace s3_bucket_policy

@@ -35,6 +35,12 @@ Result<Reply> put_ownership_controls(ObjectStore&, const RequestContext&, const 
 Result<Reply> get_ownership_controls(ObjectStore&, const RequestContext&, const Document&);
 Result<Reply> delete_ownership_controls(ObjectStore&, const RequestContext&, const Document&);
 
+// bucket_policy.cc
+Result<Reply> put_bucket_policy(ObjectStore&, const RequestContext&, const Document&);
+Result<Reply> get_bucket_policy(ObjectStore&, const RequestContext&, const Document&);
+Result<Reply> delete_bucket_policy(ObjectStore&, const RequestContext&, const Document&);
+Result<Reply> get_bucket_policy_status(ObjectStore&, const RequestContext&, const Document&);
+
 // notifications.cc
 Result<Reply> put_bucket_notification(ObjectStore&, const RequestContext&, const Document&);
 Result<Reply> get_bucket_notification(ObjectStore&, const RequestContext&, const Document&);

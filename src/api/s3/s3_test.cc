@@ -46,7 +46,9 @@ class S3 : public ::testing::Test {
     objects_.emplace(scheduler_, random_, store_, commits_, *blobs_);
     EXPECT_TRUE(objects_->load().ok());
     objects_->start();
-    service_ = make_s3_service(*objects_);
+    service_ = make_s3_service(*objects_, [](std::string_view, std::string_view name) {
+      return name == "everybodys" ? std::optional<std::string>("us-east-1") : std::nullopt;
+    });
     dispatcher_.emplace(scheduler_, random_, commits_, registry_);
     dispatcher_->add(*service_);
     EXPECT_EQ(call("PUT", "/bucket").status, 200);
@@ -296,11 +298,61 @@ TEST_F(S3, RefusesByNameWhatItDoesNot) {
               HasSubstr("AccessDenied"));
   EXPECT_THAT(call("PUT", "/bucket/key", "x", {{"x-amz-meta-long", std::string(3000, 'm')}}).body,
               HasSubstr("MetadataTooLarge"));
-  EXPECT_THAT(call("GET", "/bucket?policy").body, AllOf(HasSubstr("NotImplemented"), HasSubstr("GetBucketPolicy")));
+  EXPECT_THAT(call("GET", "/bucket?website").body, AllOf(HasSubstr("NotImplemented"), HasSubstr("GetBucketWebsite")));
   EXPECT_EQ(
       call("PUT", "/bucket?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
           .status,
       501);
+}
+
+TEST_F(S3, ABucketThatEverybodyHasComesToBeWhenItIsUsed) {
+  EXPECT_EQ(call("HEAD", "/everybodys").status, 404);
+  EXPECT_THAT(call("GET", "/").body, Not(HasSubstr("everybodys")));
+  EXPECT_EQ(call("GET", "/everybodys?list-type=2").status, 200);
+  EXPECT_EQ(call("PUT", "/everybodys/key", "x").status, 200);
+  EXPECT_THAT(call("GET", "/").body, HasSubstr("everybodys"));
+  EXPECT_EQ(call("GET", "/nobodys?list-type=2").status, 404);
+}
+
+TEST_F(S3, KeepsAPolicyAndTellsWhetherItIsPublic) {
+  EXPECT_THAT(call("GET", "/bucket?policy").body, HasSubstr("NoSuchBucketPolicy"));
+  EXPECT_THAT(call("GET", "/bucket?policyStatus").body, HasSubstr("NoSuchBucketPolicy"));
+  const std::string deny =
+      R"({"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::bucket","arn:aws:s3:::bucket/*"],"Condition":{"Bool":{"aws:SecureTransport":false}}}]})";
+  EXPECT_EQ(call("PUT", "/bucket?policy", deny).status, 204);
+  EXPECT_EQ(call("GET", "/bucket?policy").body, deny);
+  EXPECT_EQ(call("PUT", "/bucket/key", "x").status, 200);
+  EXPECT_THAT(call("GET", "/bucket?policyStatus").body, HasSubstr("<IsPublic>false</IsPublic>"));
+  const std::string open =
+      R"({"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"CONDITION}})";
+  const auto with = [&](std::string_view condition) {
+    std::string text = open;
+    return text.replace(text.find("CONDITION"), 9, condition);
+  };
+  EXPECT_EQ(call("PUT", "/bucket?policy", with("")).status, 204);
+  EXPECT_THAT(call("GET", "/bucket?policyStatus").body, HasSubstr("<IsPublic>true</IsPublic>"));
+  EXPECT_EQ(call("PUT", "/bucket?policy", with(R"(,"Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}})")).status,
+            204);
+  EXPECT_THAT(call("GET", "/bucket?policyStatus").body, HasSubstr("<IsPublic>false</IsPublic>"));
+  EXPECT_EQ(call("DELETE", "/bucket?policy").status, 204);
+  EXPECT_THAT(call("GET", "/bucket?policy").body, HasSubstr("NoSuchBucketPolicy"));
+}
+
+TEST_F(S3, RefusesWhatIsNoPolicyOfTheBucket) {
+  const std::pair<const char*, const char*> wrong[] = {
+      {"x", "Policies must be valid JSON"},
+      {R"({"Version":"2013-10-17","Statement":[]})", "valid version string"},
+      {R"({"Version":"2012-10-17"})", "Missing required field Statement"},
+      {R"({"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::bucket/*"}]})", "field Principal"},
+      {R"({"Statement":[{"Effect":"Allow","Principal":"*","Resource":"arn:aws:s3:::bucket/*"}]})", "field Action"},
+      {R"({"Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"arn:aws:s3:::bucket/*"}]})",
+       "Policy has invalid action"},
+      {R"({"Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::other/*"}]})",
+       "Policy has invalid resource"},
+      {R"({"Statement":[{"Effect":"May","Principal":"*","Action":"s3:*","Resource":"*"}]})", "Invalid effect: May"}};
+  for (const auto& [policy, text] : wrong) {
+    EXPECT_THAT(call("PUT", "/bucket?policy", policy).body, AllOf(HasSubstr("MalformedPolicy"), HasSubstr(text)));
+  }
 }
 
 TEST_F(S3, DeletesManyAndAnswersEach) {

@@ -5,6 +5,7 @@
 #include "api/s3/internal/presigned.h"
 #include "api/s3/operations.h"
 #include "wire/generated/s3.h"
+#include "wire/shapes.h"
 
 namespace millrace::api_s3 {
 namespace {
@@ -44,6 +45,10 @@ constexpr Served kImmediate[] = {
     {"PutBucketOwnershipControls", put_ownership_controls},
     {"GetBucketOwnershipControls", get_ownership_controls},
     {"DeleteBucketOwnershipControls", delete_ownership_controls},
+    {"PutBucketPolicy", put_bucket_policy},
+    {"GetBucketPolicy", get_bucket_policy},
+    {"DeleteBucketPolicy", delete_bucket_policy},
+    {"GetBucketPolicyStatus", get_bucket_policy_status},
     {"PutBucketNotificationConfiguration", put_bucket_notification},
     {"GetBucketNotificationConfiguration", get_bucket_notification},
     {"GetObject", get_object},
@@ -67,47 +72,72 @@ constexpr Served kOnThePool[] = {
     {"UploadPartCopy", upload_part_copy},
 };
 
-Result<void> check(ObjectStore& objects, const RequestContext& context, const Document& request) {
-  MR_RETURN_IF_ERROR(check_presigned(*context.head, objects.scheduler().machine_now()));
+// What every handler shares.
+struct Face {
+  ObjectStore& objects;
+  BucketPresets presets;
+};
+
+// Makes a bucket that everybody has, before its first use. Asking whether it exists, making and removing it are none:
+// who makes it himself is not in the way of himself.
+Result<void> make_preset(const Face& face, const RequestContext& context, const Document& request) {
+  if (!face.presets) return {};
+  const std::string_view name = text(request, "Bucket");
+  const auto region = face.presets(account_of(context), name);
+  if (!region) return {};
+  for (const std::string_view none : {"HeadBucket", "CreateBucket", "DeleteBucket"}) {
+    if (context.operation->name == none) return {};
+  }
+  if (face.objects.bucket_of_any(name) != nullptr) return {};
+  MR_RETURN_IF_ERROR(face.objects.create_bucket(account_of(context), *region, name));
+  return {};
+}
+
+Result<void> check(const Face& face, const RequestContext& context, const Document& request) {
+  MR_RETURN_IF_ERROR(check_presigned(*context.head, face.objects.scheduler().machine_now()));
+  MR_RETURN_IF_ERROR(make_preset(face, context, request));
   return check_request(context, request);
 }
 
-void serve_on_the_pool(wire::Service& service, ObjectStore& objects, const Served& served) {
-  service.on_async(served.name, [&objects, operation = served.operation](
-                                    const RequestContext& context, const Document& request, wire::Conversation talk) {
-    objects.scheduler().offload(
-        [&objects, operation, context, request, done = std::move(talk.done)] {
-          auto checked = check(objects, context, request);
-          done(checked.ok() ? operation(objects, context, request) : std::move(checked).error());
+using FacePointer = std::shared_ptr<const Face>;
+
+void serve_on_the_pool(wire::Service& service, const FacePointer& face, const Served& served) {
+  service.on_async(served.name, [face, operation = served.operation](const RequestContext& context,
+                                                                     const Document& request, wire::Conversation talk) {
+    face->objects.scheduler().offload(
+        [face, operation, context, request, done = std::move(talk.done)] {
+          auto checked = check(*face, context, request);
+          done(checked.ok() ? operation(face->objects, context, request) : std::move(checked).error());
         },
         [] {});
   });
 }
 
-void serve_upload(wire::Service& service, ObjectStore& objects, std::string_view name, Upload upload) {
-  service.on_stream(name,
-                    [&objects, upload](const RequestContext& context,
-                                       const Document& head) -> Result<std::unique_ptr<wire::BodySink>> {
-                      MR_RETURN_IF_ERROR(check(objects, context, head));
-                      return upload(objects, context, head);
-                    });
+void serve_upload(wire::Service& service, const FacePointer& face, std::string_view name, Upload upload) {
+  service.on_stream(
+      name,
+      [face, upload](const RequestContext& context, const Document& head) -> Result<std::unique_ptr<wire::BodySink>> {
+        MR_RETURN_IF_ERROR(check(*face, context, head));
+        return upload(face->objects, context, head);
+      });
 }
 
 }  // namespace
 
-std::unique_ptr<wire::Service> make_s3_service(millrace::s3::ObjectStore& objects) {
+std::unique_ptr<wire::Service> make_s3_service(millrace::s3::ObjectStore& objects, BucketPresets presets) {
   auto service = std::make_unique<wire::Service>(wire::s3::kModel);
+  const auto face = std::make_shared<const Face>(Face{objects, std::move(presets)});
   for (const Served& served : kImmediate) {
-    service->on(served.name,
-                [&objects, operation = served.operation](const RequestContext& context,
-                                                         const Document& request) -> Result<Reply> {
-                  MR_RETURN_IF_ERROR(check(objects, context, request));
-                  return operation(objects, context, request);
-                });
+    service->on(
+        served.name,
+        [face, operation = served.operation](const RequestContext& context, const Document& request) -> Result<Reply> {
+          MR_RETURN_IF_ERROR(check(*face, context, request));
+          return operation(face->objects, context, request);
+        });
   }
-  for (const Served& served : kOnThePool) serve_on_the_pool(*service, objects, served);
-  serve_upload(*service, objects, "PutObject", put_object);
-  serve_upload(*service, objects, "UploadPart", upload_part);
+  for (const Served& served : kOnThePool) serve_on_the_pool(*service, face, served);
+  serve_upload(*service, face, "PutObject", put_object);
+  serve_upload(*service, face, "UploadPart", upload_part);
   return service;
 }
 
