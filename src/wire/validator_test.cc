@@ -109,6 +109,14 @@ TEST(PatternTest, MatchesWhatTheModelsUse) {
   EXPECT_FALSE(matches_pattern("[^\\s]+", "a b"));
 }
 
+TEST(PatternTest, KnowsWordBoundaries) {
+  constexpr std::string_view kStack = "([a-zA-Z][-a-zA-Z0-9]*)|(arn:\\b(aws|aws-us-gov|aws-cn)\\b:[-a-zA-Z0-9:/._+]*)";
+  EXPECT_TRUE(matches_pattern(kStack, "arn:aws:cloudformation:us-east-1:000000000000:stack/Small/5d0a22f0"));
+  EXPECT_TRUE(matches_pattern(kStack, "Small"));
+  EXPECT_FALSE(matches_pattern(kStack, "arn:awsx:cloudformation"));
+  EXPECT_FALSE(matches_pattern("a\\bb", "ab"));
+}
+
 TEST(PatternTest, BoundsItsWork) {
   EXPECT_TRUE(matches_pattern("(a*)*b", std::string(10000, 'a')));  // gives up and lets the service judge
   EXPECT_TRUE(matches_pattern(".*", std::string(300000, 'a')));

@@ -33,7 +33,7 @@ struct Node;
 using Sequence = std::vector<Node>;
 
 struct Node {
-  enum class Type { kClass, kGroup, kStart, kEnd, kAhead, kNotAhead, kNotBehind };
+  enum class Type { kClass, kGroup, kStart, kEnd, kBoundary, kAhead, kNotAhead, kNotBehind };
   Type type = Type::kClass;
   std::vector<Range> ranges;           // kClass
   bool negated = false;                // kClass
@@ -111,6 +111,8 @@ class Parser {
       node.type = Node::Type::kStart;
     } else if (take(U"$")) {
       node.type = Node::Type::kEnd;
+    } else if (take(U"\\b")) {
+      node.type = Node::Type::kBoundary;
     } else if (take(U"[")) {
       parse_class(node);
     } else if (take(U".")) {
@@ -213,6 +215,8 @@ class Parser {
         single = U'\t';
         break;
       default:
+        // A letter that means something else elsewhere: not understood, rather than taken for itself.
+        if ((c >= U'a' && c <= U'z') || (c >= U'A' && c <= U'Z')) failed_ = true;
         break;
     }
     out.push_back({single, single});
@@ -315,6 +319,8 @@ class Matcher {
         return at == 0 && next(at);
       case Node::Type::kEnd:
         return at == text_.size() && next(at);
+      case Node::Type::kBoundary:
+        return is_word(at) != (at > 0 && is_word(at - 1)) && next(at);
       case Node::Type::kAhead:
         return any(node.alternatives, at, [](std::size_t) { return true; }) && next(at);
       case Node::Type::kNotAhead:
@@ -327,6 +333,12 @@ class Matcher {
         return repeat_group(node, 0, at, next);
     }
     return false;
+  }
+
+  bool is_word(std::size_t at) const {
+    if (at >= text_.size()) return false;
+    const char32_t c = text_[at];
+    return (c >= U'0' && c <= U'9') || (c >= U'A' && c <= U'Z') || (c >= U'a' && c <= U'z') || c == U'_';
   }
 
   bool behind(const Node& node, std::size_t at) {

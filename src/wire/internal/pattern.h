@@ -2,7 +2,7 @@
 //
 // std::regex recurses per character and cannot bound its time; inputs come from clients. Supports what the models use:
 // alternation, groups, (?: (?= (?! (?<!, classes with ranges and negation, \d \w \s \S \D \W, \p{L} \p{Z} \p{N}
-// \p{Print}, \xHH, \uHHHH, quantifiers * + ? {m} {m,} {m,n} (lazy ones too), anchors ^ $.
+// \p{Print}, \xHH, \uHHHH, quantifiers * + ? {m} {m,} {m,n} (lazy ones too), anchors ^ $ \b.
 #pragma once
 
 #include <string_view>
