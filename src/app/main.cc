@@ -20,6 +20,7 @@
 #include "app/internal/parts.h"
 #include "app/server.h"
 #include "cli/cli.h"
+#include "runtimes/preload.h"
 
 namespace {
 
@@ -153,6 +154,7 @@ int main(int argc, char** argv) {
   callbacks.serve = serve;
   callbacks.run = run;
   callbacks.doctor = examine;
+  callbacks.hook = runtimes::preload_hook;
   callbacks.restore = app::restore_backup;
   callbacks.check = app::check_directory;
   callbacks.version = app::kVersion;

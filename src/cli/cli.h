@@ -42,6 +42,8 @@ struct Callbacks {
   std::function<int(const ServeOptions&, const std::vector<std::string>& command)> run;
   // Interpreters, isolation, port, disk and limits of this machine; JSON text.
   std::function<std::string(const ServeOptions&)> doctor;
+  // A module that sends a Node.js process's calls to AWS to the server instead.
+  std::function<std::string_view()> hook;
   // Told what is being done and how much of it (0: not known how much there is).
   using Progress = std::function<void(std::string_view what, std::uint64_t done, std::uint64_t all)>;
   std::function<Result<codec::Json>(const std::filesystem::path& backup, const std::filesystem::path& data,

@@ -1,8 +1,11 @@
-// serve, run, env, doctor.
+// serve, run, env, hook, doctor.
+#include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <memory>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include "cli/internal/commands.h"
 
@@ -31,6 +34,31 @@ void print_doctor(const codec::Json& report, Output& output) {
     if (const auto advice = check.string_or("advice", ""); !good && !advice.empty())
       std::cout << "      " << advice << '\n';
   }
+}
+
+std::filesystem::path default_hook_path() {
+  const auto variable = [](const char* name) {
+    return std::string(std::getenv(name) == nullptr ? "" : std::getenv(name));
+  };
+  std::filesystem::path cache = variable("XDG_CACHE_HOME");
+  if (cache.empty() && !variable("HOME").empty()) cache = std::filesystem::path(variable("HOME")) / ".cache";
+  if (cache.empty()) cache = std::filesystem::temp_directory_path();
+  return cache / "millrace" / "aws-redirect.cjs";
+}
+
+// Renamed into place: another process may be reading it.
+Result<std::filesystem::path> write_hook(std::filesystem::path file, std::string_view text) {
+  if (file.empty()) file = default_hook_path();
+  file = std::filesystem::absolute(file);
+  std::error_code failed;
+  std::filesystem::create_directories(file.parent_path(), failed);
+  const std::filesystem::path fresh = file.string() + "." + std::to_string(::getpid());
+  std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
+  out << text;
+  out.close();
+  if (out) std::filesystem::rename(fresh, file, failed);
+  if (!out || failed) return Error(kInvalidArgument, "cannot write " + file.string());
+  return file;
 }
 
 }  // namespace
@@ -82,6 +110,19 @@ void add_server_commands(CLI::App& app, Session& session) {
                 output.document(document);
                 return kDone;
               });
+
+  auto file = std::make_shared<std::filesystem::path>();
+  CLI::App* hook = add_command(
+      app, session, "hook", "write the module that sends a Node.js tool's calls to AWS to the server; prints its path",
+      "  NODE_OPTIONS=\"--require $(millrace hook)\" serverless deploy\n  millrace hook "
+      "/usr/local/lib/millrace-hook.cjs\n",
+      [&session, file](Api&, Output& output) -> Result<int> {
+        MR_ASSIGN_OR_RETURN(const auto written, write_hook(*file, session.callbacks->hook()));
+        if (!output.json()) std::cout << written.string() << '\n';
+        output.document(codec::Json::object({{"path", written.string()}}));
+        return kDone;
+      });
+  hook->add_option("file", *file, "where to (default: millrace/aws-redirect.cjs in XDG_CACHE_HOME, else in ~/.cache)");
 
   CLI::App* doctor = add_command(
       app, session, "doctor", "what this machine offers: interpreters, isolation, port, disk, limits, clients",

@@ -14,6 +14,7 @@
 #include <runtimes_files.h>  // generated, cmake/embed.cmake
 
 #include "runtimes/internal/pool.h"
+#include "runtimes/preload.h"
 #include "telemetry/log.h"
 
 namespace millrace::runtimes {
@@ -45,6 +46,13 @@ void unpack(const fs::path& run_folder) {
 }
 
 }  // namespace
+
+std::string_view preload_hook() {
+  for (const auto& [name, content] : kEmbeddedFiles) {
+    if (std::string_view(name) == "aws-redirect.cjs") return content;
+  }
+  return "";
+}
 
 class ProcessHost::Impl : public std::enable_shared_from_this<ProcessHost::Impl> {
  public:

@@ -11,7 +11,7 @@ import pytest
 
 from world import BINARY, Server, wait_until, zip_of
 
-COMMANDS = ["serve", "run", "env", "doctor", "status", "settle", "reset", "faults ls", "faults add", "faults clear", "clock show", "clock advance", "clock set",
+COMMANDS = ["serve", "run", "env", "hook", "doctor", "status", "settle", "reset", "faults ls", "faults add", "faults clear", "clock show", "clock advance", "clock set",
             "tables ls", "tables show", "streams ls", "streams show", "streams tail", "streams split", "streams merge",
             "streams roll", "streams retention", "streams chaos", "backup", "restore", "check", "queues ls", "queues peek", "topics ls", "topics show",
             "topics publish", "metrics ls", "metrics get", "alarms ls", "alarms show", "objects ls",
@@ -299,6 +299,16 @@ def test_objects_beyond_one_page_are_listed(cli, world):
 
 
 # -- beside a server ----------------------------------------------------------------------------------------------------------------
+
+def test_the_hook_is_written_where_it_is_asked_for(tmp_path):
+    for arguments, path in ([], tmp_path / "millrace/aws-redirect.cjs"), ([str(tmp_path / "new/own.cjs")], tmp_path / "new/own.cjs"):
+        result = millrace("http://127.0.0.1:1", "hook", *arguments, environment={"XDG_CACHE_HOME": str(tmp_path)})
+        assert result.returncode == 0 and result.stdout == f"{path}\n"
+        assert "https.request" in path.read_text()
+    (tmp_path / "file").write_text("")
+    refused = millrace("http://127.0.0.1:1", "hook", str(tmp_path / "file/below.cjs"))
+    assert refused.returncode != 0 and "cannot write" in refused.stderr
+
 
 def test_env_is_for_a_shell(world):
     script = f'eval "$({BINARY} env)"; echo "$AWS_ENDPOINT_URL $AWS_REGION $AWS_ACCESS_KEY_ID"'

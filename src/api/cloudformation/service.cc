@@ -1,5 +1,6 @@
 #include "api/cloudformation/service.h"
 
+#include "api/cloudformation/aws_form.h"
 #include "wire/generated/cloudformation.h"
 
 namespace millrace::api_cloudformation {
@@ -17,10 +18,12 @@ std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platf
       const auto answer = std::make_shared<std::optional<Result<Document>>>();
       scheduler.offload([&engine, operation, answer, caller = context.caller,
                          input] { *answer = (engine.*operation)(caller, input); },
-                        [&engine, answer, conversation] {
+                        [&engine, answer, conversation, region = context.caller.scope.region,
+                         aws_form = context.service_host.starts_with("https://")] {
                           if (!(*answer)->ok()) return conversation.done((*answer)->error());
                           Reply reply;
                           reply.output = std::move(**answer).value();
+                          if (aws_form) use_aws_queue_urls(reply.output, region);
                           reply.after = engine.last_commit();
                           conversation.done(std::move(reply));
                         });

@@ -26,7 +26,7 @@ struct Session {
   std::function<Result<int>(Api&, Output&)> action;
 };
 
-void add_server_commands(CLI::App& app, Session& session);     // serve, run, env, doctor
+void add_server_commands(CLI::App& app, Session& session);     // serve, run, env, hook, doctor
 void add_directory_commands(CLI::App& app, Session& session);  // backup, restore, check
 void add_control_commands(CLI::App& app, Session& session);    // status, settle, reset, faults, clock
 void add_data_commands(CLI::App& app, Session& session);       // tables, streams, queues, objects

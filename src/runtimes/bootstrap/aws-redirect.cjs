@@ -1,15 +1,19 @@
 'use strict';
 // Keeps calls to AWS on this machine.
 //
-// https requests and fetch() for *.amazonaws.com and *.api.aws go to AWS_ENDPOINT_URL over http, with the original Host header, so
-// that aws-sdk v2 (which knows no AWS_ENDPOINT_URL), SDKs bundled into handlers, and clients that drop the port of a URL
-// reach millrace. Whatever else tries to look such a host up (raw sockets, http2) is refused. Other hosts are
-// left alone. Loaded by bootstrap.cjs; can be preloaded elsewhere with NODE_OPTIONS=--require.
+// https requests and fetch() for *.amazonaws.com and *.api.aws go to AWS_ENDPOINT_URL over http, with the original Host
+// header, so that aws-sdk v2 (which knows no AWS_ENDPOINT_URL), SDKs bundled into handlers, and clients that drop the port
+// of a URL reach millrace. Whatever else tries to look such a host up (raw sockets, http2) is refused. Other hosts are left
+// alone. Loaded by bootstrap.cjs; preloaded elsewhere with NODE_OPTIONS="--require FILE" (`millrace hook` writes the file).
+// Without AWS_ENDPOINT_URL it takes MILLRACE_ENDPOINT: then SDKs that know AWS_ENDPOINT_URL come through here as well,
+// with AWS's host names, and get addresses of AWS's form in answers.
 const dns = require('dns');
 const http = require('http');
 const https = require('https');
 
-const endpoint = process.env.AWS_ENDPOINT_URL ? new URL(process.env.AWS_ENDPOINT_URL) : null;
+const address = process.env.AWS_ENDPOINT_URL || process.env.MILLRACE_ENDPOINT;
+const endpoint = address ? new URL(address) : null;
+const environment = process.env.AWS_LAMBDA_RUNTIME_API ? 'from a function' : 'with the millrace hook';
 const isAws = (host) => /(^|\.)(amazonaws\.com(\.cn)?|api\.aws)\.?$/i.test(String(host || ''));
 
 const hostOf = (options) => String(options.hostname || options.host || '').replace(/:\d+$/, '');
@@ -100,7 +104,7 @@ const originalLookup = dns.lookup;
 dns.lookup = function lookup(hostname, options, callback) {
   if (!isAws(hostname)) return originalLookup.apply(dns, arguments);
   const done = typeof options === 'function' ? options : callback;
-  const error = Object.assign(new Error(`millrace: ${hostname} is not reachable from a function; use AWS_ENDPOINT_URL`), {
+  const error = Object.assign(new Error(`millrace: ${hostname} is not reachable ${environment}; use AWS_ENDPOINT_URL`), {
     code: 'ENOTFOUND', errno: -3008, syscall: 'getaddrinfo', hostname,
   });
   process.nextTick(done, error);
