@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -18,6 +19,7 @@
 
 #include "base/assert.h"
 #include "storage/rocks/internal/head_file.h"
+#include "storage/rocks/internal/hot_rows.h"
 #include "storage/rocks/internal/rocks_options.h"
 #include "telemetry/log.h"
 
@@ -92,6 +94,37 @@ class ErrorListener final : public rocksdb::EventListener {
   std::atomic<bool> log_failed_{false};
 };
 
+// Announces to the hot rows what a batch is about to write, until it is destroyed.
+class HotWrite {
+ public:
+  HotWrite(HotRows& hot, const WriteBatch& batch) : hot_(hot), batch_(batch) {
+    for (const WriteBatch::Operation& operation : batch_.operations()) {
+      if (operation.family != Family::kItems) continue;
+      if (operation.kind == WriteBatch::Kind::kEraseRange) {
+        hot_.begin_write_of_all();
+      } else {
+        hot_.begin_write(operation.key);
+      }
+    }
+  }
+  HotWrite(const HotWrite&) = delete;
+  HotWrite& operator=(const HotWrite&) = delete;
+  ~HotWrite() {
+    for (const WriteBatch::Operation& operation : batch_.operations()) {
+      if (operation.family != Family::kItems) continue;
+      if (operation.kind == WriteBatch::Kind::kEraseRange) {
+        hot_.end_write_of_all();
+      } else {
+        hot_.end_write(operation.key);
+      }
+    }
+  }
+
+ private:
+  HotRows& hot_;
+  const WriteBatch& batch_;
+};
+
 class RocksIterator final : public Iterator {
  public:
   RocksIterator(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, Bounds bounds) : bounds_(std::move(bounds)) {
@@ -122,6 +155,7 @@ class RocksIterator final : public Iterator {
 }  // namespace
 
 struct RocksStore::Database {
+  explicit Database(std::size_t memory_bytes) : hot(hot_row_bytes(memory_bytes)) {}
   ~Database() {
     for (rocksdb::ColumnFamilyHandle* family : families) db->DestroyColumnFamilyHandle(family);
     if (db != nullptr) db->Close().PermitUncheckedError();
@@ -135,6 +169,7 @@ struct RocksStore::Database {
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   std::optional<HeadFile> head;
+  HotRows hot;  // of Family::kItems
   std::string path;
   std::uint64_t reserve_bytes = 0;
   bool read_only = false;
@@ -168,7 +203,7 @@ Result<void> RocksStore::Database::prove_complete(const RocksOptions& options, c
 RocksStore::RocksStore(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 
 Result<std::unique_ptr<RocksStore>> RocksStore::open(const RocksOptions& options) {
-  auto database = std::make_unique<Database>();
+  auto database = std::make_unique<Database>(options.memory_bytes);
   database->path = options.path;
   database->reserve_bytes = options.reserve_bytes;
   database->read_only = options.read_only;
@@ -232,6 +267,7 @@ Result<void> RocksStore::write(const WriteBatch& batch, Sync sync) {
   }
   rocksdb::WriteOptions options;
   options.sync = sync == Sync::kSynced;
+  const HotWrite announced(database_->hot, batch);
   const rocksdb::Status status = database_->db->Write(options, &out);
   if (!status.ok()) return write_failed(status);
   if (options.sync && database_->head && !database_->head->write(database_->db->GetLatestSequenceNumber())) {
@@ -273,11 +309,16 @@ Room RocksStore::room() const {
 }
 
 Result<std::optional<std::string>> RocksStore::get(Family family, std::string_view key) const {
+  HotRows::Place place;
+  if (family == Family::kItems) {
+    if (auto hot = database_->hot.find(key, place)) return hot;
+  }
   std::string value;
   const rocksdb::Status status =
       database_->db->Get(rocksdb::ReadOptions(), database_->family(family), slice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
   if (!status.ok()) return failed(status);
+  if (place.wanted) database_->hot.keep(place, key, value);
   return std::optional(std::move(value));
 }
 
@@ -290,10 +331,12 @@ void RocksStore::reclaim(Family family, std::string_view from, std::string_view 
   rocksdb::ColumnFamilyHandle* handle = database_->family(family);
   const rocksdb::Slice begin = slice(from);
   const rocksdb::Slice end = slice(to);
+  if (family == Family::kItems) database_->hot.begin_write_of_all();
   rocksdb::Status status = rocksdb::DeleteFilesInRange(database_->db.get(), handle, &begin, &end, false);
   if (status.ok() && family != Family::kLog) {
     status = database_->db->DeleteRange(rocksdb::WriteOptions(), handle, begin, end);
   }
+  if (family == Family::kItems) database_->hot.end_write_of_all();
   if (!status.ok()) telemetry::log_warning("storage", "Disk space was not reclaimed: " + status.ToString());
 }
 
@@ -354,7 +397,6 @@ std::vector<std::pair<std::string, double>> RocksStore::figures() const {
       {"table_bytes", "rocksdb.total-sst-files-size"},
       {"memtable_bytes", "rocksdb.cur-size-all-mem-tables"},
       {"pending_compaction_bytes", "rocksdb.estimate-pending-compaction-bytes"},
-      {"level0_files", "rocksdb.num-files-at-level0"},
   };
   constexpr std::pair<const char*, const char*> kOfAll[] = {
       {"block_cache_bytes", "rocksdb.block-cache-usage"},
@@ -372,10 +414,17 @@ std::vector<std::pair<std::string, double>> RocksStore::figures() const {
       if (!database_->db->GetIntProperty(family, property, &value)) continue;
       out.emplace_back(family->GetName() + "_" + name, static_cast<double>(value));
     }
+    std::string text;  // this one is not among the numbers
+    if (database_->db->GetProperty(family, "rocksdb.num-files-at-level0", &text))
+      out.emplace_back(family->GetName() + "_level0_files", std::strtod(text.c_str(), nullptr));
   }
   for (const auto& [name, property] : kOfAll) {
     if (database_->db->GetIntProperty(property, &value)) out.emplace_back(name, static_cast<double>(value));
   }
+  const HotRows::Figures hot = database_->hot.figures();
+  out.emplace_back("hot_rows", static_cast<double>(hot.rows));
+  out.emplace_back("hot_row_bytes", static_cast<double>(hot.bytes));
+  out.emplace_back("hot_row_hits", static_cast<double>(hot.hits));
   out.emplace_back("sequence", static_cast<double>(database_->db->GetLatestSequenceNumber()));
   const Room now = room();
   if (now.reserve_bytes > 0) {

@@ -35,7 +35,7 @@ inline constexpr std::size_t kMemoryMin = std::size_t{16} << 20;
 
 struct RocksOptions {
   std::string path;                           // of the database's own directory; its parent exists
-  std::size_t memory_bytes = kMemoryDefault;  // block cache and write buffers together, half each
+  std::size_t memory_bytes = kMemoryDefault;  // half write buffers, half block cache and hot rows
   std::string head_file;                      // where to note what is durable; empty: nowhere
   // Opens although acknowledged writes are missing, and says what is lost in a warning.
   bool accept_lost_writes = false;

@@ -32,14 +32,33 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
 
   rocksdb::ColumnFamilyOptions out;
   out.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  out.write_buffer_size = 16 << 20;
+  out.write_buffer_size = 16 << 20;  // RocksDB sets aside disk space of that size for its log
   // New keys, which most writes have, are not looked for in the memtable's list. A fiftieth is 16 bits per item of 170
   // B.
   out.memtable_whole_key_filtering = point_reads;
   out.memtable_prefix_bloom_size_ratio = point_reads ? 0.02 : 0;
   out.max_write_buffer_number = 3;
-  out.level_compaction_dynamic_level_bytes = true;
+  if (family == Family::kItems) {  // written to disk two at a time: half as many runs to merge later
+    out.min_write_buffer_number_to_merge = 2;
+    out.max_write_buffer_number = 4;
+  }
   out.target_file_size_base = 32 << 20;
+  if (point_reads) {
+    // Keys in no order: leveled compaction would rewrite nearly all of a family for every few buffers that join it, at
+    // a cost that grows with what is stored (and with how well it compresses, as its limits count compressed bytes).
+    // Merging four runs of a size rewrites each item once per factor of four.
+    out.compaction_style = rocksdb::kCompactionStyleUniversal;
+    out.compaction_options_universal.min_merge_width = 4;
+    out.compaction_options_universal.size_ratio = 20;
+    // Three runs of the size of the oldest are normal; beyond that garbage is likely.
+    out.compaction_options_universal.max_size_amplification_percent = 400;
+    out.level0_file_num_compaction_trigger = 8;
+    // A large merge takes long; what arrives meanwhile must not be held up.
+    out.level0_slowdown_writes_trigger = 40;
+    out.level0_stop_writes_trigger = 64;
+  } else {
+    out.level_compaction_dynamic_level_bytes = true;
+  }
   out.max_bytes_for_level_base = 128 << 20;
   // Fast compression where data is rewritten, small where it settles.
   out.compression = supports(rocksdb::kLZ4Compression) ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
@@ -48,6 +67,8 @@ rocksdb::ColumnFamilyOptions family_options(Family family, const std::shared_ptr
 }
 
 }  // namespace
+
+std::size_t hot_row_bytes(std::size_t memory_bytes) { return std::max(memory_bytes, kMemoryMin) / 16; }
 
 rocksdb::DBOptions database_options(const RocksOptions& options) {
   rocksdb::DBOptions out;
@@ -61,7 +82,7 @@ rocksdb::DBOptions database_options(const RocksOptions& options) {
   // One writer: no need for the machinery that orders several.
   out.allow_concurrent_memtable_write = false;
   out.enable_write_thread_adaptive_yield = false;
-  out.max_background_jobs = 2;
+  out.max_background_jobs = 3;  // a flush and two compactions; the second only when runs pile up
   out.max_subcompactions = 1;
   out.bytes_per_sync = 1 << 20;  // spreads the write-out of table files, so that WAL syncs do not wait behind it
   // Quick to open: no scan of files for statistics, none of their sizes.
@@ -79,7 +100,8 @@ rocksdb::DBOptions database_options(const RocksOptions& options) {
 }
 
 std::vector<rocksdb::ColumnFamilyDescriptor> family_descriptors(const RocksOptions& options) {
-  const auto cache = rocksdb::NewLRUCache(std::max(options.memory_bytes, kMemoryMin) / 2, 4);
+  const std::size_t memory = std::max(options.memory_bytes, kMemoryMin);
+  const auto cache = rocksdb::NewLRUCache(memory - memory / 2 - hot_row_bytes(memory), 4);
   constexpr const char* kNames[kFamilyCount] = {"default", "items", "log", "queue", "objects", "text"};
   std::vector<rocksdb::ColumnFamilyDescriptor> out;
   for (int i = 0; i < kFamilyCount; ++i) out.emplace_back(kNames[i], family_options(static_cast<Family>(i), cache));
