@@ -55,8 +55,8 @@ std::size_t count_of(const wire::Document& output, std::string_view member) {
 
 }  // namespace
 
-void MetricSources::record(const Scope& scope, std::string_view space, std::string_view name, std::string_view unit,
-                           const metrics::Dimensions& dimensions, double value, double count) {
+metrics::Series* MetricSources::series_of(const Scope& scope, std::string_view space, std::string_view name,
+                                          std::string_view unit, const metrics::Dimensions& dimensions) {
   std::string key;
   for (const std::string_view part : {std::string_view(scope.account), std::string_view(scope.region), space, name}) {
     key += part;
@@ -68,19 +68,42 @@ void MetricSources::record(const Scope& scope, std::string_view space, std::stri
     key += text;
     key += '\0';
   }
-  metrics::Series* series = nullptr;
   {
     const std::shared_lock lock(series_mutex_);
-    if (const auto it = series_.find(key); it != series_.end()) series = it->second;
+    if (const auto it = series_.find(key); it != series_.end()) return it->second;
   }
-  if (series == nullptr) {
-    series = store_.series({scope, std::string(space), std::string(name), dimensions}, unit);
-    if (series == nullptr) return;
-    const std::unique_lock lock(series_mutex_);
-    series_[std::move(key)] = series;
-  }
+  metrics::Series* const series = store_.series({scope, std::string(space), std::string(name), dimensions}, unit);
+  if (series == nullptr) return nullptr;
+  const std::unique_lock lock(series_mutex_);
+  series_[std::move(key)] = series;
+  return series;
+}
+
+void MetricSources::record(const Scope& scope, std::string_view space, std::string_view name, std::string_view unit,
+                           const metrics::Dimensions& dimensions, double value, double count) {
+  metrics::Series* const series = series_of(scope, space, name, unit, dimensions);
+  if (series == nullptr) return;
   series->record(value, count);
   store_.measure_soon();
+}
+
+MetricSources::TableSeries& MetricSources::table_series(const Scope& scope, std::string_view table,
+                                                        std::string_view operation) {
+  thread_local std::string key;
+  key.clear();
+  for (const std::string_view part : {std::string_view(scope.account), std::string_view(scope.region), table}) {
+    key += part;
+    key += '\0';
+  }
+  key += operation;
+  {
+    const std::shared_lock lock(series_mutex_);
+    if (const auto it = table_series_.find(key); it != table_series_.end()) return *it->second;
+  }
+  const std::unique_lock lock(series_mutex_);
+  auto& made = table_series_[key];
+  if (made == nullptr) made = std::make_unique<TableSeries>();
+  return *made;
 }
 
 void MetricSources::start() {
@@ -167,29 +190,50 @@ void MetricSources::observe(const wire::Finished& finished) {
 }
 
 void MetricSources::observe_table(const wire::Finished& finished) {
-  const Scope& scope = finished.context.caller.scope;
   const std::string table = table_behind(finished.context.resource);
-  const std::string operation(finished.context.operation->name);
-  const auto add = [&](std::string_view name, std::string_view unit, const metrics::Dimensions& dimensions,
-                       double value) { record(scope, "AWS/DynamoDB", name, unit, dimensions, value); };
+  if (finished.error.empty()) {
+    if (!table.empty()) table_succeeded(finished, table);
+    return;
+  }
+  const auto add = [&](std::string_view name, const metrics::Dimensions& dimensions) {
+    record(finished.context.caller.scope, "AWS/DynamoDB", name, kCount, dimensions, 1);
+  };
   const metrics::Dimensions by_table{{"TableName", table}};
-  const metrics::Dimensions by_operation{{"Operation", operation}, {"TableName", table}};
+  const metrics::Dimensions by_operation{{"Operation", std::string(finished.context.operation->name)},
+                                         {"TableName", table}};
   const bool named = !table.empty();
   if (finished.error == "ConditionalCheckFailedException" && named)
-    return add("ConditionalCheckFailedRequests", kCount, by_table, 1);
-  if (finished.error == "TransactionConflictException" && named) return add("TransactionConflict", kCount, by_table, 1);
-  if (finished.throttled && named) return add("ThrottledRequests", kCount, by_operation, 1);
-  if (finished.status >= 500 && named) return add("SystemErrors", kCount, by_operation, 1);
+    return add("ConditionalCheckFailedRequests", by_table);
+  if (finished.error == "TransactionConflictException" && named) return add("TransactionConflict", by_table);
+  if (finished.throttled && named) return add("ThrottledRequests", by_operation);
+  if (finished.status >= 500 && named) return add("SystemErrors", by_operation);
   // AWS: of the account in the region; a failed condition or a throttled request is none.
-  if (!finished.error.empty()) return add("UserErrors", kCount, {}, 1);
-  if (!named) return;
-  add("SuccessfulRequestLatency", kMilliseconds, by_operation, finished.milliseconds);
-  if (finished.usage.items >= 0)
-    add("ReturnedItemCount", kCount, by_operation, static_cast<double>(finished.usage.items));
-  if (finished.usage.read_half_units > 0)
-    add("ConsumedReadCapacityUnits", kCount, by_table, static_cast<double>(finished.usage.read_half_units) / 2);
-  if (finished.usage.write_half_units > 0)
-    add("ConsumedWriteCapacityUnits", kCount, by_table, static_cast<double>(finished.usage.write_half_units) / 2);
+  add("UserErrors", {});
+}
+
+void MetricSources::table_succeeded(const wire::Finished& finished, std::string_view table) {
+  const Scope& scope = finished.context.caller.scope;
+  const std::string_view operation = finished.context.operation->name;
+  TableSeries& known = table_series(scope, table, operation);
+  const auto add = [&](std::atomic<metrics::Series*>& slot, std::string_view name, bool by_operation, double value) {
+    metrics::Series* series = slot.load(std::memory_order_acquire);
+    if (series == nullptr) {
+      metrics::Dimensions dimensions{{"TableName", std::string(table)}};
+      if (by_operation) dimensions.insert(dimensions.begin(), {"Operation", std::string(operation)});
+      series = series_of(scope, "AWS/DynamoDB", name, &slot == &known.latency ? kMilliseconds : kCount, dimensions);
+      if (series == nullptr) return;
+      slot.store(series, std::memory_order_release);
+    }
+    series->record(value);
+  };
+  add(known.latency, "SuccessfulRequestLatency", true, finished.milliseconds);
+  const wire::Usage& usage = finished.usage;
+  if (usage.items >= 0) add(known.items, "ReturnedItemCount", true, static_cast<double>(usage.items));
+  if (usage.read_half_units > 0)
+    add(known.reads, "ConsumedReadCapacityUnits", false, static_cast<double>(usage.read_half_units) / 2);
+  if (usage.write_half_units > 0)
+    add(known.writes, "ConsumedWriteCapacityUnits", false, static_cast<double>(usage.write_half_units) / 2);
+  store_.measure_soon();
 }
 
 void MetricSources::observe_bucket(const wire::Finished& finished) {

@@ -288,6 +288,10 @@ Result<Json> parse_json(std::string_view text) {
 void append_json_string(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
   out += '"';
+  if (skip_plain_json(text.data(), text.data() + text.size()) == text.data() + text.size()) {  // most are
+    out.append(text).append(1, '"');
+    return;
+  }
   std::size_t start = 0;  // of the run that needs no escape
   const char* const end = text.data() + text.size();
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -77,6 +77,27 @@ TEST(JsonTest, PrintsDoublesShortestAndWithoutExponent) {
   EXPECT_EQ(Json(std::numeric_limits<double>::infinity()).dump(), "null");
 }
 
+TEST(JsonTest, EscapesWhatNeedsItAtEveryPlace) {
+  constexpr std::pair<char, std::string_view> kEscapes[] = {
+      {'"', "\\\""}, {'\\', "\\\\"}, {'\n', "\\n"}, {'\x01', "\\u0001"}, {'\x7f', "\x7f"}};
+  for (std::size_t size = 1; size < 50; ++size) {
+    for (std::size_t at = 0; at < size; ++at) {
+      for (const auto& [special, escaped] : kEscapes) {
+        std::string text(size, 'x');
+        text[at] = special;
+        std::string out;
+        append_json_string(out, text);
+        const std::string rest(size - at - 1, 'x');
+        ASSERT_EQ(out, "\"" + std::string(at, 'x') + std::string(escaped) + rest + "\"");
+      }
+    }
+    const std::string letters = std::string(size, 'x') + "\xc3\xa9";
+    std::string out;
+    append_json_string(out, letters);
+    ASSERT_EQ(out, "\"" + letters + "\"");
+  }
+}
+
 TEST(JsonTest, EditsMembers) {
   Json json;
   json.set("a", 1).set("b", "x").set_if(false, "c", true).set("a", 2);

@@ -22,7 +22,7 @@ constexpr bool is_unreserved(char c) {
 
 bool equals_ignore_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return x == y || lower(x) == lower(y); });
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
@@ -43,8 +43,10 @@ void Fields::set(std::string_view name, std::string_view value) {
 }
 
 std::optional<std::string_view> Fields::find(std::string_view name) const {
-  for (const auto& [key, value] : all()) {
-    if (equals_ignore_case(key, name)) return value;
+  const std::string_view text = text_;
+  for (const Entry& entry : entries_) {
+    if (entry.name_size == name.size() && equals_ignore_case(text.substr(entry.at, entry.name_size), name))
+      return text.substr(entry.at + entry.name_size, entry.value_size);
   }
   return std::nullopt;
 }

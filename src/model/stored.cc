@@ -1,5 +1,7 @@
 #include "model/stored.h"
 
+#include <algorithm>
+
 #include "codec/json.h"
 #include "crypto/encoding.h"
 #include "model/internal/varint.h"
@@ -412,9 +414,10 @@ bool json_payload(std::string& out, std::string_view& in, Type type, int depth) 
 bool json_value(std::string& out, std::string_view& in, int depth) {
   Type type{};
   if (!read_type(in, type)) return false;
-  out += "{\"";
-  out += type_name(type);
-  out += "\":";
+  // As type_name() has them.
+  static constexpr std::string_view kOpenings[] = {R"({"NULL":)", R"({"BOOL":)", R"({"S":)",  R"({"N":)",  R"({"B":)",
+                                                   R"({"M":)",    R"({"L":)",    R"({"SS":)", R"({"NS":)", R"({"BS":)"};
+  out += kOpenings[static_cast<std::size_t>(type)];
   if (!json_payload(out, in, type, depth)) return false;
   out += '}';
   return true;
@@ -447,6 +450,9 @@ std::optional<Item> from_stored(std::string_view stored) {
 }
 
 bool append_json_of_stored(std::string& out, std::string_view stored) {
+  // Most items are text; a page grows by doubling.
+  if (const std::size_t need = out.size() + stored.size() + stored.size() / 8 + 64; need > out.capacity())
+    out.reserve(std::max(need, 2 * out.size()));
   return take_version(stored) && json_body(out, stored, 0) && stored.empty();
 }
 

@@ -1,5 +1,6 @@
 #include "platform/random.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <string_view>
@@ -19,11 +20,13 @@ struct Pool {
   std::size_t used = 32;
 };
 
-void append_hex(std::string& out, std::uint64_t number, int digits) {
-  for (int i = 0; i < digits; ++i) {
-    out += kHex[number >> 60];
+// The upper digits of `number`; returns what is behind them.
+char* put_hex(char* at, std::uint64_t number, std::size_t digits) {
+  for (std::size_t i = 0; i < digits; ++i) {
+    *at++ = kHex[number >> 60];
     number <<= 4;
   }
+  return at;
 }
 
 }  // namespace
@@ -31,24 +34,20 @@ void append_hex(std::string& out, std::uint64_t number, int digits) {
 std::string Random::uuid() {
   const std::uint64_t high = (next() & ~0xf000ULL) | 0x4000ULL;                              // version 4
   const std::uint64_t low = (next() & 0x3fff'ffff'ffff'ffffULL) | 0x8000'0000'0000'0000ULL;  // RFC 9562 variant
-  std::string out;
-  out.reserve(36);
-  append_hex(out, high, 8);
-  out += '-';
-  append_hex(out, high << 32, 4);
-  out += '-';
-  append_hex(out, high << 48, 4);
-  out += '-';
-  append_hex(out, low, 4);
-  out += '-';
-  append_hex(out, low << 16, 12);
+  std::string out(36, '-');
+  char* at = out.data();
+  at = put_hex(at, high, 8) + 1;
+  at = put_hex(at, high << 32, 4) + 1;
+  at = put_hex(at, high << 48, 4) + 1;
+  at = put_hex(at, low, 4) + 1;
+  put_hex(at, low << 16, 12);
   return out;
 }
 
 std::string Random::hex(std::size_t digits) {
-  std::string out;
-  out.reserve(digits);
-  while (out.size() < digits) append_hex(out, next(), static_cast<int>(std::min<std::size_t>(16, digits - out.size())));
+  std::string out(digits, '0');
+  for (std::size_t done = 0; done < digits; done += 16)
+    put_hex(out.data() + done, next(), std::min<std::size_t>(16, digits - done));
   return out;
 }
 

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -41,9 +42,18 @@ class MetricSources final : public functions::Observer {
   void delivered(std::string_view queue_arn, std::size_t bytes);
 
  private:
+  // What a request to a table adds to, found at once: most requests are of few kinds. Filled on first use.
+  struct TableSeries {
+    std::atomic<metrics::Series*> latency{nullptr}, items{nullptr}, reads{nullptr}, writes{nullptr};
+  };
+  // nullptr: beyond the limit of series.
+  metrics::Series* series_of(const Scope& scope, std::string_view space, std::string_view name, std::string_view unit,
+                             const metrics::Dimensions& dimensions);
+  TableSeries& table_series(const Scope& scope, std::string_view table, std::string_view operation);
   void record(const Scope& scope, std::string_view space, std::string_view name, std::string_view unit,
               const metrics::Dimensions& dimensions, double value, double count = 1);
   void observe_table(const wire::Finished& finished);
+  void table_succeeded(const wire::Finished& finished, std::string_view table);
   void observe_bucket(const wire::Finished& finished);
   bool measure();  // at a full minute: whether to come again
   bool measure_queue(const sqs::QueueName& queue);
@@ -54,8 +64,9 @@ class MetricSources final : public functions::Observer {
 
   metrics::Store& store_;
   const Parts& parts_;
-  std::shared_mutex series_mutex_;  // guards the next
+  std::shared_mutex series_mutex_;  // guards the next two
   std::unordered_map<std::string, metrics::Series*> series_;
+  std::unordered_map<std::string, std::unique_ptr<TableSeries>> table_series_;
   std::atomic<int> mappings_due_{0};       // for how many minutes mappings are still asked
   std::mutex mutex_;                       // guards below
   std::map<sqs::QueueName, Time> active_;  // when a queue was last used

@@ -19,6 +19,9 @@ bool is_or_below(std::string_view host, std::string_view domain) {
          (host.size() > domain.size() && host.ends_with(domain) && host[host.size() - domain.size() - 1] == '.');
 }
 
+// What most requests are addressed to.
+bool is_this_machine(std::string_view host) { return host == "127.0.0.1" || host == "localhost"; }
+
 bool is_ipv4_loopback(std::string_view host) {
   return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
@@ -96,17 +99,19 @@ bool is_known_host(std::string_view given, const std::vector<std::string>& allow
 }
 
 bool is_function_url(const http::RequestHead& head, const std::vector<std::string>& allowed) {
-  const std::string host = lower(host_of(head.fields.get("host")));
+  const std::string_view given = host_of(head.fields.get("host"));
+  if (is_this_machine(given)) return false;
+  const std::string host = lower(given);
   return host.find(".lambda-url.") != std::string::npos && !is_aws_host(host) && is_known_host(host, allowed);
 }
 
 std::optional<std::string> refusal(const http::RequestHead& head, const std::vector<std::string>& allowed) {
-  const std::string authority = lower(head.fields.get("host"));
-  const std::string host(host_of(authority));
-  if (!is_known_host(host, allowed))
-    return "The host name \"" + host + "\" is not one of this server's. Allow it in the configuration.";
+  const std::string_view authority = head.fields.get("host");
+  const std::string_view host = host_of(authority);
+  if (!is_this_machine(host) && !is_known_host(host, allowed))
+    return "The host name \"" + lower(host) + "\" is not one of this server's. Allow it in the configuration.";
   if (const auto origin = head.fields.find("origin")) {
-    if (lower(authority_of_origin(*origin)) != authority) {
+    if (lower(authority_of_origin(*origin)) != lower(authority)) {
       return "Requests from web pages of another origin are refused: " + std::string(*origin);
     }
   }

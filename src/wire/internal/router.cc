@@ -1,5 +1,7 @@
 #include "wire/internal/router.h"
 
+#include <algorithm>
+
 #include "wire/internal/guard.h"
 #include "wire/internal/known_services.h"
 
@@ -18,7 +20,8 @@ std::string_view between(std::string_view text, std::string_view key, std::strin
   const auto at = text.find(key);
   if (at == std::string_view::npos) return {};
   text.remove_prefix(at + key.size());
-  return text.substr(0, text.find_first_of(ends));
+  const auto is_end = [ends](char c) { return std::ranges::find(ends, c) != ends.end(); };
+  return text.substr(0, static_cast<std::size_t>(std::ranges::find_if(text, is_end) - text.begin()));
 }
 
 // "AK/20261121/us-east-1/dynamodb/aws4_request"; access keys may hold slashes only in theory.
