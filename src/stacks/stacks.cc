@@ -192,6 +192,16 @@ void Stacks::stop() {
 
 void Stacks::set_endpoint(std::string endpoint) { impl_->endpoint = std::move(endpoint); }
 
+void Stacks::when_settled(const Scope& scope, const std::string& stack, std::function<void()> then) {
+  const std::lock_guard lock(impl_->mutex);
+  const Stack* found = impl_->find(scope, stack);
+  for (const auto& [uuid, each] : impl_->stacks) {
+    if (found == nullptr && each.scope == scope && each.change_set_id == stack) found = &each;
+  }
+  if (found == nullptr || !found->in_progress()) return impl_->services.scheduler.post(std::move(then));
+  impl_->when_settled[found->uuid].push_back(std::move(then));
+}
+
 bool Stacks::answer(const std::string& token, Document document) {
   const std::lock_guard lock(impl_->mutex);
   const auto found = impl_->answers.find(token);

@@ -69,6 +69,10 @@ class Stacks {
 
   // Where functions reach this server; before start().
   void set_endpoint(std::string endpoint);
+  // Posts `then` to the control thread once no operation of the stack is running, at once if none is. The stack is told
+  // by name, id, or the id of the change set that was executed last. Dropped, not run, when the server stops before.
+  void when_settled(const Scope& scope, const std::string& stack, std::function<void()> then);
+
   // What a custom resource's function sent for `token` (Work::open_answer); a text instead of an object says why it
   // cannot be read. false: nobody waits for it.
   bool answer(const std::string& token, Document document);

@@ -51,13 +51,15 @@ void Stacks::Impl::emit(Stack& stack, const std::string& logical_id, const std::
   const bool is_stack = physical_id == stack.id;
   event.set("EventId", is_stack ? services.random.uuid() : logical_id + "-" + status + "-" + services.random.hex(12));
   event.set("LogicalResourceId", logical_id).set("PhysicalResourceId", physical_id).set("ResourceType", type);
-  event.set("Timestamp", static_cast<double>(to_unix_ms(services.scheduler.now())) / 1000.0)
-      .set("ResourceStatus", status);
+  // Later than the event before, by a millisecond if need be: clients sort by it.
+  auto& list = events[stack.uuid];
+  double timestamp = static_cast<double>(to_unix_ms(services.scheduler.now())) / 1000.0;
+  if (!list.empty()) timestamp = std::max(timestamp, list.back().find("Timestamp")->as_double() + 0.001);
+  event.set("Timestamp", timestamp).set("ResourceStatus", status);
   event.set_if(!reason.empty(), "ResourceStatusReason", reason);
   if (properties != nullptr) event.set("ResourceProperties", properties->dump());
   event.set_if(!stack.token.empty(), "ClientRequestToken", stack.token);
   event.set_if(!stack.operation_id.empty(), "OperationId", stack.operation_id);
-  auto& list = events[stack.uuid];
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, event_key(stack.uuid, list.size()), event.dump());
   last_commit.store(services.commits.submit(std::move(batch)));
@@ -68,6 +70,10 @@ void Stacks::Impl::set_status(Stack& stack, const std::string& status, const std
   stack.status = status;
   stack.reason = reason;
   emit(stack, stack.name, stack.id, "AWS::CloudFormation::Stack", status, reason);
+  if (stack.in_progress()) return;
+  if (auto waiting = when_settled.extract(stack.uuid)) {
+    for (auto& then : waiting.mapped()) services.scheduler.post(std::move(then));
+  }
 }
 
 // A deleted stack is found by its id only.

@@ -9,6 +9,44 @@ using stacks::Stacks;
 using wire::Document;
 using wire::Reply;
 
+namespace {
+
+// How long what starts an operation waits for its end: the tools look at once afterwards, and then only every five
+// seconds.
+constexpr Milliseconds kSettleLimit{2500};
+
+// Answers when the stack has settled, or when the limit has passed. Control thread only.
+class Settling : public std::enable_shared_from_this<Settling> {
+ public:
+  explicit Settling(std::function<void()> then) : then_(std::move(then)) {}
+
+  void wait(Stacks& engine, platform::Scheduler& scheduler, const Scope& scope, const std::string& stack) {
+    limit_ = scheduler.at(scheduler.now() + kSettleLimit, [self = shared_from_this()] { self->finish(); });
+    engine.when_settled(scope, stack, [self = shared_from_this()] { self->finish(); });
+  }
+
+ private:
+  void finish() {
+    limit_.cancel();
+    if (then_) std::exchange(then_, nullptr)();
+  }
+
+  std::function<void()> then_;
+  platform::Timer limit_;
+};
+
+// What `input` says of the stack whose operation it starts; "" for operations that start none.
+std::string started_stack(const wire::OperationModel& operation, const Document& input) {
+  for (const std::string_view name : {"CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet"}) {
+    if (operation.name != name) continue;
+    const std::string_view stack = input.string_or("StackName", "");
+    return std::string(stack.empty() ? input.string_or("ChangeSetName", "") : stack);
+  }
+  return "";
+}
+
+}  // namespace
+
 std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platform::Scheduler& scheduler) {
   auto service = std::make_unique<wire::Service>(wire::cloudformation::kModel);
   // On the pool: they may read templates and parameters from other services.
@@ -18,14 +56,19 @@ std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platf
       const auto answer = std::make_shared<std::optional<Result<Document>>>();
       scheduler.offload([&engine, operation, answer, caller = context.caller,
                          input] { *answer = (engine.*operation)(caller, input); },
-                        [&engine, answer, conversation, region = context.caller.scope.region,
+                        [&engine, &scheduler, answer, conversation, scope = context.caller.scope,
+                         started = started_stack(*context.operation, input),
                          aws_form = context.service_host.starts_with("https://")] {
                           if (!(*answer)->ok()) return conversation.done((*answer)->error());
-                          Reply reply;
-                          reply.output = std::move(**answer).value();
-                          if (aws_form) use_aws_queue_urls(reply.output, region);
-                          reply.after = engine.last_commit();
-                          conversation.done(std::move(reply));
+                          const auto finish = [&engine, answer, conversation, region = scope.region, aws_form] {
+                            Reply reply;
+                            reply.output = std::move(**answer).value();
+                            if (aws_form) use_aws_queue_urls(reply.output, region);
+                            reply.after = engine.last_commit();
+                            conversation.done(std::move(reply));
+                          };
+                          if (started.empty()) return finish();
+                          std::make_shared<Settling>(finish)->wait(engine, scheduler, scope, started);
                         });
     });
   };

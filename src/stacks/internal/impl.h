@@ -74,6 +74,7 @@ class Stacks::Impl {
   std::map<std::string, Stack> stacks;                  // by uuid
   std::map<std::string, std::vector<Document>> events;  // by uuid, oldest first
   std::map<std::string, std::thread> threads;
+  std::map<std::string, std::vector<std::function<void()>>> when_settled;  // by uuid
   std::condition_variable answered;
   // What is waited for, by token. Waiting does not count as busy; what ends it does, until the waiting thread goes on.
   struct Answer {
