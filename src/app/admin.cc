@@ -94,13 +94,16 @@ std::int64_t AdminRequest::number(std::string_view name, std::int64_t otherwise)
 }
 
 Admin::Admin(Parts& parts)
-    : parts_(parts),
-      endpoints_{{"health", admin_health},     {"status", admin_status},         {"clock", admin_clock},
-                 {"settle", admin_settle},     {"reset", admin_reset},           {"faults", admin_faults},
-                 {"requests", admin_requests}, {"operations", admin_operations}, {"tables", admin_tables},
-                 {"streams", admin_streams},   {"queues", admin_queues},         {"topics", admin_topics},
-                 {"objects", admin_objects},   {"functions", admin_functions},   {"invocations", admin_invocations},
-                 {"mappings", admin_mappings}, {"doctor", admin_doctor},         {"backup", admin_backup}} {}
+    : parts_(parts), endpoints_{{"health", admin_health},       {"status", admin_status},
+                                {"clock", admin_clock},         {"settle", admin_settle},
+                                {"reset", admin_reset},         {"faults", admin_faults},
+                                {"requests", admin_requests},   {"operations", admin_operations},
+                                {"tables", admin_tables},       {"streams", admin_streams},
+                                {"queues", admin_queues},       {"topics", admin_topics},
+                                {"stacks", admin_stacks},       {"objects", admin_objects},
+                                {"functions", admin_functions}, {"invocations", admin_invocations},
+                                {"mappings", admin_mappings},   {"doctor", admin_doctor},
+                                {"backup", admin_backup}} {}
 
 std::unique_ptr<http::RequestSink> Admin::begin(std::shared_ptr<const http::RequestHead> head) {
   return std::make_unique<Sink>(*this, std::move(head));

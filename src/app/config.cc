@@ -81,6 +81,7 @@ std::map<std::string, Section> known_keys(Config& config) {
         {"roll_after", into_duration(config.roll_after)},
         {"split_records_per_second", into(config.split_rate)},
         {"shards_max", into(config.shards_max)}}},
+      {"stacks", {{"skip", into(config.skipped_types)}, {"python", into(config.sam_python)}}},
       {"logs", {{"bytes_per_group", into(config.log_bytes_per_group)}}},
       {"prices",
        {{"currency", into(config.prices.currency)},
@@ -178,6 +179,11 @@ Result<void> check_config(const Config& config) {
     return Error(kBadConfiguration, "streams.roll_after must be at least 1m, or 0s for never");
   if (config.shards_max < 1 || config.shards_max > 256)
     return Error(kBadConfiguration, "streams.shards_max must be 1 to 256");
+  for (const std::string& type : config.skipped_types) {
+    if (type.find("::") == std::string::npos)
+      return Error(kBadConfiguration,
+                   "stacks.skip must name resource types such as AWS::EC2::VPC or AWS::EC2::*, not " + type);
+  }
   for (const auto level : {"debug", "info", "warning", "error"})
     if (config.log_level == level) return {};
   return Error(kBadConfiguration, "log_level must be debug, info, warning or error");

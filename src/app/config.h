@@ -7,9 +7,16 @@
 //   functions: {interpreters: [dirs], node_modules: [dirs], python_path: [dirs], async_payload_bytes,
 //   account_concurrency,
 //               isolation: auto|none}
-//   streams:   {shards, retention, bytes_max, roll_after, split_records_per_second, shards_max}        durations as in
-//   "24h" logs:      {bytes_per_group} prices:    {currency, per_million_invocations, per_gb_second}     what `mappings
-//   show` and /metrics count money with
+//   streams:   {shards, retention, bytes_max, roll_after, split_records_per_second, shards_max}
+//
+//   stacks:    {skip: [resource types, as AWS::EC2::VPC or AWS::EC2::*, that all stacks only record],
+//               python: an interpreter that has aws-sam-translator}
+//
+//   logs:      {bytes_per_group}
+//
+//   prices:    {currency, per_million_invocations, per_gb_second}: what `mappings show` and /metrics count money with
+//
+// Durations are written as in "24h".
 //
 // Values only; thread-safe as such.
 #pragma once
@@ -68,6 +75,8 @@ struct Config {
   std::uint64_t split_rate = 1000;                  // records per second into a shard for a minute; 0: never split
   unsigned shards_max = 16;                         // open ones, beyond which a stream is not split by itself
   std::uint64_t log_bytes_per_group = 64 * 1024 * 1024;
+  std::vector<std::string> skipped_types;  // of CloudFormation resources: recorded instead of made
+  std::string sam_python;                  // runs aws-sam-translator; "": the first python3 of PATH that has it
   Prices prices;
 };
 

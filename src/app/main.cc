@@ -21,6 +21,7 @@
 #include "app/server.h"
 #include "cli/cli.h"
 #include "runtimes/preload.h"
+#include "stacks/template.h"
 
 namespace {
 
@@ -44,6 +45,7 @@ Result<app::Config> config_of(const cli::ServeOptions& options) {
     if (!size) return Error(app::kBadConfiguration, std::string(name) + " " + *text + " is no size such as 256MiB");
     *target = *size;
   }
+  for (const std::string& type : options.skip_types) config.skipped_types.push_back(type);
   config.accept_lost_writes = options.accept_lost_writes;
   config.ephemeral = config.ephemeral || options.ephemeral;
   config.allow_anyone = config.allow_anyone || options.allow_anyone;
@@ -157,6 +159,7 @@ int main(int argc, char** argv) {
   callbacks.hook = runtimes::preload_hook;
   callbacks.restore = app::restore_backup;
   callbacks.check = app::check_directory;
+  callbacks.read_template = stacks::parse_template;
   callbacks.version = app::kVersion;
   return cli::run(argc, argv, callbacks);
 }

@@ -345,6 +345,7 @@ void Server::Impl::serve_faces() {
   operations = std::make_unique<wire::Operations>(random, *committer);
   for (const auto& face : faces) operations->add(*face);
   resources::register_types(resource_types);
+  for (const std::string& type : config.skipped_types) resource_types.skip(type);
   stacks = std::make_unique<stacks::Stacks>(
       stacks::Services{*store, *committer, *loop, random, *operations, resource_types,
                        [this](const Scope& scope, const std::string& bucket, const std::string& key) {
@@ -376,6 +377,7 @@ void Server::Impl::fill_parts() {
   parts.processes = processes.get();
   parts.functions = functions.get();
   parts.engine = engine.get();
+  parts.stacks = stacks.get();
   parts.jobs = &jobs;
   parts.dispatcher = dispatcher.get();
   parts.faults = &faults;

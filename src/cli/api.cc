@@ -1,5 +1,6 @@
 #include "cli/internal/api.h"
 
+#include "codec/xml.h"
 #include "http/client.h"
 
 namespace millrace::cli {
@@ -16,7 +17,43 @@ std::string text_of(const std::string& body) {
   if (json.ok())
     for (const auto name : {"error", "message", "Message"})
       if (const Json* text = json->find(name); text != nullptr && text->is_string()) return text->as_string();
+  if (body.starts_with('<')) {
+    const auto xml = codec::parse_xml(body);
+    if (xml.ok()) {
+      const codec::XmlElement* error = xml->child("Error");
+      const std::string_view text = (error == nullptr ? *xml : *error).child_text("Message");
+      if (!text.empty()) return std::string(text);
+    }
+  }
   return body;
+}
+
+// {"A": ["x"], "B": {"C": 1}} is A.member.1=x&B.C=1.
+void append_form(std::string& out, const std::string& name, const Json& value) {
+  if (value.is_array()) {
+    int number = 0;
+    for (const Json& element : value.as_array())
+      append_form(out, name + ".member." + std::to_string(++number), element);
+  } else if (value.is_object()) {
+    for (const auto& [member, inner] : value.as_object())
+      append_form(out, name.empty() ? member : name + "." + member, inner);
+  } else {
+    out += (out.empty() ? "" : "&") + http::url_encode(name) + "=" +
+           http::url_encode(value.is_string() ? value.as_string() : value.dump());
+  }
+}
+
+Json json_of(const codec::XmlElement& element) {
+  if (element.children.empty()) return element.text;
+  const bool list = element.children.front().name == "member";
+  Json out = list ? Json::array() : Json::object();
+  for (const auto& child : element.children) {
+    if (list)
+      out.push(json_of(child));
+    else
+      out.set(child.name, json_of(child));
+  }
+  return out;
 }
 
 struct Address {
@@ -46,18 +83,61 @@ struct Api::Raw {
   std::string body;
 };
 
-Result<Api::Raw> Api::call(std::string_view method, std::string path, std::string_view service,
-                           std::string target_header, std::string body, std::string_view invocation_type) {
+Result<http::Response> Api::send(std::string_view service, http::ClientRequest request) {
   MR_ASSIGN_OR_RETURN(const Address address, parse_endpoint(target_.endpoint));
   http::Client client(address.host, address.port);
+  request.timeout = kAnswerLimit;
+  // Names account and region; not a signature, as the server accepts any credentials on loopback.
+  request.fields.add("authorization", "AWS4-HMAC-SHA256 Credential=" + target_.account + "/20260101/" + target_.region +
+                                          "/" + std::string(service) +
+                                          "/aws4_request, SignedHeaders=host, Signature=0");
+  auto response = client.request(request);
+  if (response.ok()) return response;
+  return Error(kNoServer,
+               "no server answers at " + target_.endpoint + " (" + response.error().message() +
+                   "); start one with `millrace serve`, or name another with --endpoint or MILLRACE_ENDPOINT");
+}
+
+Result<Json> Api::form(std::string_view service, std::string_view version, std::string_view operation,
+                       const Json& input) {
+  http::ClientRequest request;
+  request.method = "POST";
+  request.fields.add("content-type", "application/x-www-form-urlencoded");
+  request.body = "Action=" + std::string(operation) + "&Version=" + std::string(version);
+  append_form(request.body, "", input);
+  MR_ASSIGN_OR_RETURN(const http::Response response, send(service, std::move(request)));
+  if (response.status >= 400) return Error(kServerSaid, text_of(response.body));
+  MR_ASSIGN_OR_RETURN(const codec::XmlElement xml, codec::parse_xml(response.body));
+  const codec::XmlElement* result = xml.child(std::string(operation) + "Result");
+  return result == nullptr || result->children.empty() ? Json::object() : json_of(*result);
+}
+
+Result<void> Api::put_object(const std::string& bucket, const std::string& key, std::string body) {
+  const auto put = [&](const std::string& path, std::string content) {
+    http::ClientRequest request;
+    request.method = "PUT";
+    request.target = path;
+    request.body = std::move(content);
+    return send("s3", std::move(request));
+  };
+  auto response = put("/" + bucket + "/" + key, body);
+  if (response.ok() && response->status == 404) {
+    auto made = put("/" + bucket, "");
+    if (!made.ok()) return std::move(made).error();
+    if (made->status >= 400 && made->status != 409) return Error(kServerSaid, text_of(made->body));
+    response = put("/" + bucket + "/" + key, std::move(body));
+  }
+  if (!response.ok()) return std::move(response).error();
+  if (response->status >= 400) return Error(kServerSaid, text_of(response->body));
+  return {};
+}
+
+Result<Api::Raw> Api::call(std::string_view method, std::string path, std::string_view service,
+                           std::string target_header, std::string body, std::string_view invocation_type) {
   http::ClientRequest request;
   request.method = method;
   request.target = std::move(path);
-  request.timeout = kAnswerLimit;
   http::Fields& fields = request.fields;
-  // Names account and region; not a signature, as the server accepts any credentials on loopback.
-  fields.add("authorization", "AWS4-HMAC-SHA256 Credential=" + target_.account + "/20260101/" + target_.region + "/" +
-                                  std::string(service) + "/aws4_request, SignedHeaders=host, Signature=0");
   if (!target_header.empty()) {
     fields.add("x-amz-target", std::move(target_header));
     fields.add("content-type", "application/x-amz-json-1.0");
@@ -69,11 +149,8 @@ Result<Api::Raw> Api::call(std::string_view method, std::string path, std::strin
     if (invocation_type == "RequestResponse") fields.add("x-amz-log-type", "Tail");
   }
   request.body = std::move(body);
-  auto response = client.request(request);
-  if (!response.ok())
-    return Error(kNoServer,
-                 "no server answers at " + target_.endpoint + " (" + response.error().message() +
-                     "); start one with `millrace serve`, or name another with --endpoint or MILLRACE_ENDPOINT");
+  auto response = send(service, std::move(request));
+  if (!response.ok()) return std::move(response).error();
   if (response->status >= 400) return Error(kServerSaid, text_of(response->body));
   return Raw{response->status, std::move(response->fields), std::move(response->body)};
 }
@@ -101,6 +178,12 @@ Result<Api::Invoked> Api::invoke(std::string_view function, std::string payload,
                                     std::move(payload), asynchronous ? "Event" : "RequestResponse"));
   return Invoked{std::move(raw.body), std::string(raw.fields.get("x-amz-function-error")),
                  std::string(raw.fields.get("x-amz-log-result"))};
+}
+
+const Json::Array& elements(const Json& document, std::string_view member) {
+  static const Json::Array kNone;
+  const Json* list = document.find(member);
+  return list == nullptr || !list->is_array() ? kNone : list->as_array();
 }
 
 std::string encode(std::string_view text) { return http::url_encode(text); }

@@ -71,6 +71,7 @@ int run(int argc, const char* const* argv, const Callbacks& callbacks) {
   add_topic_commands(app, session);
   add_compute_commands(app, session);
   add_mapping_commands(app, session);
+  add_stack_commands(app, session);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {

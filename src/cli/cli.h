@@ -30,6 +30,7 @@ struct ServeOptions {
   std::string memory;   // a size such as 256MiB
   std::string reserve;  // the same
   int threads = 0;
+  std::vector<std::string> skip_types;  // added to the file's
   bool ephemeral = false;
   bool allow_anyone = false;
   bool aws_timing = false;
@@ -51,6 +52,8 @@ struct Callbacks {
       restore;
   // {"ok","problems","problem_count","checked"}
   std::function<Result<codec::Json>(const std::filesystem::path& directory, const Progress&)> check;
+  // A CloudFormation template, JSON or YAML with short tags, as one document. Error: what is wrong with it.
+  std::function<Result<codec::Json>(std::string_view text)> read_template;
   std::string version;
 };
 

@@ -15,6 +15,10 @@ namespace {
 void add_serve_options(CLI::App& command, ServeOptions& options) {
   command.add_option("--config", options.config, "configuration file (YAML)");
   command.add_option("--log-level", options.log_level, "debug, info, warning or error");
+  command
+      .add_option("--skip-type", options.skip_types,
+                  "a resource type that stacks only record: AWS::EC2::VPC, AWS::EC2::*; may be given again")
+      ->allow_extra_args(false);
   command.add_flag("--aws-timing", options.aws_timing,
                    "tables take seconds to be created, updated and deleted; TTL changes have a cool-down");
 }

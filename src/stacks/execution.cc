@@ -175,7 +175,8 @@ Result<void> Stacks::Impl::make(const std::string& uuid, const Document& declare
   const Stack before = copy(uuid);
   MR_ASSIGN_OR_RETURN(const Document document, parse_template(before.inputs.template_text));
   for (const std::string& name : dependencies(document, declared)) owned.depends.push_back(name);
-  const ResourceType& type = *services.types.find(owned.type);
+  owned.skipped = services.types.is_skipped(document, owned.type);
+  const ResourceType& type = *type_of(owned);
   const Work work = work_for(before, owned, true);
   const std::string verb = why.empty() ? "CREATE" : "UPDATE";
   const auto taken = type.exists(work);
@@ -219,16 +220,9 @@ Result<void> Stacks::Impl::make(const std::string& uuid, const Document& declare
     done.hides_attributes = made->hides_attributes;
     done.status = verb + "_COMPLETE";
     done.updated = services.scheduler.now();
-    std::string recorded;
-    for (const Property& property : type.properties()) {
-      if (property.effect == Effect::kRecorded && owned.properties.find(property.name) != nullptr) {
-        recorded += (recorded.empty() ? "" : ", ") + std::string(property.name);
-      }
-    }
     emit(stack, id, done.physical_id, owned.type, verb + "_IN_PROGRESS", "Resource creation Initiated",
          &owned.properties);
-    emit(stack, id, done.physical_id, owned.type, done.status,
-         recorded.empty() ? "" : "Recorded, not in effect in millrace: " + recorded, &owned.properties);
+    emit(stack, id, done.physical_id, owned.type, done.status, effect_text(done), &owned.properties);
   });
   return {};
 }
@@ -237,7 +231,7 @@ Result<void> Stacks::Impl::make(const std::string& uuid, const Document& declare
 Result<void> Stacks::Impl::change(const std::string& uuid, const std::string& id, const Document& properties) {
   const Stack before = copy(uuid);
   const Owned owned = before.resources.at(id);
-  const ResourceType& type = *services.types.find(owned.type);
+  const ResourceType& type = *type_of(owned);
   edit(uuid, [&](Stack& stack) {
     stack.resources[id].status = "UPDATE_IN_PROGRESS";
     emit(stack, id, owned.physical_id, owned.type, "UPDATE_IN_PROGRESS", "", &properties);
@@ -267,7 +261,7 @@ Result<void> Stacks::Impl::change(const std::string& uuid, const std::string& id
     done.status = "UPDATE_COMPLETE";
     done.reason.clear();
     done.updated = services.scheduler.now();
-    emit(stack, id, done.physical_id, owned.type, "UPDATE_COMPLETE", "", &properties);
+    emit(stack, id, done.physical_id, owned.type, "UPDATE_COMPLETE", effect_text(done), &properties);
   });
   return {};
 }
@@ -296,7 +290,8 @@ Result<void> Stacks::Impl::apply(const std::string& uuid, const Environment& env
     kept.depends.clear();
     for (const std::string& name : dependencies(*environment.document, declared)) kept.depends.push_back(name);
   });
-  if (owned->second.type != type_name) {
+  if (owned->second.type != type_name ||
+      owned->second.skipped != services.types.is_skipped(*environment.document, type_name)) {
     return make(uuid, declared, id, properties,
                 "Requested update requires the creation of a new physical resource; hence creating one.");
   }
@@ -305,7 +300,7 @@ Result<void> Stacks::Impl::apply(const std::string& uuid, const Environment& env
   Work work = work_for(stack, owned->second, false);
   work.old_properties = owned->second.properties;
   work.properties = properties;
-  const Update kind = services.types.find(type_name)->update_kind(work);
+  const Update kind = type_of(owned->second)->update_kind(work);
   if (kind == Update::kReplace) {
     return make(uuid, declared, id, properties,
                 "Requested update requires the creation of a new physical resource; hence creating one.");
@@ -496,7 +491,7 @@ Result<void> Stacks::Impl::drop(const std::string& uuid, Owned owned) {
   edit(uuid, [&](Stack& changed) {
     emit(changed, owned.logical_id, owned.physical_id, owned.type, "DELETE_IN_PROGRESS", "");
   });
-  const ResourceType* type = services.types.find(owned.type);
+  const ResourceType* type = type_of(owned);
   Result<void> removed = type == nullptr ? Result<void>(invalid("Resource type " + owned.type + " is not supported."))
                                          : type->remove(work_for(stack, owned, false));
   if (!removed.ok() && stopping()) return removed;

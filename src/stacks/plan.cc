@@ -43,14 +43,17 @@ void know_resources(Environment& environment, const std::map<std::string, Owned>
     if (found == resources.end()) return std::nullopt;
     return Document(found->second.ref.empty() ? found->second.physical_id : found->second.ref);
   };
-  environment.attribute = [&resources, pending](const std::string& id, const std::string& name) -> Result<Document> {
+  environment.attribute = [&resources, pending, scope = environment.scope](
+                              const std::string& id, const std::string& name) -> Result<Document> {
     const auto found = resources.find(id);
     if (pending != nullptr && (pending->contains(id) || found == resources.end())) return Document(kUnknown);
     if (found == resources.end()) {
       return template_error("instance of Fn::GetAtt references undefined resource " + id);
     }
     if (const Document* value = found->second.attributes.find(name)) return *value;
-    if (found->second.is_custom()) {
+    const Owned& owned = found->second;
+    if (owned.skipped) return skipped_attribute(scope, owned.type, owned.physical_id, owned.properties, name);
+    if (owned.is_custom()) {
       return invalid("CustomResource attribute error: Vendor response doesn't contain " + name + " attribute");
     }
     return invalid("Attribute '" + name + "' does not exist for resource " + id);
@@ -93,9 +96,10 @@ Result<std::vector<Change>> plan(Environment environment, const std::map<std::st
     change.action = Change::Action::kModify;
     change.physical_id = owned->second.physical_id;
     change.properties = different(owned->second.properties, *properties);
-    change.replaces = owned->second.type != change.type;
+    const bool skipped = types.is_skipped(*environment.document, change.type);
+    change.replaces = owned->second.type != change.type || owned->second.skipped != skipped;
     if (change.properties.empty() && !change.replaces) continue;
-    const ResourceType* type = types.find(change.type);
+    const ResourceType* type = types.find_in(*environment.document, change.type);
     if (type == nullptr) return format_error("Unrecognized resource types: [" + change.type + "]");
     Work work{no_calls(),         {}, {}, {}, id, change.type, {}, *properties, owned->second.properties,
               change.physical_id, {}, {}, {}, {}};

@@ -118,16 +118,34 @@ class ResourceType {
   virtual Update update_kind(const Work& work) const;
 };
 
-// The types that are served, by name. Thread-safe after the add() calls.
+// The types that are served, by name, and those that are skipped: recorded with a physical id instead of being made,
+// served or not. Thread-safe after the add() and skip() calls.
 class TypeRegistry {
  public:
   void add(std::unique_ptr<ResourceType> type);
+  // In all stacks: a type, or the beginning of types and "*" ("AWS::EC2::*").
+  void skip(std::string pattern) { skipped_.push_back(std::move(pattern)); }
+  // Whether a resource of that type of the template is skipped: by skip(), or by the template's
+  // `Metadata: {Millrace::Skip: [pattern, ...]}`.
+  bool is_skipped(const Document& document, std::string_view type) const;
+  // As find(); skipped_type() where the type is skipped.
+  const ResourceType* find_in(const Document& document, std::string_view name) const;
   // nullptr: not served.
   const ResourceType* find(std::string_view name) const;
   std::vector<std::string_view> names() const;
 
  private:
   std::map<std::string, std::unique_ptr<ResourceType>, std::less<>> types_;
+  std::vector<std::string> skipped_;
 };
+
+// Takes any property, makes nothing.
+const ResourceType& skipped_type();
+// What Fn::GetAtt gives of a skipped resource: an ARN for names that end so, else the property of that name if it is a
+// text or a number, else a text that tells where it comes from.
+Document skipped_attribute(const Scope& scope, std::string_view type, const std::string& physical_id,
+                           const Document& properties, std::string_view attribute);
+
+inline constexpr std::string_view kSkipMetadata = "Millrace::Skip";
 
 }  // namespace millrace::stacks

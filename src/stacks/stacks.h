@@ -67,6 +67,10 @@ class Stacks {
   Result<Document> list_imports(const wire::Caller& caller, const Document& input);
   Result<Document> protect(const wire::Caller& caller, const Document& input);
 
+  // {"NotInEffect": [{"LogicalResourceId", "ResourceType", "Properties": [name, ...]} or, where nothing of the resource
+  // is in effect, {..., "Reason": text}]} of input.StackName. Error: kValidation when there is no such stack.
+  Result<Document> not_in_effect(const wire::Caller& caller, const Document& input);
+
   // Where functions reach this server; before start().
   void set_endpoint(std::string endpoint);
   // Posts `then` to the control thread once no operation of the stack is running, at once if none is. The stack is told

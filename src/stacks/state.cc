@@ -76,6 +76,7 @@ Document document_of(const Owned& owned) {
   out.set("deletion", owned.deletion_policy).set("replace", owned.replace_policy);
   out.set("depends", strings_of(owned.depends)).set("metadata", owned.metadata);
   if (owned.hides_attributes) out.set("hides", true);
+  out.set_if(owned.skipped, "skipped", true);
   return out;
 }
 
@@ -96,6 +97,7 @@ Owned owned_from(const Document& in) {
   owned.depends = strings_from(in.find("depends"));
   owned.metadata = member(in, "metadata", nullptr);
   owned.hides_attributes = in.bool_or("hides", false);
+  owned.skipped = in.bool_or("skipped", false);
   return owned;
 }
 

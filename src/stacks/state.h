@@ -28,6 +28,7 @@ struct Owned {
   std::vector<std::string> depends;
   Document metadata;
   bool hides_attributes = false;  // NoEcho
+  bool skipped = false;           // a record only: its type was skipped when it was deployed
 
   bool is_custom() const { return type.starts_with("Custom::") || type == "AWS::CloudFormation::CustomResource"; }
   bool may_exist() const { return !physical_id.empty() || status == "CREATE_IN_PROGRESS"; }

@@ -142,7 +142,20 @@ void each_attribute(const Document& value, const std::function<void(const std::s
   }
 }
 
-Result<void> check_resource(const std::string& id, const Document& resource, const TypeRegistry& types) {
+// AWS knows nothing of it; a template that holds it deploys there, too.
+Result<void> check_skips(const Document& document) {
+  const Document* metadata = document.find("Metadata");
+  const Document* patterns = metadata == nullptr ? nullptr : metadata->find(kSkipMetadata);
+  if (patterns == nullptr) return {};
+  const bool good = patterns->is_array() && std::ranges::all_of(patterns->as_array(), [](const Document& pattern) {
+                      return pattern.is_string() && pattern.as_string().find("::") != std::string::npos;
+                    });
+  if (good) return {};
+  return template_error("Metadata " + std::string(kSkipMetadata) +
+                        " must be a list of resource types such as AWS::EC2::VPC or AWS::EC2::*");
+}
+
+Result<void> check_resource(const std::string& id, const Document& resource, const ResourceType* type) {
   if (!std::ranges::all_of(id, [](unsigned char c) { return std::isalnum(c); })) {
     return format_error("Resource name " + id + " is non alphanumeric.");
   }
@@ -171,7 +184,6 @@ Result<void> check_resource(const std::string& id, const Document& resource, con
       return template_error("Unrecognized " + std::string(policy) + " " + value->dump() + " for resource " + id);
     }
   }
-  const ResourceType* type = types.find(resource.string_or("Type", ""));
   const Document* properties = resource.find("Properties");
   if (type == nullptr || properties == nullptr) return {};
   if (!properties->is_object()) return format_error("[/Resources/" + id + "/Properties] must be an object.");
@@ -234,7 +246,7 @@ Result<void> check_references(const Document& document, const TypeRegistry& type
   std::optional<Error> wrong;
   each_attribute(document, [&](const std::string& id, const std::string& attribute) {
     const Document* resource = document.find("Resources")->find(id);
-    const ResourceType* type = resource == nullptr ? nullptr : types.find(resource->string_or("Type", ""));
+    const ResourceType* type = resource == nullptr ? nullptr : types.find_in(document, resource->string_or("Type", ""));
     if (type == nullptr || wrong) return;
     const auto known = type->attributes();
     if (!known.empty() && std::ranges::find(known, attribute) == known.end()) {
@@ -384,12 +396,14 @@ Result<void> check_template(const Document& document, const TypeRegistry& types)
     return format_error("Number of resources, " + std::to_string(resources->as_object().size()) +
                         ", is greater than maximum allowed, " + std::to_string(kResourcesMax));
   }
+  MR_RETURN_IF_ERROR(check_skips(document));
   std::set<std::string> unknown;
   std::set<std::string> all;
   for (const auto& [id, resource] : resources->as_object()) {
-    MR_RETURN_IF_ERROR(check_resource(id, resource, types));
-    const std::string type(resource.string_or("Type", ""));
-    if (types.find(type) == nullptr) unknown.insert(type);
+    const std::string type_name(resource.string_or("Type", ""));
+    const ResourceType* type = types.find_in(document, type_name);
+    MR_RETURN_IF_ERROR(check_resource(id, resource, type));
+    if (type == nullptr) unknown.insert(type_name);
     all.insert(id);
   }
   if (!unknown.empty()) return format_error("Unrecognized resource types: [" + joined(unknown) + "]");

@@ -19,7 +19,7 @@ inline constexpr std::size_t kResourcesMax = 500;           // AWS quota
 Result<Document> parse_template(std::string_view text);
 
 // Checks sections, types, properties and references; nothing has a value yet. Errors: kValidation with CloudFormation's
-// texts. The types named in `skipped` are not looked up.
+// texts. Of skipped resources only what stands around the properties is checked.
 Result<void> check_template(const Document& document, const TypeRegistry& types);
 
 // Logical ids that `value` refers to by Ref, Fn::GetAtt and Fn::Sub (parameters and pseudo parameters included).

@@ -26,6 +26,8 @@ void admin_tables(Parts&, const AdminRequest&, AdminReply);
 void admin_streams(Parts&, const AdminRequest&, AdminReply);
 void admin_queues(Parts&, const AdminRequest&, AdminReply);
 void admin_objects(Parts&, const AdminRequest&, AdminReply);
+// admin_stacks.cc
+void admin_stacks(Parts&, const AdminRequest&, AdminReply);
 // admin_topics.cc
 void admin_topics(Parts&, const AdminRequest&, AdminReply);
 // admin_compute.cc

@@ -44,6 +44,9 @@ class Service;
 namespace millrace::sqs {
 class Service;
 }
+namespace millrace::stacks {
+class Stacks;
+}
 namespace millrace::storage {
 class Committer;
 class RocksStore;
@@ -93,6 +96,7 @@ struct Parts {
   runtimes::ProcessHost* processes = nullptr;
   functions::Functions* functions = nullptr;
   triggers::Engine* engine = nullptr;
+  stacks::Stacks* stacks = nullptr;
   MappingJobs* jobs = nullptr;
   SelfWrites* self_writes = nullptr;
   wire::Dispatcher* dispatcher = nullptr;

@@ -34,6 +34,7 @@ void add_topic_commands(CLI::App& app, Session& session);      // topics
 void add_compute_commands(CLI::App& app, Session& session);    // functions
 void add_metric_commands(CLI::App& app, Session& session);     // metrics, alarms
 void add_mapping_commands(CLI::App& app, Session& session);    // mappings
+void add_stack_commands(CLI::App& app, Session& session);      // deploy, stacks
 
 // A subcommand whose help ends with `examples`, and which sets `action`.
 CLI::App* add_command(CLI::App& parent, Session& session, const std::string& name, const std::string& description,

@@ -42,6 +42,9 @@ class Stacks::Impl {
   Result<void> drop(const std::string& uuid, Owned owned);
   Result<Document> await(const std::string& token, std::chrono::seconds timeout);
   Work work_for(const Stack& stack, const Owned& owned, bool is_new);
+  const ResourceType* type_of(const Owned& owned) const;  // nullptr: not served any more
+  // What the events of a resource say of it: "Recorded, not in effect in millrace: VpcConfig", ""
+  std::string effect_text(const Owned& owned) const;
   Result<void> set_outputs(const std::string& uuid, const Environment& environment);
   Stack copy(const std::string& uuid);
   template <typename Edit>
