@@ -6,7 +6,7 @@ namespace millrace::resources {
 namespace {
 
 std::map<std::string, std::string> all_tags(const Work& work, const Document& properties) {
-  std::map<std::string, std::string> tags = work.tags;
+  std::map<std::string, std::string> tags = &properties == &work.old_properties ? work.old_tags : work.tags;
   const Document* own = properties.find("Tags");
   if (own == nullptr) return tags;
   if (own->is_object()) {
@@ -54,6 +54,8 @@ bool differs(const Work& work, std::string_view name) {
   if (before == nullptr || after == nullptr) return before != after;
   return !(*before == *after);
 }
+
+bool tags_differ(const Work& work) { return tag_map(work, work.properties) != tag_map(work, work.old_properties); }
 
 bool is_gone(const Error& error) {
   const std::string_view name = error.type().name;

@@ -61,7 +61,7 @@ class Type final : public TypeBase {
       return work.call("iam", "TagRole",
                        Document::object({{"RoleName", name}, {"Tags", tag_list(work, work.properties)}}));
     };
-    if (differs(work, "Tags")) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    if (tags_differ(work)) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
     return read(work);
   }
 

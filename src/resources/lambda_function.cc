@@ -162,7 +162,7 @@ class Type final : public TypeBase {
       return work.call("lambda", "TagResource",
                        Document::object({{"Resource", arn}, {"Tags", tag_map(work, work.properties)}}));
     };
-    if (differs(work, "Tags")) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    if (tags_differ(work)) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
     return found;
   }
 

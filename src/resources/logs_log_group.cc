@@ -42,7 +42,7 @@ class Type final : public TypeBase {
       return work.call("logs", "TagLogGroup",
                        Document::object({{"logGroupName", name}, {"tags", tag_map(work, work.properties)}}));
     };
-    if (differs(work, "Tags")) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    if (tags_differ(work)) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
     return resource(work, name);
   }
 

@@ -205,12 +205,12 @@ class Type final : public TypeBase {
                             "PublicAccessBlockConfiguration", access == nullptr ? Document() : *access,
                             "DeletePublicAccessBlock"));
     const Document tags = tag_list(work, work.properties);
-    if (differs(work, "Tags") || work.old_properties.as_object().empty()) {
+    if (tags_differ(work) || work.old_properties.as_object().empty()) {
       Document input = Document::object({{"Bucket", name}});
       if (!tags.as_array().empty()) {
         input.set("Tagging", Document::object({{"TagSet", tags}}));
         MR_RETURN_IF_ERROR(work.call("s3", "PutBucketTagging", std::move(input)));
-      } else if (work.old_properties.find("Tags") != nullptr) {
+      } else if (!tag_list(work, work.old_properties).as_array().empty()) {
         MR_RETURN_IF_ERROR(ignore_gone(work.call("s3", "DeleteBucketTagging", std::move(input))));
       }
     }

@@ -42,7 +42,7 @@ class Type final : public TypeBase {
       Document change = named;
       return work.call("ssm", "AddTagsToResource", std::move(change.set("Tags", tag_list(work, work.properties))));
     };
-    if (differs(work, "Tags")) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    if (tags_differ(work)) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
     return resource(work, name);
   }
 

@@ -60,6 +60,10 @@ void know_resources(Environment& environment, const std::map<std::string, Owned>
   };
 }
 
+bool takes_tags(const ResourceType& type) {
+  return std::ranges::any_of(type.properties(), [](const Property& property) { return property.name == "Tags"; });
+}
+
 std::set<std::string> wanted_resources(const Environment& environment) {
   std::set<std::string> wanted;
   for (const auto& [id, resource] : environment.document->find("Resources")->as_object()) {
@@ -71,7 +75,7 @@ std::set<std::string> wanted_resources(const Environment& environment) {
 }
 
 Result<std::vector<Change>> plan(Environment environment, const std::map<std::string, Owned>& resources,
-                                 const TypeRegistry& types) {
+                                 const TypeRegistry& types, const std::map<std::string, std::string>& tags) {
   const auto wanted = wanted_resources(environment);
   MR_ASSIGN_OR_RETURN(const auto order, in_order(*environment.document, wanted));
   std::set<std::string> pending;
@@ -89,7 +93,7 @@ Result<std::vector<Change>> plan(Environment environment, const std::map<std::st
     change.logical_id = id;
     change.type = declared.string_or("Type", "");
     const auto owned = resources.find(id);
-    if (owned == resources.end()) {
+    if (owned == resources.end() || owned->second.is_unmade) {
       changes.push_back(std::move(change));
       continue;
     }
@@ -98,11 +102,25 @@ Result<std::vector<Change>> plan(Environment environment, const std::map<std::st
     change.properties = different(owned->second.properties, *properties);
     const bool skipped = types.is_skipped(*environment.document, change.type);
     change.replaces = owned->second.type != change.type || owned->second.skipped != skipped;
-    if (change.properties.empty() && !change.replaces) continue;
     const ResourceType* type = types.find_in(*environment.document, change.type);
+    change.retags = type != nullptr && takes_tags(*type) && owned->second.tags != tags;
+    const bool is_settled = owned->second.attempted.is_null();
+    if (change.properties.empty() && !change.replaces && !change.retags && is_settled) continue;
     if (type == nullptr) return format_error("Unrecognized resource types: [" + change.type + "]");
-    Work work{no_calls(),         {}, {}, {}, id, change.type, {}, *properties, owned->second.properties,
-              change.physical_id, {}, {}, {}, {}};
+    Work work{.calls = no_calls(),
+              .caller = {},
+              .stack_name = {},
+              .stack_id = {},
+              .logical_id = id,
+              .type = change.type,
+              .suffix = {},
+              .properties = *properties,
+              .old_properties = owned->second.properties,
+              .physical_id = change.physical_id,
+              .tags = {},
+              .created = {},
+              .open_answer = {},
+              .await_answer = {}};
     change.replaces = change.replaces || type->update_kind(work) == Update::kReplace;
     for (const std::string& name : change.properties) {
       const Document* value = properties->find(name);

@@ -17,12 +17,16 @@ struct Change {
   std::string type;
   std::string physical_id;
   bool replaces = false;
+  bool retags = false;                  // with tags of the stack
   bool depends_on_unknown = false;      // a value that is known only when it is made: "Conditional"
   std::vector<std::string> properties;  // that differ
 };
 
 // What a name stands for that is known only once its resource has been made.
 inline constexpr std::string_view kUnknown = "{{known after deployment}}";
+
+// What events show instead of hidden values.
+inline constexpr std::string_view kHidden = "****";
 
 // Ref and GetAtt of resources that are there; kUnknown for those in `pending` and, when planning, missing ones.
 void know_resources(Environment& environment, const std::map<std::string, Owned>& resources,
@@ -33,7 +37,10 @@ std::set<std::string> wanted_resources(const Environment& environment);
 
 // In the order of execution: additions and modifications, then removals in reverse. `environment` has parameters and
 // conditions. Errors: of evaluation.
+// `tags` are the stack's; those that a resource was made with count as a change of it when they differ.
 Result<std::vector<Change>> plan(Environment environment, const std::map<std::string, Owned>& resources,
-                                 const TypeRegistry& types);
+                                 const TypeRegistry& types, const std::map<std::string, std::string>& tags = {});
+// Whether the type takes the tags of its stack.
+bool takes_tags(const ResourceType& type);
 
 }  // namespace millrace::stacks

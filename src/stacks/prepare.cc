@@ -95,7 +95,8 @@ Result<Stacks::Impl::Prepared> Stacks::Impl::prepare(const wire::Caller& caller,
   }
   MR_ASSIGN_OR_RETURN(const Environment environment, environment_of(stack, prepared.document, prepared.parameters));
   MR_RETURN_IF_ERROR(check_rules(environment));
-  MR_ASSIGN_OR_RETURN(prepared.changes, plan(environment, stack.resources, services.types));
+  const auto tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
+  MR_ASSIGN_OR_RETURN(prepared.changes, plan(environment, stack.resources, services.types, tags));
   const Document before = parse_template(stack.inputs.template_text.empty() ? "{}" : stack.inputs.template_text).ok()
                               ? *parse_template(stack.inputs.template_text.empty() ? "{}" : stack.inputs.template_text)
                               : Document::object();
@@ -111,6 +112,15 @@ Result<Stacks::Impl::Prepared> Stacks::Impl::prepare(const wire::Caller& caller,
     }
   }
   return prepared;
+}
+
+std::map<std::string, std::string> tags_of(const Document& input) {
+  std::map<std::string, std::string> tags;
+  const Document* list = input.find("Tags");
+  for (const Document& tag : list == nullptr ? Document::Array{} : list->as_array()) {
+    tags[std::string(tag.string_or("Key", ""))] = tag.string_or("Value", "");
+  }
+  return tags;
 }
 
 Stack Stacks::Impl::new_stack(const wire::Caller& caller, const std::string& name) {

@@ -65,6 +65,7 @@ struct Work {
   std::function<Result<Document>(const std::string& token, std::chrono::seconds timeout)> await_answer;
   // "http://127.0.0.1:4566": where functions reach this server.
   std::string endpoint{};
+  std::map<std::string, std::string> old_tags{};  // update(): of the stack, those in effect
 
   Result<Document> call(std::string_view service, std::string_view operation, Document input) const {
     return calls.call(service, operation, caller, std::move(input));
@@ -78,6 +79,8 @@ struct Work {
 };
 
 inline constexpr ErrorType kTimeout{"Timeout", 400, ErrorKind::kServer};
+// What waiting ends with when the operation is given up, since another resource has failed or somebody asked for it.
+inline constexpr ErrorType kCancelled{"Cancelled", 400, ErrorKind::kServer};
 // An error whose message is the reason as it stands; others are shown as the answer of a service.
 inline constexpr ErrorType kResourceFailed{"ResourceFailed", 400};
 

@@ -18,15 +18,6 @@ Document tag_list_of(const std::map<std::string, std::string>& tags) {
   return list;
 }
 
-std::map<std::string, std::string> tags_from(const Document& input) {
-  std::map<std::string, std::string> tags;
-  const Document* list = input.find("Tags");
-  for (const Document& tag : list == nullptr ? Document::Array{} : list->as_array()) {
-    tags[std::string(tag.string_or("Key", ""))] = tag.string_or("Value", "");
-  }
-  return tags;
-}
-
 Document parameter_list(const std::vector<Parameter>& parameters) {
   Document list = Document::array();
   for (const Parameter& parameter : parameters) {
@@ -63,6 +54,7 @@ Document change_document(const Change& change) {
   Document scope = Document::array();
   if (change.action == Change::Action::kModify) {
     out.set("Replacement", !change.replaces ? "False" : change.depends_on_unknown ? "Conditional" : "True");
+    if (change.retags) scope.push("Tags");
     for (const std::string& name : change.properties) {
       Document target = Document::object({{"Attribute", "Properties"}, {"Name", name}});
       target.set("RequiresRecreation", change.replaces ? "Conditionally" : "Never");
@@ -70,7 +62,7 @@ Document change_document(const Change& change) {
                                      {"Evaluation", change.depends_on_unknown ? "Dynamic" : "Static"},
                                      {"ChangeSource", "DirectModification"}}));
     }
-    scope.push("Properties");
+    if (!change.properties.empty() || change.replaces) scope.push("Properties");
   }
   out.set("Scope", std::move(scope)).set("Details", std::move(details));
   return Document::object({{"Type", "Resource"}, {"ResourceChange", std::move(out)}});
@@ -130,9 +122,12 @@ Error cannot_update(const Stack& stack) {
 }
 
 void begin_update(Stack& stack, Inputs inputs, Time now) {
-  stack.before = stack.inputs;
-  stack.snapshot = stack.resources;
-  stack.outputs_before = stack.outputs;
+  // AWS: a rollback leads to the last state that was complete. There is none if the creation has failed.
+  if (stack.status != "UPDATE_FAILED" && stack.status != "CREATE_FAILED") {
+    stack.before = stack.inputs;
+    stack.snapshot = stack.resources;
+    stack.outputs_before = stack.outputs;
+  }
   stack.inputs = std::move(inputs);
   stack.updated = now;
 }
@@ -163,17 +158,8 @@ void Stacks::start() {
   std::vector<std::string> unfinished;
   {
     const std::lock_guard lock(impl_->mutex);
-    for (auto& [uuid, stack] : impl_->stacks) {
-      if (!stack.in_progress()) continue;
-      // A creation or an update that was interrupted goes back: nobody knows how far its last call came.
-      const std::string reason = "The server stopped while the operation was running. Rollback requested by user.";
-      if (stack.status == "CREATE_IN_PROGRESS") {
-        impl_->set_status(stack, stack.delete_on_failure ? "DELETE_IN_PROGRESS" : "ROLLBACK_IN_PROGRESS", reason);
-      } else if (stack.status == "UPDATE_IN_PROGRESS") {
-        impl_->set_status(stack, "UPDATE_ROLLBACK_IN_PROGRESS", reason);
-      }
-      impl_->save(stack);
-      unfinished.push_back(uuid);
+    for (const auto& [uuid, stack] : impl_->stacks) {
+      if (stack.in_progress()) unfinished.push_back(uuid);
     }
   }
   for (const std::string& uuid : unfinished) impl_->begin(uuid);
@@ -223,7 +209,7 @@ Result<Document> Stacks::create(const wire::Caller& caller, const Document& inpu
   }
   Stack stack = impl_->new_stack(caller, name);
   MR_ASSIGN_OR_RETURN(const auto prepared, impl_->prepare(caller, input, stack));
-  stack.inputs = {prepared.text, prepared.parameters, tags_from(input), capabilities_of(input),
+  stack.inputs = {prepared.text, prepared.parameters, tags_of(input), capabilities_of(input),
                   std::string(input.string_or("RoleARN", ""))};
   stack.description = description_of(prepared.document);
   stack.is_protected = input.bool_or("EnableTerminationProtection", false);
@@ -255,7 +241,7 @@ Result<Document> Stacks::update(const wire::Caller& caller, const Document& inpu
     stack = *found;
   }
   MR_ASSIGN_OR_RETURN(const auto prepared, impl_->prepare(caller, input, stack));
-  const auto tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_from(input);
+  const auto tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
   if (prepared.changes.empty() && !prepared.outputs_differ && tags == stack.inputs.tags) {
     return invalid("No updates are to be performed.");
   }
@@ -520,7 +506,7 @@ Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Doc
   set.type = type;
   set.template_text = prepared.text;
   set.parameters = prepared.parameters;
-  set.tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_from(input);
+  set.tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
   set.capabilities = capabilities_of(input);
   set.role = input.string_or("RoleARN", stack.inputs.role);
   set.created = impl_->services.scheduler.now();

@@ -77,6 +77,9 @@ Document document_of(const Owned& owned) {
   out.set("depends", strings_of(owned.depends)).set("metadata", owned.metadata);
   if (owned.hides_attributes) out.set("hides", true);
   out.set_if(owned.skipped, "skipped", true);
+  if (owned.is_unmade) out.set("unmade", true);
+  if (!owned.attempted.is_null()) out.set("attempted", owned.attempted);
+  if (!owned.tags.empty()) out.set("tags", map_of(owned.tags));
   return out;
 }
 
@@ -98,6 +101,9 @@ Owned owned_from(const Document& in) {
   owned.metadata = member(in, "metadata", nullptr);
   owned.hides_attributes = in.bool_or("hides", false);
   owned.skipped = in.bool_or("skipped", false);
+  owned.is_unmade = in.bool_or("unmade", owned.status == "CREATE_IN_PROGRESS" || owned.status == "CREATE_FAILED");
+  owned.attempted = member(in, "attempted", nullptr);
+  owned.tags = map_from(in.find("tags"));
   return owned;
 }
 
@@ -185,6 +191,8 @@ std::string to_text(const Stack& stack) {
   Document sets = Document::array();
   for (const auto& [name, set] : stack.change_sets) sets.push(document_of(set));
   out.set("change_sets", std::move(sets)).set("retain", strings_of(stack.retain));
+  if (!stack.skip.empty()) out.set("skip", strings_of(stack.skip));
+  if (stack.timeout_minutes > 0) out.set("timeout_minutes", stack.timeout_minutes);
   return out.dump();
 }
 
@@ -221,6 +229,8 @@ Result<Stack> stack_of(std::string_view text) {
     stack.change_sets[name] = std::move(set);
   }
   stack.retain = strings_from(in.find("retain"));
+  stack.skip = strings_from(in.find("skip"));
+  stack.timeout_minutes = in.int_or("timeout_minutes", 0);
   return stack;
 }
 

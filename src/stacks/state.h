@@ -15,7 +15,8 @@ namespace millrace::stacks {
 struct Owned {
   std::string logical_id;
   std::string type;
-  std::string physical_id;  // "" : not known; with status CREATE_IN_PROGRESS it may exist all the same
+  std::string physical_id;  // "" : not known; while it is being made it may exist all the same
+  bool is_unmade = false;   // its creation has not ended, or has failed
   std::string ref;
   std::string suffix;
   std::string status;
@@ -29,9 +30,14 @@ struct Owned {
   Document metadata;
   bool hides_attributes = false;  // NoEcho
   bool skipped = false;           // a record only: its type was skipped when it was deployed
+  // An update that has been begun and not ended: what it was to bring. null: none.
+  Document attempted;
+  std::map<std::string, std::string> tags;  // of the stack, when it was made or updated last
 
   bool is_custom() const { return type.starts_with("Custom::") || type == "AWS::CloudFormation::CustomResource"; }
-  bool may_exist() const { return !physical_id.empty() || status == "CREATE_IN_PROGRESS"; }
+  bool is_busy() const { return status.ends_with("_IN_PROGRESS"); }
+  bool may_exist() const { return !physical_id.empty() || (is_unmade && (is_busy() || status == "DELETE_FAILED")); }
+  bool is_same(const Owned& other) const { return suffix == other.suffix && physical_id == other.physical_id; }
 };
 
 struct Tag {
@@ -92,6 +98,8 @@ struct Stack {
   std::vector<Document> outputs_before;
   std::map<std::string, ChangeSet> change_sets;  // by name
   std::vector<std::string> retain;               // DeleteStack's RetainResources
+  std::vector<std::string> skip;                 // ContinueUpdateRollback's ResourcesToSkip
+  std::int64_t timeout_minutes = 0;              // of the creation; 0: none
 
   bool in_progress() const { return status.ends_with("_IN_PROGRESS") && status != "REVIEW_IN_PROGRESS"; }
   bool exists() const { return status != "DELETE_COMPLETE"; }

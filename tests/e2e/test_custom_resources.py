@@ -189,3 +189,17 @@ def test_an_answer_that_nobody_waits_for_is_refused(server, cloudformation, uniq
     import urllib.request
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(urllib.request.Request(events_of(server, unique)[0]["ResponseURL"], data=b"{}", method="PUT"))
+
+
+def test_a_hidden_attribute_is_not_shown_in_events(server, cloudformation, unique, tmp_path):
+    token = provider(server, tmp_path, unique)
+    body = json.loads(template(token, outputs=False, Name="secret", CreateAnswer='{"NoEcho": true}'))
+    body["Resources"]["Queue"] = {"Type": "AWS::SQS::Queue", "Properties": {
+        "Tags": [{"Key": "seen", "Value": {"Fn::GetAtt": ["Thing", "Greeting"]}}]}}
+    cloudformation.create_stack(StackName=unique, TemplateBody=json.dumps(body))
+    assert settled(cloudformation, unique)["StackStatus"] == "CREATE_COMPLETE"
+    queue = server.client("sqs").list_queues(QueueNamePrefix=unique)["QueueUrls"][0]
+    assert server.client("sqs").list_queue_tags(QueueUrl=queue)["Tags"]["seen"] == "hello secret"
+    shown = [each["ResourceProperties"] for each in cloudformation.describe_stack_events(StackName=unique)["StackEvents"]
+             if each["LogicalResourceId"] == "Queue" and "ResourceProperties" in each]
+    assert shown and all("hello secret" not in each and "****" in each for each in shown)

@@ -8,10 +8,14 @@
 #include <set>
 #include <thread>
 
+#include "stacks/internal/walk.h"
 #include "stacks/plan.h"
 #include "stacks/stacks.h"
 
 namespace millrace::stacks {
+
+// The Tags of a request.
+std::map<std::string, std::string> tags_of(const Document& input);
 
 class Stacks::Impl {
  public:
@@ -28,24 +32,66 @@ class Stacks::Impl {
   Result<Document> exported(const Scope& scope, const std::string& name);
   std::vector<std::string> importers(const Scope& scope, const std::string& name);
 
-  // Execution (execution.cc): on the operation's own thread.
+  // The template of an operation, parsed once and shared by its steps.
+  struct Blueprint {
+    Document document;
+    Environment environment;  // points at `document`
+    Environment shown;        // the same with **** for what is hidden from events
+    std::set<std::string> wanted;
+    Waits waits;
+  };
+  // What steps need to know of their stack.
+  struct Facts {
+    std::string uuid, name, id;
+    Scope scope;
+    std::map<std::string, std::string> tags;
+  };
+  // A resource on its way to what the template wants.
+  struct Step {
+    Facts stack;
+    std::string id;
+    const Document& declared;
+    std::vector<std::string> depends;
+    bool is_skipped = false;
+    Document properties = Document::object();
+    Document shown = Document::object();  // the same as events show them
+  };
+
+  // Operations (execution.cc): on a thread of their own, resources on threads of theirs.
   void begin(const std::string& uuid);
-  void run(const std::string& uuid);
+  void run(const std::string& uuid, const std::string& status);
   void deploy(const std::string& uuid);
+  std::string interrupted(const std::string& uuid);
+  void go_back(const std::string& uuid, const std::string& reason);
   void roll_back(const std::string& uuid);
   void remove_all(const std::string& uuid, bool is_rollback);
   void clean_up(const std::string& uuid, const std::string& final_status);
-  Result<void> apply(const std::string& uuid, const Environment& environment, const std::string& id);
-  Result<void> make(const std::string& uuid, const Document& declared, const std::string& id, Document properties,
-                    const std::string& why);
-  Result<void> change(const std::string& uuid, const std::string& id, const Document& properties);
-  Result<void> drop(const std::string& uuid, Owned owned);
-  Result<Document> await(const std::string& token, std::chrono::seconds timeout);
-  Work work_for(const Stack& stack, const Owned& owned, bool is_new);
+  std::set<std::string> remove_leftovers(const std::string& uuid, const std::function<bool(const Owned&)>& is_kept);
+  std::string failures(const std::string& uuid, const std::set<std::string>& failed);
+  std::set<std::string> take_steps(const std::string& uuid, const Waits& waits,
+                                   const std::function<bool(const std::string&)>& step, bool cancels_others);
+  Result<std::unique_ptr<Blueprint>> blueprint(const Stack& stack);
+  Result<void> set_outputs(const std::string& uuid, const Environment& environment);  // outputs.cc
+  // Ends the waiting of the running operation's steps; it begins no more of them.
+  void cancel(const std::string& uuid, const std::string& reason);
+  std::optional<std::string> cancelled(const std::string& uuid);
+
+  // Single resources (steps.cc). false, or an error: failed, and events say why, unless the server is stopping.
+  bool apply(const std::string& uuid, const Blueprint& print, const std::string& id);
+  bool make(const Step& step, const std::string& why);
+  bool fail_to_make(const Step& step, const Owned& owned, bool is_taken, std::string reason);
+  bool change(const Step& step, const Owned& owned, const Document& old_properties);
+  Result<void> resolve(Step& step, const Blueprint& print, const std::map<std::string, Owned>& known);
+  bool revert(const std::string& uuid, const std::string& id);
+  Result<void> drop(const std::string& uuid, const Owned& owned);
+  Facts facts(const std::string& uuid);
+  Work work_for(const Facts& stack, const Owned& owned);
+  Result<Document> await(const std::string& uuid, const std::string& token, std::chrono::seconds timeout);
   const ResourceType* type_of(const Owned& owned) const;  // nullptr: not served any more
   // What the events of a resource say of it: "Recorded, not in effect in millrace: VpcConfig", ""
   std::string effect_text(const Owned& owned) const;
-  Result<void> set_outputs(const std::string& uuid, const Environment& environment);
+  std::string words(const std::string& type, const Error& error);
+  std::string taken_text(const Facts& facts, const Owned& owned);
   Stack copy(const std::string& uuid);
   template <typename Edit>
   void edit(const std::string& uuid, Edit edit_stack) {
@@ -78,7 +124,8 @@ class Stacks::Impl {
   std::map<std::string, std::vector<Document>> events;  // by uuid, oldest first
   std::map<std::string, std::thread> threads;
   std::map<std::string, std::vector<std::function<void()>>> when_settled;  // by uuid
-  std::condition_variable answered;
+  std::condition_variable answered;                                        // an answer, a cancellation, the end
+  std::map<std::string, std::string> cancels;  // why the running operation begins no more steps, by uuid
   // What is waited for, by token. Waiting does not count as busy; what ends it does, until the waiting thread goes on.
   struct Answer {
     std::optional<Document> document;
