@@ -4,12 +4,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <random>
 #include <set>
 #include <string>
 
 #include "check.h"
 #include "disk.h"
+#include "services.h"
 #include "telemetry/log.h"
 
 namespace millrace::powercut {
@@ -44,29 +46,34 @@ std::multiset<std::size_t> choose(const std::vector<Operation>& operations, cons
   return cuts;
 }
 
-int run(const Options& options) {
-  const std::string recorded_in = new_folder();
-  const Recorded recorded = record(recorded_in, options.seed, options.steps);
-  fs::remove_all(recorded_in);
+// One recording, and how it is read and compared.
+struct Scenario {
+  const char* name;
+  std::vector<Operation> operations;
+  std::function<void(const Operation&)> note;
+  std::function<std::vector<std::string>(const std::string& folder)> check;
+};
+
+// 0: all cuts are fine.
+int run(const Scenario& scenario, const Options& options) {
   std::mt19937_64 dice(options.seed + 2);
-  const auto cuts = choose(recorded.operations, options, dice);
-  std::printf("powercut: seed %llu, %zu operations recorded, %zu cuts\n", static_cast<unsigned long long>(options.seed),
-              recorded.operations.size(), cuts.size());
+  const auto cuts = choose(scenario.operations, options, dice);
+  std::printf("powercut: %s, seed %llu, %zu operations recorded, %zu cuts\n", scenario.name,
+              static_cast<unsigned long long>(options.seed), scenario.operations.size(), cuts.size());
   Disk disk;
-  Ledger ledger;
   std::size_t at = 0;
   std::size_t failed = 0;
   int damage = 0;
   for (const std::size_t cut : cuts) {
     for (; at < cut; ++at) {
-      const Operation& operation = recorded.operations[at];
+      const Operation& operation = scenario.operations[at];
       if (options.lying_disk && operation.kind == Operation::Kind::kSync && at > 500) continue;
-      operation.kind == Operation::Kind::kNote ? ledger.read(operation) : disk.apply(operation);
+      operation.kind == Operation::Kind::kNote ? scenario.note(operation) : disk.apply(operation);
     }
     const auto how = static_cast<Damage>(damage++ % kDamageCount);
     const std::string image = new_folder();
     disk.build(how, dice, image);
-    const auto problems = check(image, ledger, recorded.objects);
+    const auto problems = scenario.check(image);
     if (problems.empty()) {
       fs::remove_all(image);
       continue;
@@ -81,9 +88,27 @@ int run(const Options& options) {
     for (const std::string& problem : problems) std::printf("  %s\n", problem.c_str());
     if (failed == 10) break;
   }
-  std::printf("powercut: %zu batches and %zu objects written, %zu of %zu cuts failed\n",
-              static_cast<std::size_t>(ledger.submitted), recorded.objects.size(), failed, cuts.size());
+  std::printf("powercut: %s, %zu of %zu cuts failed\n", scenario.name, failed, cuts.size());
   return (failed == 0) == !options.lying_disk ? 0 : 1;
+}
+
+int run(Options options) {
+  options.cuts = (options.cuts + 1) / 2;
+  std::string folder = new_folder();
+  const Recorded store = record(folder, options.seed, options.steps);
+  fs::remove_all(folder);
+  Ledger ledger;
+  const int first = run({"store and objects", store.operations, [&](const Operation& note) { ledger.read(note); },
+                         [&](const std::string& image) { return check(image, ledger, store.objects); }},
+                        options);
+  folder = new_folder();
+  const RecordedServices services = record_services(folder, options.seed, options.steps);
+  fs::remove_all(folder);
+  ServiceLedger known;
+  const int second = run({"tables and queues", services.operations, [&](const Operation& note) { known.read(note); },
+                          [&](const std::string& image) { return check_services(image, known, services.items); }},
+                         options);
+  return first + second == 0 ? 0 : 1;
 }
 
 }  // namespace

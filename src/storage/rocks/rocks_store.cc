@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
@@ -16,6 +19,7 @@
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "storage/rocks/internal/head_file.h"
@@ -93,6 +97,16 @@ class ErrorListener final : public rocksdb::EventListener {
  private:
   std::atomic<bool> log_failed_{false};
 };
+
+// RocksDB syncs what is in its directory; that the directory itself, and the head file, are there is synced here.
+Result<void> sync_names(const fs::path& directory) {
+  const int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = fd >= 0 && ::fsync(fd) == 0;
+  const std::string why = synced ? "" : std::strerror(errno);
+  if (fd >= 0) ::close(fd);
+  if (!synced) return Error(kStorageFailed, "The directory " + directory.string() + " cannot be synced: " + why);
+  return {};
+}
 
 // Announces to the hot rows what a batch is about to write, until it is destroyed.
 class HotWrite {
@@ -229,6 +243,7 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(const RocksOptions& options
   }
   database->db.reset(db);
   MR_RETURN_IF_ERROR(database->prove_complete(options, logs, keeper));
+  if (!options.read_only) MR_RETURN_IF_ERROR(sync_names(fs::path(options.path).parent_path()));
   return std::unique_ptr<RocksStore>(new RocksStore(std::move(database)));
 }
 
