@@ -1,7 +1,7 @@
 """Facts about AWS services that their public models do not contain; used by generate_shapes.py."""
 
 SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sts", "iam", "logs", "sns", "cloudwatch",
-            "cloudformation", "ssm", "kms", "ecr", "events", "cloudtrail"]
+            "cloudformation", "ssm", "kms", "ecr", "events", "cloudtrail", "xray"]
 
 # Of these services only the operations named here are in the tables (the rest of SSM is a megabyte that nobody calls).
 ONLY_OPERATIONS = {
@@ -20,6 +20,8 @@ ONLY_OPERATIONS = {
                "RemoveTargets", "ListTargetsByRule", "ListRuleNamesByTarget", "PutEvents", "TestEventPattern",
                "TagResource", "UntagResource", "ListTagsForResource"],
     "cloudtrail": ["LookupEvents"],
+    "xray": ["PutTraceSegments", "PutTelemetryRecords", "GetTraceSummaries", "BatchGetTraces", "GetSamplingRules",
+             "GetSamplingTargets"],
 }
 
 # Members of the model's metadata that differ from it or are missing.
@@ -108,6 +110,7 @@ EXTRA_ERRORS = {
     "ecr": dict(_JSON),
     "events": dict(_JSON),
     "cloudtrail": dict(_JSON),
+    "xray": dict(_JSON),
     "cloudwatch": {"ValidationError": 400, "InvalidAction": 400},
     "cloudformation": {"ValidationError": 400, "InvalidAction": 400, "Throttling": 400},
     "s3": {

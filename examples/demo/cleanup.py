@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import sources
+import traces
 from report import Report, Stopwatch
 from world import zip_of
 
@@ -64,7 +65,8 @@ def run_variant(server, report, name, messages, bodies):
     stream = make_table(dynamodb, table)
     make_bucket(s3, bucket)
     server.function(function, zip_of(*(HERE / path for path in variant["code"])), variant["handler"],
-                    runtime="nodejs14.x" if name == "single" else "nodejs20.x", environment={"STAGING_BUCKET": bucket})
+                    runtime="nodejs14.x" if name == "single" else "nodejs20.x", environment={"STAGING_BUCKET": bucket},
+                    TracingConfig={"Mode": "Active"})
     mapping = server.mapping(stream, function, "LATEST", BatchSize=100, MaximumBatchingWindowInSeconds=60)
 
     report.progress(f"{name}: uploading {len(messages)} files")
@@ -137,6 +139,14 @@ def run(server, size=650):
         status = outcome["status"]
         report.line(name, f"{outcome['doomed']} deletes took {requests[name]['count']} S3 requests, {requests[name]['ms']:.0f} ms in S3; "
                           f"function time {status['duration_ms']:.0f} ms in {status['invocations']} invocations, largest batch {status['batch_records_max']}")
+    times = {name: traces.split(server, f"cleanup-{name}") for name in VARIANTS}
+    for name, total in times.items():
+        report.line(f"{name} traced", traces.text(total))
+    report.verify(times["batched"]["calls"] * 20 < times["single"]["calls"], "the traces show the calls that batching saves",
+                  f"{times['batched']['calls']} against {times['single']['calls']}")
+    report.verify(times["batched"]["aws"] + times["batched"]["code"] < times["single"]["aws"] + times["single"]["code"],
+                  "and that its invocations take less time",
+                  f"{(times['batched']['aws'] + times['batched']['code']) * 1e3:.0f} ms against {(times['single']['aws'] + times['single']['code']) * 1e3:.0f} ms")
     report.line("throughput", f"{outcomes['batched']['uploads']} uploads by eight clients in one process")
     report.line("x-amz-expiration", str(outcomes["batched"]["expiration"]))
     report.verify(requests["batched"]["count"] * 20 < requests["single"]["count"], "batching needs a small part of the requests",

@@ -19,6 +19,7 @@
 #include "storage/rocks/rocks_store.h"
 #include "streams/streams.h"
 #include "tables/tables.h"
+#include "traces/store.h"
 #include "triggers/engine.h"
 #include "wire/dispatcher.h"
 
@@ -158,9 +159,10 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method != "POST") return reply(Error(kBadRequest, "reset is a POST"));
   const std::string service(request.body.string_or("service", ""));
   constexpr std::string_view kServices[] = {"dynamodb", "lambda", "s3",         "sqs", "sns",
-                                            "iam",      "logs",   "cloudwatch", "ssm"};
+                                            "iam",      "logs",   "cloudwatch", "ssm", "xray"};
   if (!service.empty() && std::find(std::begin(kServices), std::end(kServices), service) == std::end(kServices))
-    return reply(Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch or ssm"));
+    return reply(
+        Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch, ssm or xray"));
   auto result = std::make_shared<Result<void>>();
   parts.loop->offload(
       [&parts, scope = request.scope, service, result] {
@@ -186,6 +188,7 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
           parts.metrics->reset(scope.account);
         }
         if (wanted("ssm")) parts.records->reset(scope.account, "ssm/");
+        if (wanted("xray")) parts.traces->reset(scope.account);
         if (wanted("logs")) parts.logs->reset(scope.account);
       },
       [&parts, result, reply] {

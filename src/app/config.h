@@ -14,6 +14,8 @@
 //
 //   logs:      {bytes_per_group}
 //
+//   traces:    {sampling: all|aws, daemon_port, bytes, otlp: http://HOST:PORT of an OpenTelemetry collector}
+//
 //   prices:    {currency, per_million_invocations, per_gb_second}: what `mappings show` and /metrics count money with
 //
 // Durations are written as in "24h".
@@ -78,6 +80,11 @@ struct Config {
   std::vector<std::string> skipped_types;  // of CloudFormation resources: recorded instead of made
   std::string sam_python;                  // runs aws-sam-translator; "": the first python3 of PATH that has it
   Prices prices;
+
+  bool sample_all_traces = true;             // false: as AWS's default rule
+  std::optional<std::uint16_t> daemon_port;  // UDP, on 127.0.0.1; unset: the server's own number, else any free one
+  std::uint64_t trace_bytes_max = 64 << 20;  // of all traces on disk
+  std::string otlp;                          // "": traces are not exported
 };
 
 // A size as people write it: a number, then nothing (bytes), KiB, MiB, GiB, KB, MB or GB; nullopt: it is none.

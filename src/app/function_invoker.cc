@@ -22,7 +22,19 @@ triggers::InvokeResult result_of(functions::MappingResult answer) {
 }  // namespace
 
 void FunctionInvoker::invoke(triggers::InvokeRequest request, std::function<void(triggers::InvokeResult)> done) {
+  using Kind = traces::Cause::Kind;
+  const bool is_queue = request.source_arn.find(":sqs:") != std::string::npos;
+  traces::Cause cause{.kind = is_queue ? Kind::kQueue : Kind::kStream,
+                      .source_arn = std::move(request.source_arn),
+                      .upstream = std::move(request.trace_header),
+                      .records = request.records,
+                      .attempt = request.attempt,
+                      .written = request.first_record,
+                      .read = request.read,
+                      .formed = request.formed,
+                      .has_window = request.has_window};
   functions_.invoke_for_mapping(request.function_arn, std::move(request.request_id), std::move(request.payload),
+                                std::move(cause),
                                 [this, done = std::move(done), arn = request.function_arn,
                                  last = request.last_record](functions::MappingResult answer) {
                                   // AWS: the age of the batch's last record when the function has handled it.

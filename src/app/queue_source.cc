@@ -70,7 +70,9 @@ Result<triggers::ReceivedBatch> QueueSource::receive(const std::string& arn, std
                               // A group on a standard queue orders nothing.
                               .group = received.message.sequence_number.empty() ? "" : received.message.group_id,
                               .visible_from = received.visible_from,
-                              .event = sqs_record(received, arn, name->scope.region)});
+                              .event = sqs_record(received, arn, name->scope.region),
+                              .sent = received.message.sent,
+                              .trace_header = received.message.trace_header});
   }
   batch.after = queues_.last_commit();
   return batch;

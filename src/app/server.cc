@@ -22,6 +22,7 @@
 #include "api/sns/service.h"
 #include "api/sqs/service.h"
 #include "api/ssm/service.h"
+#include "api/xray/service.h"
 #include "app/admin.h"
 #include "app/backup.h"
 #include "app/internal/bootstrap.h"
@@ -33,6 +34,9 @@
 #include "app/internal/queue_source.h"
 #include "app/internal/self_writes.h"
 #include "app/internal/stream_source.h"
+#include "app/internal/trace_export.h"
+#include "app/internal/traced_calls.h"
+#include "app/internal/xray_daemon.h"
 #include "app/upgrade.h"
 #include "delivery/delivery.h"
 #include "functions/service.h"
@@ -65,6 +69,7 @@
 #include "tables/tables.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
+#include "traces/recorder.h"
 #include "triggers/engine.h"
 #include "triggers/settlement.h"
 #include "wire/dispatcher.h"
@@ -135,6 +140,11 @@ struct Server::Impl {
   std::unique_ptr<records::Records> records;
   std::unique_ptr<iam::Sessions> sessions;
   std::unique_ptr<logs::Service> logs;
+  std::unique_ptr<traces::Store> traces;
+  std::unique_ptr<traces::Sampler> sampler;
+  std::unique_ptr<traces::Recorder> recorder;
+  std::unique_ptr<TraceExport> trace_export;
+  std::unique_ptr<XRayDaemon> daemon;
   std::unique_ptr<runtimes::Interpreters> interpreters;
   std::unique_ptr<runtimes::ProcessHost> processes;
   std::unique_ptr<functions::Functions> functions;
@@ -167,8 +177,10 @@ struct Server::Impl {
 
   Result<void> open(const std::string& command);
   Result<void> load();
+  Result<void> load_traces();
   Result<void> load_functions();
   Result<void> listen();
+  Result<void> start_daemon(std::uint16_t own_port);
   void serve_faces();
   void fill_parts();
   void stop(Milliseconds limit);
@@ -251,6 +263,7 @@ Result<void> Server::Impl::load() {
   MR_RETURN_IF_ERROR(logs->load());
   logs->set_metric_sink([this](const Scope& scope, const logs::MetricFilter& filter, const logs::MetricDatum& datum,
                                Time at) { sources->feed_filter(scope, filter, datum, at); });
+  MR_RETURN_IF_ERROR(load_traces());
   MR_RETURN_IF_ERROR(load_functions());
   source = std::make_unique<StreamSource>(*streams);
   queue_source = std::make_unique<QueueSource>(*queues);
@@ -258,6 +271,35 @@ Result<void> Server::Impl::load() {
   settlement = std::make_unique<triggers::CommitSettlement>(*committer, delivery);
   engine = std::make_unique<triggers::Engine>(triggers::Engine::Resources{*loop, random, registry, *store, *committer},
                                               triggers::Ports{*source, *invoker, *settlement, queue_source.get()});
+  return {};
+}
+
+Result<void> Server::Impl::load_traces() {
+  traces::Limits keeping;
+  keeping.bytes = config.trace_bytes_max;
+  traces = std::make_unique<traces::Store>(*store, *committer, *loop, keeping);
+  if (!config.otlp.empty()) {
+    MR_ASSIGN_OR_RETURN(trace_export, TraceExport::start(config.otlp, registry));
+    traces->on_segment(
+        [this](const Scope& scope, const traces::Segment& segment) { trace_export->add(scope, segment); });
+  }
+  MR_RETURN_IF_ERROR(traces->load());
+  sampler =
+      std::make_unique<traces::Sampler>(config.sample_all_traces ? traces::SamplingRule() : traces::kAwsRule, random);
+  recorder = std::make_unique<traces::Recorder>(*traces, *loop, random, *sampler);
+  daemon = std::make_unique<XRayDaemon>(*traces, registry);
+  return {};
+}
+
+// A program that uses an X-Ray SDK sends segments by UDP and asks for sampling rules by TCP, at one address: the
+// server's own port number serves both, unless another program has it for UDP.
+Result<void> Server::Impl::start_daemon(std::uint16_t own_port) {
+  if (config.daemon_port) return daemon->start(*config.daemon_port);
+  if (daemon->start(own_port).ok()) return {};
+  MR_RETURN_IF_ERROR(daemon->start(0));
+  telemetry::log_info("app",
+                      "UDP port " + std::to_string(own_port) +
+                          " is taken: segments of X-Ray's SDKs go to 127.0.0.1:" + std::to_string(daemon->port()));
   return {};
 }
 
@@ -322,6 +364,7 @@ void Server::Impl::serve_faces() {
   faces.push_back(api_kms::make_kms_service(*records, *loop, random));
   faces.push_back(api_ecr::make_ecr_service(*records, *loop));
   faces.push_back(api_cloudtrail::make_cloudtrail_service());
+  faces.push_back(api_xray::make_xray_service({*traces, *sampler, *loop}));
   faces.push_back(api_logs::make_logs_service(*logs));
   faces.push_back(api_cloudwatch::make_cloudwatch_service({*metrics, *alarms, *loop}));
   faces.push_back(api_lambda::make_lambda_service(*functions));
@@ -374,6 +417,7 @@ void Server::Impl::fill_parts() {
   parts.logs = logs.get();
   parts.metrics = metrics.get();
   parts.alarms = alarms.get();
+  parts.traces = traces.get();
   parts.processes = processes.get();
   parts.functions = functions.get();
   parts.engine = engine.get();
@@ -393,7 +437,10 @@ Result<void> Server::Impl::listen() {
   admin = std::make_unique<Admin>(parts);
   dispatcher->set_admin(*admin);
   dispatcher->set_faults(faults);
-  dispatcher->set_observer([this](const wire::Finished& finished) { sources->observe(finished); });
+  dispatcher->set_observer([this](const wire::Finished& finished) {
+    sources->observe(finished);
+    trace_call(*recorder, finished);
+  });
   function_urls = std::make_unique<api_lambda::FunctionUrls>(*functions, *loop, random);
   dispatcher->set_function_urls(*function_urls);
   resource_answers = std::make_unique<api_cloudformation::ResourceAnswers>(*stacks);
@@ -421,6 +468,8 @@ Result<void> Server::Impl::listen() {
   endpoint = "http://" + (everywhere ? std::string("127.0.0.1") : serving.address) + ":" + port;
   parts.endpoint = endpoint;
   functions->set_endpoint(endpoint);
+  MR_RETURN_IF_ERROR(start_daemon(http->port()));
+  functions->set_tracing(*recorder, "127.0.0.1:" + std::to_string(daemon->port()));
   operations->set_service_host(endpoint);
   stacks->set_endpoint(endpoint);
   MR_RETURN_IF_ERROR(stacks->load());
@@ -456,6 +505,9 @@ void Server::Impl::stop(Milliseconds limit) {
   if (processes) processes->stop();
   if (logs) logs->flush();
   if (metrics) metrics->flush();
+  if (daemon) daemon->stop();
+  if (traces) traces->flush();
+  if (trace_export) trace_export->stop();
   loop->stop();
   if (committer) committer->stop();
 }

@@ -173,6 +173,11 @@ Result<Json> Api::aws(std::string_view service, std::string_view target, const J
   return codec::parse_json(raw.body.empty() ? "{}" : raw.body);
 }
 
+Result<Json> Api::rest(std::string_view service, std::string_view path, const Json& body) {
+  MR_ASSIGN_OR_RETURN(const Raw raw, call("POST", std::string(path), service, "", body.dump()));
+  return codec::parse_json(raw.body.empty() ? "{}" : raw.body);
+}
+
 Result<Api::Invoked> Api::invoke(std::string_view function, std::string payload, bool asynchronous) {
   MR_ASSIGN_OR_RETURN(Raw raw, call("POST", "/2015-03-31/functions/" + encode(function) + "/invocations", "lambda", "",
                                     std::move(payload), asynchronous ? "Event" : "RequestResponse"));

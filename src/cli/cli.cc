@@ -68,6 +68,7 @@ int run(int argc, const char* const* argv, const Callbacks& callbacks) {
   add_control_commands(app, session);
   add_data_commands(app, session);
   add_metric_commands(app, session);
+  add_trace_commands(app, session);
   add_topic_commands(app, session);
   add_compute_commands(app, session);
   add_mapping_commands(app, session);

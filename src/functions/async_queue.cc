@@ -267,7 +267,7 @@ Result<std::optional<Event>> AsyncQueue::read(const FunctionReference& function,
 }
 
 void AsyncQueue::begin(const FunctionReference& function, std::uint64_t number) {
-  const auto found = read(function, number);
+  auto found = read(function, number);
   const auto done = [this, function, number](EventAnswer answer) {
     scheduler_.post([this, function, number, answer = std::move(answer)]() mutable {
       finished(function, number, std::move(answer));
@@ -277,13 +277,22 @@ void AsyncQueue::begin(const FunctionReference& function, std::uint64_t number) 
     telemetry::log_error("functions", function.arn() + ": an event cannot be read: " + found.error().message());
     return done({.kind = EventAnswer::Kind::kDeferred});
   }
-  const std::optional<Event>& event = *found;
+  std::optional<Event>& event = *found;
   if (!event) return done({.kind = EventAnswer::Kind::kGone});
+  event->attempt = attempts_of(function, number) + 1;
   runner_.measure({.metric = Metric::kAsyncEventAge,
                    .function = function.function,
                    .resource = function.resource(),
                    .value = static_cast<double>((scheduler_.now() - event->received).count())});
   runner_.run(*event, done);
+}
+
+int AsyncQueue::attempts_of(const FunctionReference& function, std::uint64_t number) const {
+  const std::lock_guard lock(mutex_);
+  const auto lane = lanes_.find(function);
+  if (lane == lanes_.end()) return 0;
+  const auto entry = lane->second->window.find(number);
+  return entry == lane->second->window.end() ? 0 : entry->second.invocations;
 }
 
 void AsyncQueue::finished(const FunctionReference& function, std::uint64_t number, EventAnswer answer) {

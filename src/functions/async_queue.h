@@ -46,6 +46,7 @@ struct Event {
   std::string client_context;
   std::string trace_id;
   Time received{};
+  int attempt = 1;  // not stored: the queue counts
 };
 
 // What a run came to.
@@ -138,7 +139,8 @@ class AsyncQueue {
                      std::vector<delivery::AfterCommit>& after);
   Result<std::optional<Event>> read(const FunctionReference& function, std::uint64_t number) const;
   void begin(const FunctionReference& function, std::uint64_t number);
-  void count(Metric metric, const FunctionReference& function);  // REQUIRES: mutex_ is not held
+  int attempts_of(const FunctionReference& function, std::uint64_t number) const;  // invocations so far
+  void count(Metric metric, const FunctionReference& function);                    // REQUIRES: mutex_ is not held
 
   storage::Store& store_;
   storage::Commits& commits_;

@@ -121,11 +121,12 @@ StringMap map_from(const Json* json) {
 
 // Text members of Settings under their stored names.
 using TextMember = std::pair<const char*, std::string Settings::*>;
-constexpr std::array<TextMember, 10> kTextMembers{{{"runtime", &Settings::runtime},
+constexpr std::array<TextMember, 11> kTextMembers{{{"runtime", &Settings::runtime},
                                                    {"handler", &Settings::handler},
                                                    {"role", &Settings::role},
                                                    {"description", &Settings::description},
                                                    {"dead_letter", &Settings::dead_letter_arn},
+                                                   {"tracing", &Settings::tracing},
                                                    {"architecture", &Settings::architecture},
                                                    {"log_format", &Settings::log_format},
                                                    {"application_log_level", &Settings::application_log_level},
@@ -182,6 +183,7 @@ Result<Settings> apply(Settings settings, const SettingsChange& change, std::str
   if (change.role) settings.role = *change.role;
   if (change.description) settings.description = *change.description;
   if (change.dead_letter_arn) settings.dead_letter_arn = *change.dead_letter_arn;
+  if (change.tracing) settings.tracing = *change.tracing;
   if (change.architecture) {
     if (*change.architecture != native_architecture) {
       return invalid("Architectures: " + *change.architecture + " is not the architecture of this machine, which is " +
@@ -282,6 +284,7 @@ std::optional<Function> function_from_json(const Json& json) {
   settings.ephemeral_storage_mb = static_cast<int>(json.int_or("storage", 512));
   settings.variables = map_from(json.find("variables"));
   for (const auto& [name, member] : kTextMembers) settings.*member = json.string_or(name, "");
+  if (settings.tracing.empty()) settings.tracing = kPassThrough;  // of records before there was tracing
   function.tags = map_from(json.find("tags"));
   function.code = {.id = std::string(code->string_or("id", "")),
                    .sha256 = std::string(code->string_or("sha256", "")),

@@ -43,6 +43,9 @@ struct LayerUse {
   friend bool operator==(const LayerUse&, const LayerUse&) = default;
 };
 
+inline constexpr const char* kPassThrough = "PassThrough";  // traced when the caller says so
+inline constexpr const char* kActive = "Active";            // traced also when nobody has decided
+
 struct Settings {
   std::string runtime;
   std::string handler;
@@ -53,6 +56,7 @@ struct Settings {
   int ephemeral_storage_mb = 512;
   StringMap variables;
   std::string dead_letter_arn;
+  std::string tracing = kPassThrough;  // TracingConfig.Mode
   std::string architecture = "x86_64";
   std::string log_format = "Text";
   std::string application_log_level;  // JSON format only; "" = INFO
@@ -65,7 +69,7 @@ struct Settings {
 
 // Members to change; absent ones stay.
 struct SettingsChange {
-  std::optional<std::string> runtime, handler, role, description, dead_letter_arn, architecture;
+  std::optional<std::string> runtime, handler, role, description, dead_letter_arn, architecture, tracing;
   std::optional<std::int64_t> timeout_seconds, memory_mb, ephemeral_storage_mb;
   std::optional<StringMap> variables;
   struct Logging {

@@ -37,6 +37,7 @@
 #include "platform/clock.h"
 #include "platform/random.h"
 #include "runtimes/runtime.h"
+#include "traces/recorder.h"
 
 namespace millrace::functions {
 
@@ -121,7 +122,8 @@ struct InvokeRequest {
   std::string payload;     // JSON text; empty = {}
   std::string request_id;  // empty = a new one
   std::string client_context;
-  std::string trace_id;
+  std::string trace_id;  // X-Amzn-Trace-Id as it came, or ""
+  traces::Cause cause = {};
 };
 
 struct InvokeResult {
@@ -182,6 +184,9 @@ class Functions final : private EventRunner {
   void set_endpoint(std::string url);
   // Told of every measurement from now on; outlives this. Before the first invocation.
   void set_observer(Observer& observer) { observer_ = &observer; }
+  // Traces invocations from now on; outlives this. `daemon`: "127.0.0.1:2000", where functions send segments. Before
+  // the first invocation.
+  void set_tracing(traces::Recorder& recorder, std::string daemon);
   storage::CommitNumber last_commit() const { return std::max(last_commit_.load(), layers_.last_commit()); }
 
   // `done` is called on the control thread or inside the call. Errors: kResourceConflict when it exists, those of
@@ -259,7 +264,7 @@ class Functions final : private EventRunner {
 
   // For event source mappings: `payload` is trusted JSON; `done` is called on the control thread.
   void invoke_for_mapping(const std::string& function_arn, std::string request_id, std::string payload,
-                          std::function<void(MappingResult)> done);
+                          traces::Cause cause, std::function<void(MappingResult)> done);
 
   // Before the server stops: no event and no batch is begun any more (both stay where they are, at no cost of attempts)
   // while those that run may finish. A failure from now on may be the stop's doing, so that its event is tried again
@@ -315,6 +320,10 @@ class Functions final : private EventRunner {
   void start(const Target& target, InvokeRequest request, std::string request_id, std::string source, InvokeDone done);
   void finish(const Target& target, const FunctionReference& invoked, PastInvocation past,
               const runtimes::Outcome& outcome);
+  traces::Recorder::Handle begin_trace(const Target& target, const InvokeRequest& request,
+                                       const std::string& request_id, std::string& header);
+  bool is_active(const Unit& unit) const;
+  std::string event_trace(const FunctionReference& target, std::string header);
   std::shared_ptr<runtimes::Runtime> runtime_for(const UnitPointer& unit);
   runtimes::FunctionSpec spec_of(const Function& function, std::string opt_folder) const;  // guarded
   void measure_invocation(const FunctionReference& target, const PastInvocation& past,
@@ -328,11 +337,13 @@ class Functions final : private EventRunner {
   Layers layers_;  // synchronises itself
   std::atomic<storage::CommitNumber> last_commit_{0};
   std::atomic<bool> draining_{false};
-  Observer* observer_ = nullptr;  // constant after the start
+  Observer* observer_ = nullptr;          // constant after the start
+  traces::Recorder* recorder_ = nullptr;  // the same
 
   mutable std::mutex mutex_;  // guards below
   std::map<FunctionName, EntryPointer> functions_;
   std::string endpoint_;
+  std::string tracing_daemon_;
 
   AsyncQueue queue_;  // synchronises itself
 };

@@ -25,13 +25,15 @@ Result<void> check_payload(std::string& payload) {
   return Error(kInvalidRequestContent, "Could not parse request body into json: " + parsed.error().message());
 }
 
-// AWS gives every invocation a trace header, sampled or not.
-std::string new_trace(platform::Random& random, Time now) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string seconds(8, '0');
-  auto value = static_cast<std::uint64_t>(to_unix_s(now));
-  for (auto digit = seconds.rbegin(); digit != seconds.rend(); ++digit, value >>= 4) *digit = kDigits[value & 15];
-  return "Root=1-" + seconds + "-" + random.hex(24) + ";Parent=" + random.hex(16) + ";Sampled=0";
+traces::End end_of(const runtimes::Outcome& outcome) {
+  traces::End end{.ran = outcome.kind == runtimes::Outcome::Kind::kAnswered,
+                  .init_began = outcome.init_began_at,
+                  .init_ended = outcome.init_ended_at,
+                  .delivered = outcome.delivered_at,
+                  .ended = outcome.ended_at,
+                  .memory_used_mb = outcome.memory_used_mb};
+  if (!outcome.function_error.empty()) end.error = outcome.payload;
+  return end;
 }
 
 Error stopping() { return Error(kServiceError, "The server is stopping."); }
@@ -124,7 +126,8 @@ runtimes::FunctionSpec Functions::spec_of(const Function& function, std::string 
                               .log_group = function.log_group(),
                               .log_format = settings.log_format,
                               .log_level = settings.application_log_level,
-                              .endpoint_url = endpoint_};
+                              .endpoint_url = endpoint_,
+                              .tracing_daemon = tracing_daemon_};
   if (options_.credentials) {
     spec.credentials = [credentials = options_.credentials, name = function.name, role = settings.role] {
       return credentials(name, role);
@@ -173,12 +176,16 @@ void Functions::start(const Target& target, InvokeRequest request, std::string r
   measure_concurrency(target.entry, request.target.resource());
   const auto runtime = runtime_for(target.unit);
   const Time started = services_.scheduler.now();
-  if (request.trace_id.empty()) request.trace_id = new_trace(services_.random, started);
+  std::string header;
+  const auto trace = begin_trace(target, request, request_id, header);
   runtimes::Invocation invocation{.request_id = request_id,
                                   .payload = std::move(request.payload),
                                   .client_context = std::move(request.client_context),
-                                  .trace_id = std::move(request.trace_id),
+                                  .trace_id = std::move(header),
                                   .invoked_arn = request.target.arn()};
+  if (trace != nullptr) {
+    invocation.delivered = [recorder = recorder_, trace](std::string_view key) { recorder->delivered(trace, key); };
+  }
   auto busy = std::make_shared<platform::Busy>(services_.scheduler.busy());
   PastInvocation past{.time = started,
                       .machine_start = services_.scheduler.machine_now(),
@@ -186,8 +193,9 @@ void Functions::start(const Target& target, InvokeRequest request, std::string r
                       .source = std::move(source),
                       .version = target.unit->function.version};
   runtime->invoke(std::move(invocation),
-                  [this, target, busy, request_id, past = std::move(past), invoked = std::move(request.target),
+                  [this, target, busy, request_id, trace, past = std::move(past), invoked = std::move(request.target),
                    done = std::move(done)](runtimes::Outcome outcome) mutable {
+                    if (trace != nullptr) recorder_->end(trace, end_of(outcome));
                     finish(target, invoked, std::move(past), outcome);
                     switch (outcome.kind) {
                       case runtimes::Outcome::Kind::kStopped:
@@ -203,6 +211,55 @@ void Functions::start(const Target& target, InvokeRequest request, std::string r
                                                  .duration = outcome.duration});
                     }
                   });
+}
+
+// AWS gives every invocation a trace header, sampled or not.
+traces::Recorder::Handle Functions::begin_trace(const Target& target, const InvokeRequest& request,
+                                                const std::string& request_id, std::string& header) {
+  if (recorder_ == nullptr) {
+    header = request.trace_id;
+    return nullptr;
+  }
+  auto decided = recorder_->decide(request.trace_id, is_active(*target.unit), request.target.function.name);
+  traces::Recorder::Handle handle;
+  if (decided.sampled == traces::TraceHeader::Sampled::kYes) {
+    handle = recorder_->begin({.scope = request.target.function.scope,
+                               .function = request.target.function.name,
+                               .version = target.unit->function.version,
+                               .arn = request.target.arn(),
+                               .request_id = request_id,
+                               .cause = request.cause},
+                              decided);
+  } else {
+    decided.parent = traces::new_segment_id(services_.random);
+  }
+  header = traces::format_header(decided);
+  return handle;
+}
+
+bool Functions::is_active(const Unit& unit) const {
+  const std::lock_guard lock(mutex_);
+  return unit.function.settings.tracing == kActive;
+}
+
+// All attempts of an event are one trace, so it is decided when it comes.
+std::string Functions::event_trace(const FunctionReference& target, std::string header) {
+  if (recorder_ == nullptr) return header;
+  UnitPointer unit;
+  {
+    const std::lock_guard lock(mutex_);
+    auto found = find_target(target);
+    if (!found.ok()) return header;
+    unit = std::move(found->unit);
+  }
+  if (header.empty() && !is_active(*unit)) return header;
+  return traces::format_header(recorder_->decide(header, is_active(*unit), target.function.name));
+}
+
+void Functions::set_tracing(traces::Recorder& recorder, std::string daemon) {
+  recorder_ = &recorder;
+  const std::lock_guard lock(mutex_);
+  tracing_daemon_ = std::move(daemon);
 }
 
 void Functions::finish(const Target& target, const FunctionReference& invoked, PastInvocation past,
@@ -284,11 +341,12 @@ Result<std::string> Functions::invoke_async(InvokeRequest request) {
   }
   MR_RETURN_IF_ERROR(check_invoke(request.target));
   MR_RETURN_IF_ERROR(check_payload(request.payload));
+  std::string trace = event_trace(request.target, std::move(request.trace_id));
   const Event event{.function = std::move(request.target),
                     .request_id = request.request_id.empty() ? services_.random.uuid() : request.request_id,
                     .payload = std::move(request.payload),
                     .client_context = std::move(request.client_context),
-                    .trace_id = std::move(request.trace_id),
+                    .trace_id = std::move(trace),
                     .received = services_.scheduler.now()};
   remember(queue_.enqueue(event));
   return event.request_id;
@@ -303,6 +361,7 @@ Result<delivery::AfterCommit> Functions::stage_event(const FunctionReference& ta
   return queue_.stage({.function = target,
                        .request_id = services_.random.uuid(),
                        .payload = std::move(payload),
+                       .trace_id = event_trace(target, ""),
                        .received = services_.scheduler.now()},
                       batch);
 }
@@ -339,7 +398,8 @@ void Functions::run(const Event& event, std::function<void(EventAnswer)> done) {
         {.target = event.function,
          .payload = event.payload,
          .client_context = event.client_context,
-         .trace_id = event.trace_id},
+         .trace_id = event.trace_id,
+         .cause = {.kind = traces::Cause::Kind::kAsync, .attempt = event.attempt, .written = event.received}},
         event.request_id, "async", [this, done = std::move(done)](Result<InvokeResult> result) {
           const bool failed = result.ok() && !result->function_error.empty();
           if (!result.ok() || (failed && draining_)) return done({.kind = EventAnswer::Kind::kDeferred});
@@ -352,7 +412,7 @@ void Functions::run(const Event& event, std::function<void(EventAnswer)> done) {
 // ---- mappings
 
 void Functions::invoke_for_mapping(const std::string& function_arn, std::string request_id, std::string payload,
-                                   std::function<void(MappingResult)> done) {
+                                   traces::Cause cause, std::function<void(MappingResult)> done) {
   using Kind = MappingResult::Kind;
   const auto answer = [this, done = std::move(done)](MappingResult result) {
     services_.scheduler.post([done, result = std::move(result)] { done(result); });
@@ -375,8 +435,10 @@ void Functions::invoke_for_mapping(const std::string& function_arn, std::string 
     const std::lock_guard lock(mutex_);
     memory_mb = admitted->unit->function.settings.memory_mb;
   }
-  start(*admitted, {.target = *target, .payload = std::move(payload)}, std::move(request_id), "mapping",
-        [answer, memory_mb](Result<InvokeResult> result) {
+  std::string upstream = std::move(cause.upstream);
+  start(*admitted,
+        {.target = *target, .payload = std::move(payload), .trace_id = std::move(upstream), .cause = std::move(cause)},
+        std::move(request_id), "mapping", [answer, memory_mb](Result<InvokeResult> result) {
           if (result.ok())
             return answer({.kind = Kind::kInvoked, .answer = std::move(result).value(), .memory_mb = memory_mb});
           const bool throttle = result.error().is(kTooManyRequests);

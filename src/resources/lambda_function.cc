@@ -107,7 +107,7 @@ class Type final : public TypeBase {
                   recorded("SnapStart"),
                   {"Tags"},
                   {"Timeout"},
-                  recorded("TracingConfig"),
+                  {"TracingConfig"},
                   recorded("VpcConfig")},
                  {"Arn"}) {}
 
@@ -115,7 +115,7 @@ class Type final : public TypeBase {
     const std::string name = work.name_or_generated("FunctionName", 64);
     Document input = pick(work.properties, {"Architectures", "DeadLetterConfig", "Description", "Environment",
                                             "EphemeralStorage", "Handler", "Layers", "LoggingConfig", "MemorySize",
-                                            "PackageType", "Role", "Runtime", "Timeout"});
+                                            "PackageType", "Role", "Runtime", "Timeout", "TracingConfig"});
     MR_ASSIGN_OR_RETURN(Document code, code_of(work.properties));
     input.set("FunctionName", name).set("Code", std::move(code));
     input.set("Tags", tag_map(work, work.properties));
@@ -136,7 +136,7 @@ class Type final : public TypeBase {
       MR_RETURN_IF_ERROR(work.call("lambda", "UpdateFunctionCode", std::move(input)));
     }
     if (any_differs(work, {"DeadLetterConfig", "Description", "Environment", "EphemeralStorage", "Handler", "Layers",
-                           "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout"})) {
+                           "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout", "TracingConfig"})) {
       // What the template does not have any more goes back to its default.
       Document input = Document::object({{"Description", ""},
                                          {"MemorySize", 128},
@@ -144,10 +144,11 @@ class Type final : public TypeBase {
                                          {"Layers", Document::array()},
                                          {"DeadLetterConfig", Document::object({{"TargetArn", ""}})},
                                          {"Environment", Document::object({{"Variables", Document::object()}})},
-                                         {"EphemeralStorage", Document::object({{"Size", 512}})}});
-      const Document given =
-          pick(work.properties, {"DeadLetterConfig", "Description", "Environment", "EphemeralStorage", "Handler",
-                                 "Layers", "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout"});
+                                         {"EphemeralStorage", Document::object({{"Size", 512}})},
+                                         {"TracingConfig", Document::object({{"Mode", "PassThrough"}})}});
+      const Document given = pick(
+          work.properties, {"DeadLetterConfig", "Description", "Environment", "EphemeralStorage", "Handler", "Layers",
+                            "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout", "TracingConfig"});
       for (const auto& [member, value] : given.as_object()) input.set(member, value);
       input.set("FunctionName", name);
       MR_RETURN_IF_ERROR(work.call("lambda", "UpdateFunctionConfiguration", std::move(input)));

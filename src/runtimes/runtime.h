@@ -46,6 +46,7 @@ struct FunctionSpec {
   std::string log_format = "Text";           // or "JSON"
   std::string log_level;                     // application log level of the JSON format; empty = AWS's default
   std::string endpoint_url;                  // AWS_ENDPOINT_URL: where this server listens
+  std::string tracing_daemon;                // AWS_XRAY_DAEMON_ADDRESS: "127.0.0.1:2000"; "" = nobody listens
   std::function<Credentials()> credentials;  // called whenever a process is started; thread-safe
 };
 
@@ -55,6 +56,8 @@ struct Invocation {
   std::string client_context;  // JSON text, or empty
   std::string trace_id;        // X-Ray trace header, or empty
   std::string invoked_arn;
+  // If set: called on the runtime's thread when a process is handed the event, with the access key that it signs with.
+  std::function<void(std::string_view access_key)> delivered = {};
 };
 
 struct Outcome {
@@ -70,6 +73,11 @@ struct Outcome {
   Milliseconds duration{0};
   Milliseconds init_duration{0};  // 0: a warm process
   std::int64_t memory_used_mb = 0;
+  // Moments of the above. init_began and init_ended are equal for a warm process.
+  Deadline init_began_at{};
+  Deadline init_ended_at{};
+  Deadline delivered_at{};
+  Deadline ended_at{};
 };
 
 // Lines of one log stream, in order. A line has no line end; it may hold several if the function logged them as one.

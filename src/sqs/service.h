@@ -47,6 +47,7 @@ struct Outgoing {
   std::string body;
   std::vector<MessageAttribute> attributes;
   std::string trace_header;
+  std::string inherited_trace_header = {};      // of the request; takes its place when that is empty, without a digest
   std::optional<int> delay_seconds;             // the queue's when absent
   std::string sender;                           // account or role id, shown as SenderId
   std::optional<std::string> group_id;          // MessageGroupId

@@ -126,6 +126,7 @@ Result<Service::Prepared> Service::prepare(const Queue& queue, Outgoing outgoing
   prepared.message.body = std::move(outgoing.body);
   prepared.message.attributes = std::move(outgoing.attributes);
   prepared.message.trace_header = std::move(outgoing.trace_header);
+  if (prepared.message.trace_header.empty()) prepared.message.trace_header = std::move(outgoing.inherited_trace_header);
   prepared.message.sender = std::move(outgoing.sender);
   return prepared;
 }

@@ -87,6 +87,15 @@ struct InvokeRequest {
   std::string mapping;       // UUID, for logs
   std::string payload;
   Time last_record = kNever;  // when the batch's last record was written; kNever: none (a window's end)
+  // For traces: where the batch's time went. kNever: unknown.
+  std::string source_arn = {};
+  std::string trace_header = {};  // of all its messages, when they have the same
+  std::size_t records = 0;
+  int attempt = 1;             // of this batch
+  Time first_record = kNever;  // when its oldest record was written
+  Time read = kNever;          // when the first of its records was read
+  Time formed = kNever;        // when it was tried first
+  bool has_window = false;     // MaximumBatchingWindowInSeconds is set
 };
 
 struct InvokeResult {

@@ -34,6 +34,10 @@ struct QueueMessage {
   std::string group;    // of a FIFO queue's message
   Time visible_from{};  // when the queue gives it to others
   std::string event;    // rendered: one element of Records[]
+  // For traces; decide nothing.
+  Time sent = kNever;
+  Time received = kNever;
+  std::string trace_header = {};  // AWSTraceHeader
 };
 
 // The options of a mapping that decide.

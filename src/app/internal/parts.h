@@ -60,6 +60,9 @@ class Tables;
 namespace millrace::telemetry {
 class Registry;
 }
+namespace millrace::traces {
+class Store;
+}
 namespace millrace::triggers {
 class Engine;
 }
@@ -93,6 +96,7 @@ struct Parts {
   logs::Service* logs = nullptr;
   metrics::Alarms* alarms = nullptr;
   metrics::Store* metrics = nullptr;
+  traces::Store* traces = nullptr;
   runtimes::ProcessHost* processes = nullptr;
   functions::Functions* functions = nullptr;
   triggers::Engine* engine = nullptr;

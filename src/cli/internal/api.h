@@ -43,6 +43,8 @@ class Api {
                            const codec::Json& input);
   // PutObject; makes the bucket when it is not there.
   Result<void> put_object(const std::string& bucket, const std::string& key, std::string body);
+  // The same of a REST-JSON service: rest("xray", "/Traces", {...}), by POST.
+  Result<codec::Json> rest(std::string_view service, std::string_view path, const codec::Json& body);
   // Invokes a function; the answer's body and its error header ("" or "Unhandled"), and the last lines of its log.
   struct Invoked {
     std::string payload;

@@ -33,6 +33,7 @@ void add_data_commands(CLI::App& app, Session& session);       // tables, stream
 void add_topic_commands(CLI::App& app, Session& session);      // topics
 void add_compute_commands(CLI::App& app, Session& session);    // functions
 void add_metric_commands(CLI::App& app, Session& session);     // metrics, alarms
+void add_trace_commands(CLI::App& app, Session& session);      // traces
 void add_mapping_commands(CLI::App& app, Session& session);    // mappings
 void add_stack_commands(CLI::App& app, Session& session);      // deploy, stacks
 

@@ -105,6 +105,7 @@ Result<void> Environment::launch() {
                            .node_modules = host_.options.node_modules,
                            .python_packages = host_.options.python_packages};
   auto command = make_command(*spec_, interpreter_, host_.bubblewrap, paths, api, stream_);
+  access_key_ = command.access_key;
   if (host_.cgroups) {
     cgroup_ = host_.cgroups->create(id_, static_cast<std::uint64_t>(spec_->memory_mb) << 20, kProcessesMax);
   }
@@ -222,6 +223,7 @@ void Environment::deliver() {
     fields.emplace_back("Lambda-Runtime-Client-Context", invocation.client_context);
   }
   arm(spec_->timeout, &Environment::on_timeout);
+  if (invocation.delivered) invocation.delivered(access_key_);
   std::exchange(waiting_, nullptr)->respond(200, fields, invocation.payload);
 }
 
@@ -308,8 +310,14 @@ void Environment::on_timeout() {
 void Environment::complete(std::string payload, std::string function_error, std::string_view status,
                            std::string_view error_type) {
   Pending finished = std::move(*std::exchange(running_, std::nullopt));
-  const double duration = ms_between(delivered_, Clock::now());
+  const auto ended = Clock::now();
+  const double duration = ms_between(delivered_, ended);
   Outcome outcome{.payload = std::move(payload), .function_error = std::move(function_error)};
+  outcome.init_began_at = outcome.init_ended_at = started_;
+  if (init_ms_)
+    outcome.init_ended_at += std::chrono::round<Clock::duration>(std::chrono::duration<double, std::milli>(*init_ms_));
+  outcome.delivered_at = delivered_;
+  outcome.ended_at = ended;
   outcome.duration = Milliseconds(static_cast<std::int64_t>(duration));
   if (init_ms_) outcome.init_duration = Milliseconds(static_cast<std::int64_t>(*init_ms_) + 1);
   outcome.memory_used_mb = memory_used_mb();

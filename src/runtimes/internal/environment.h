@@ -128,6 +128,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::optional<double> init_ms_;  // until reported
   Deadline last_used_{};
   std::uint64_t peak_bytes_ = 0;
+  std::string access_key_;
 };
 
 }  // namespace millrace::runtimes::internal

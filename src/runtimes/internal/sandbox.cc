@@ -96,8 +96,8 @@ void add_sandbox(Command& command, const FunctionSpec& spec, const Interpreter& 
 }
 
 std::vector<std::pair<std::string, std::string>> fixed_variables(const FunctionSpec& spec, const std::string& api,
-                                                                 const std::string& stream) {
-  const Credentials credentials = spec.credentials ? spec.credentials() : Credentials{};
+                                                                 const std::string& stream,
+                                                                 const Credentials& credentials) {
   const std::string execution = spec.runtime.starts_with("provided") ? spec.runtime : "AWS_Lambda_" + spec.runtime;
   std::vector<std::pair<std::string, std::string>> variables{
       {"_HANDLER", spec.handler},
@@ -117,7 +117,7 @@ std::vector<std::pair<std::string, std::string>> fixed_variables(const FunctionS
       {"LANG", "en_US.UTF-8"},
       {"HOME", "/tmp"},
       {"AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"},
-      {"AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000"},
+      {"AWS_XRAY_DAEMON_ADDRESS", spec.tracing_daemon.empty() ? "127.0.0.1:2000" : spec.tracing_daemon},
       {"AWS_EC2_METADATA_DISABLED", "true"},
   };
   if (!credentials.session_token.empty()) variables.emplace_back("AWS_SESSION_TOKEN", credentials.session_token);
@@ -156,7 +156,9 @@ Command make_command(const FunctionSpec& spec, const Interpreter& interpreter, c
   const std::string opt = boxed || spec.layer_folder.empty() ? "/opt" : spec.layer_folder;
   const std::string runtime = boxed ? "/var/runtime" : paths.bootstrap_folder;
   Command command{.working_folder = boxed ? "/" : spec.code_folder};
-  auto variables = fixed_variables(spec, api, stream);
+  const Credentials credentials = spec.credentials ? spec.credentials() : Credentials{};
+  command.access_key = credentials.access_key;
+  auto variables = fixed_variables(spec, api, stream, credentials);
   variables.emplace_back("LAMBDA_TASK_ROOT", task);
   variables.emplace_back("LAMBDA_RUNTIME_DIR", runtime);
   variables.emplace_back("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:" + opt + "/bin");

@@ -33,6 +33,7 @@ struct Command {
   std::vector<std::string> arguments;
   std::vector<std::string> environment;
   std::string working_folder;
+  std::string access_key;  // of the credentials that the process was given
 };
 
 // How to start `spec` with `interpreter`, talking to the Runtime API at `api` ("127.0.0.1:PORT") and logging to

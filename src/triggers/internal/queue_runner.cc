@@ -32,6 +32,24 @@ std::string event_of(const QueueBatch& batch) {
 
 }  // namespace
 
+namespace {
+
+Time earliest(const QueueBatch& batch, Time QueueMessage::*which) {
+  Time out = kNever;
+  for (const QueueMessage& message : batch.messages) out = std::min(out, message.*which);
+  return out;
+}
+
+// A trace goes on through a queue when the whole batch is of it.
+std::string common_header(const QueueBatch& batch) {
+  const std::string& first = batch.messages.front().trace_header;
+  const bool is_common =
+      std::ranges::all_of(batch.messages, [&](const QueueMessage& message) { return message.trace_header == first; });
+  return is_common ? first : std::string();
+}
+
+}  // namespace
+
 struct QueueRunner::WakeBox {
   std::mutex mutex;
   Deadline since;
@@ -54,6 +72,7 @@ struct QueueRunner::Job {
   std::size_t bytes_max = 0;
   std::shared_ptr<const Filters> filters;
   platform::Busy busy;
+  Time now = kNever;
 
   std::deque<QueueMessage> messages;
   std::vector<std::string> filtered;  // receipts
@@ -70,6 +89,7 @@ struct QueueRunner::Job {
       after = batch->after;
       polled = batch->messages.size();
       for (QueueMessage& message : batch->messages) {
+        message.received = now;
         if (filters->empty() || filters->pass_text(filterable(message.event))) {
           messages.push_back(std::move(message));
         } else {
@@ -174,6 +194,7 @@ void QueueRunner::receive(std::size_t count, std::size_t bytes_max) {
   job->count = std::min(count, kReceivedMax);
   job->bytes_max = bytes_max;
   job->filters = filters_;
+  job->now = host_.scheduler.now();
   job->busy = platform::Busy(host_.scheduler.busy());
   auto arrived = host_.guarded(id_, [job](QueueRunner& self) { self.received(*job); });
   host_.scheduler.offload([job] { job->run(); },
@@ -212,6 +233,7 @@ void QueueRunner::invoke(std::uint64_t number) {
   if (run.request_id.empty()) run.request_id = host_.random.uuid();
   run.busy = platform::Busy(host_.scheduler.busy());
   run.since = host_.scheduler.now();
+  if (run.formed == kNever) run.formed = run.since;
   run.reports = mapping_.report_failures;
   if (notified_at_) {
     const std::chrono::duration<double, std::milli> latency = host_.scheduler.monotonic_now() - *notified_at_;
@@ -224,7 +246,14 @@ void QueueRunner::invoke(std::uint64_t number) {
   host_.invoker.invoke({.function_arn = mapping_.function_arn,
                         .request_id = run.request_id,
                         .mapping = mapping_.uuid,
-                        .payload = event_of(batch)},
+                        .payload = event_of(batch),
+                        .source_arn = mapping_.stream_arn,
+                        .trace_header = common_header(batch),
+                        .records = batch.messages.size(),
+                        .first_record = earliest(batch, &QueueMessage::sent),
+                        .read = earliest(batch, &QueueMessage::received),
+                        .formed = run.formed,
+                        .has_window = mapping_.window_s > 0},
                        [scheduler = &host_.scheduler, result, deliver = std::move(deliver)](InvokeResult answer) {
                          *result = std::move(answer);
                          scheduler->post(deliver);

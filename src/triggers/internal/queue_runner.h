@@ -57,6 +57,7 @@ class QueueRunner {
     platform::Busy busy;
     std::string request_id;
     Time since = kNever;
+    Time formed = kNever;  // when it was tried first
     bool reports = false;  // ReportBatchItemFailures was set when it began
   };
 

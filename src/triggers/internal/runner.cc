@@ -313,6 +313,7 @@ void Runner::arrived(ShardRun& shard, LaneRun& lane, ReadJob& job) {
     meters_->filtered.add(job.filtered);
   }
   note_lost(shard, lane, job);
+  if (lane.lane.unbatched.empty() && !job.arrived.records.empty()) lane.read_at = host_.scheduler.now();
   feed(shard, lane, std::move(job.arrived));
 }
 

@@ -92,6 +92,9 @@ class Runner {
     Time timer_at = kNever;
     platform::Busy busy;  // while an invocation runs
     Time working_since = kNever;
+    Time read_at = kNever;     // when the first of the records that are in no batch yet was read
+    Time batch_read = kNever;  // the same of the batch in hand
+    Time formed = kNever;      // when that was tried first
     std::string request_id;
     std::optional<ResponseContext> response;  // of the batch in hand
     Time blocked_since = kNever;

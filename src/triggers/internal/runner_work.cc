@@ -43,6 +43,10 @@ void Runner::invoke(ShardRun& shard, LaneRun& lane) {
     lane.request_id = host_.random.uuid();
     lane.response.reset();
   }
+  if (batch.tries == Tries{}) {
+    lane.batch_read = lane.read_at;
+    lane.formed = host_.scheduler.now();
+  }
   if (lane.notified_at) {
     const std::chrono::duration<double, std::milli> latency = host_.scheduler.monotonic_now() - *lane.notified_at;
     if (mapping_.window_s == 0) meters_->latency.record(latency.count());
@@ -64,7 +68,14 @@ void Runner::invoke(ShardRun& shard, LaneRun& lane) {
                         .request_id = lane.request_id,
                         .mapping = mapping_.uuid,
                         .payload = render_event(batch, lane.lane.tumbling, shard.info.id, mapping_.stream_arn),
-                        .last_record = batch.records.empty() ? kNever : batch.records.back().created},
+                        .last_record = batch.records.empty() ? kNever : batch.records.back().created,
+                        .source_arn = mapping_.stream_arn,
+                        .records = batch.records.size(),
+                        .attempt = batch.tries.invocations + 1,
+                        .first_record = batch.records.empty() ? kNever : batch.records.front().created,
+                        .read = batch.records.empty() ? kNever : lane.batch_read,
+                        .formed = batch.records.empty() ? kNever : lane.formed,
+                        .has_window = mapping_.window_s > 0},
                        [scheduler = &host_.scheduler, result, deliver = std::move(deliver)](InvokeResult answer) {
                          *result = std::move(answer);
                          scheduler->post(deliver);

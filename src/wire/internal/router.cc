@@ -375,6 +375,10 @@ Route Router::route(const http::RequestHead& head, const Credentials& credential
   if (is_dated_path(head.path)) {
     if (const Served* served = by_signing_name("lambda")) return route_service(*served, head, allowed_hosts);
   }
+  // X-Ray's SDKs ask for rules at the daemon's address, unsigned.
+  if (head.method == "POST" && (head.path == "/GetSamplingRules" || head.path == "/SamplingTargets")) {
+    if (const Served* served = by_signing_name("xray")) return route_service(*served, head, allowed_hosts);
+  }
   if (is_form(head) && head.method == "POST") {
     Route route;
     route.protocol = Protocol::kQuery;

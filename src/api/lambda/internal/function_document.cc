@@ -101,7 +101,7 @@ Document function_configuration(const functions::Function& function, const std::
     }
     document.set("Layers", std::move(layers));
   }
-  document.set("TracingConfig", Document::object({{"Mode", "PassThrough"}}));
+  document.set("TracingConfig", Document::object({{"Mode", settings.tracing}}));
   document.set("RevisionId", function.revision);
   document.set("State", "Active");
   document.set("LastUpdateStatus", "Successful");

@@ -23,10 +23,6 @@ Result<SettingsChange> settings_change(const Request& request) {
   const Document& input = request.document();
   MR_RETURN_IF_ERROR(refuse_members(input, {"VpcConfig", "KMSKeyArn", "FileSystemConfigs", "ImageConfig",
                                             "CapacityProviderConfig", "DurableConfig"}));
-  if (const auto tracing = request.tracing_config();
-      tracing && tracing->mode().value_or("PassThrough") != "PassThrough") {
-    return unsupported_member("TracingConfig.Mode Active", "there is no X-Ray");
-  }
   if (const auto snap = request.snap_start(); snap && snap->apply_on().value_or("None") != "None") {
     return unsupported_member("SnapStart");
   }
@@ -39,6 +35,9 @@ Result<SettingsChange> settings_change(const Request& request) {
   if (change.role->empty()) change.role.reset();
   if (const auto letters = request.dead_letter_config()) {
     change.dead_letter_arn = std::string(letters->target_arn().value_or(""));
+  }
+  if (const auto tracing = request.tracing_config()) {
+    change.tracing = std::string(tracing->mode().value_or(functions::kPassThrough));
   }
   if (const auto storage = request.ephemeral_storage()) change.ephemeral_storage_mb = storage->size();
   if (const auto environment = request.environment()) {

@@ -61,6 +61,11 @@ Result<sqs::Outgoing> to_outgoing(const View& view, const RequestContext& contex
   }
   MR_ASSIGN_OR_RETURN(outgoing.trace_header, trace_header_of(view.message_system_attributes()));
   outgoing.sender = context.caller.scope.account;
+  // AWS: a request that is traced hands its header on to the message.
+  if (outgoing.trace_header.empty() && context.head != nullptr) {
+    const auto header = context.head->fields.get("X-Amzn-Trace-Id");
+    if (header.find("Sampled=1") != std::string_view::npos) outgoing.inherited_trace_header = header;
+  }
   return outgoing;
 }
 
