@@ -447,7 +447,8 @@ TEST_F(FunctionsTest, MappingsLearnWhyNothingRan) {
   const auto arn = name("f").arn();
   std::vector<MappingResult> results;
   const auto ask = [&](const std::string& which) {
-    functions_->invoke_for_mapping(which, "request-1", "{}", [&](MappingResult r) { results.push_back(std::move(r)); });
+    functions_->invoke_for_mapping(which, "request-1", "{}", {},
+                                   [&](MappingResult r) { results.push_back(std::move(r)); });
     scheduler_->run_ready();
   };
   runtimes_->behave = [](const auto&) { return FakeRuntimes::failed("no"); };
@@ -596,7 +597,8 @@ TEST_F(FunctionsTest, ADrainBeginsNoDeliveryAndChargesNoAttempt) {
   send("f", "2");
   EXPECT_THAT(invoked(), ElementsAre("f 1"));
   std::optional<MappingResult> mapping;
-  functions_->invoke_for_mapping(name("f").arn(), "request-1", "{}", [&](MappingResult r) { mapping = std::move(r); });
+  functions_->invoke_for_mapping(name("f").arn(), "request-1", "{}", {},
+                                 [&](MappingResult r) { mapping = std::move(r); });
   scheduler_->run_ready();
   EXPECT_EQ(mapping.value().kind, MappingResult::Kind::kUnavailable);
   runtimes_->held[0].done(FakeRuntimes::failed("the server did not answer"));
@@ -809,7 +811,7 @@ TEST_F(FunctionsTest, AWeightedAliasRunsBothVersionsInProportion) {
   MappingResult mapped;
   change.weights = std::map<std::string, double>{{"2", 1.0}};
   ASSERT_TRUE(functions_->update_alias(name("f"), "live", change).ok());
-  functions_->invoke_for_mapping(name("f").arn() + ":live", "id", "{}",
+  functions_->invoke_for_mapping(name("f").arn() + ":live", "id", "{}", {},
                                  [&](MappingResult r) { mapped = std::move(r); });
   scheduler_->run_ready();
   EXPECT_EQ(mapped.answer.executed_version, "2");
