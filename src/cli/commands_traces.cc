@@ -19,7 +19,7 @@ using codec::Json;
 
 constexpr std::size_t kColumns = 120;  // where there is no terminal
 
-struct Wanted {
+struct WantedTraces {
   std::string since = "1h";
   std::string filter;
   std::size_t limit = 50;
@@ -58,7 +58,7 @@ std::string services_of(const Json& summary) {
   return out;
 }
 
-Result<Json> summaries(Api& api, const Wanted& wanted) {
+Result<Json> summaries(Api& api, const WantedTraces& wanted) {
   const auto since = parse_duration(wanted.since);
   if (!since) return Error(kInvalidArgument, "--since is no duration: " + wanted.since);
   MR_ASSIGN_OR_RETURN(const Json clock, api.get("clock"));
@@ -83,7 +83,7 @@ Result<Json> summaries(Api& api, const Wanted& wanted) {
   return Json::object({{"TraceSummaries", std::move(all)}});
 }
 
-Result<int> list_traces(Api& api, Output& output, const Wanted& wanted) {
+Result<int> list_traces(Api& api, Output& output, const WantedTraces& wanted) {
   MR_ASSIGN_OR_RETURN(const Json found, summaries(api, wanted));
   if (output.json()) {
     output.document(found);
@@ -135,7 +135,7 @@ Result<int> show_trace(Api& api, Output& output, const std::string& id) {
 
 void add_trace_commands(CLI::App& app, Session& session) {
   CLI::App* traces = add_noun(app, "traces", "X-Ray traces");
-  auto wanted = std::make_shared<Wanted>();
+  auto wanted = std::make_shared<WantedTraces>();
   CLI::App* ls = add_command(*traces, session, "ls", "traces, newest first",
                              "  millrace traces ls --since 10m\n"
                              "  millrace traces ls --filter 'service(\"indexer\") { fault }'\n",

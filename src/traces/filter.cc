@@ -12,7 +12,7 @@
 namespace millrace::traces {
 namespace {
 
-constexpr int kDepthMax = 50;
+constexpr int kNestingMax = 50;
 constexpr std::size_t kTextMax = 4000;
 
 enum class Kind { kBoolean, kNumber, kText, kAnnotation };
@@ -114,7 +114,7 @@ class Parser {
   }
 
   Result<TermPointer> expression(int depth) {
-    if (depth > kDepthMax) return bad("it is nested too deeply");
+    if (depth > kNestingMax) return bad("it is nested too deeply");
     auto either = std::make_shared<Term>();
     either->what = Term::What::kOr;
     do {
@@ -134,7 +134,7 @@ class Parser {
   }
 
   Result<TermPointer> term(int depth) {
-    if (depth > kDepthMax) return bad("it is nested too deeply");
+    if (depth > kNestingMax) return bad("it is nested too deeply");
     if (take("!") || take_word("not")) {
       auto out = std::make_shared<Term>();
       out->what = Term::What::kNot;

@@ -313,7 +313,7 @@ class StacksTest : public ::testing::Test {
          std::chrono::steady_clock::now() < end;) {
       scheduler_.run_ready();
       if (holds()) return true;
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      std::this_thread::yield();
     }
     return false;
   }
