@@ -104,6 +104,14 @@ Result<void> apply_logging(Settings& settings, const SettingsChange::Logging& ch
   return {};
 }
 
+// Interpreters run scripts for either architecture; an executable is made for one.
+Result<void> check_architecture(const Settings& settings, std::string_view native) {
+  const auto runtime = runtimes::parse_runtime(settings.runtime);
+  if (settings.architecture == native || (runtime && runtime->language != runtimes::Language::kProvided)) return {};
+  return invalid("Architectures: " + settings.architecture + " is not the architecture of this machine, which is " +
+                 std::string(native) + "; nodejs* and python3.* run all the same, provided.* does not.");
+}
+
 Json map_json(const StringMap& map) {
   Json json = Json::object();
   for (const auto& [name, value] : map) json.set(name, value);
@@ -184,13 +192,8 @@ Result<Settings> apply(Settings settings, const SettingsChange& change, std::str
   if (change.description) settings.description = *change.description;
   if (change.dead_letter_arn) settings.dead_letter_arn = *change.dead_letter_arn;
   if (change.tracing) settings.tracing = *change.tracing;
-  if (change.architecture) {
-    if (*change.architecture != native_architecture) {
-      return invalid("Architectures: " + *change.architecture + " is not the architecture of this machine, which is " +
-                     std::string(native_architecture) + ".");
-    }
-    settings.architecture = *change.architecture;
-  }
+  if (change.architecture) settings.architecture = *change.architecture;
+  MR_RETURN_IF_ERROR(check_architecture(settings, native_architecture));
   const auto number = [](const std::optional<std::int64_t>& value, int min, int max, const char* name,
                          int& target) -> Result<void> {
     if (!value) return {};

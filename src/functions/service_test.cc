@@ -276,13 +276,24 @@ TEST_F(FunctionsTest, BadSettingsAreRefusedWithAwsTexts) {
   EXPECT_THAT(error([](auto& r) { r.settings.handler.reset(); }), HasSubstr("Runtime and Handler are mandatory"));
   EXPECT_THAT(error([](auto& r) { r.settings.timeout_seconds = 901; }), HasSubstr("between 1 and 900"));
   EXPECT_THAT(error([](auto& r) { r.settings.memory_mb = 64; }), HasSubstr("between 128 and 10240"));
-  EXPECT_THAT(error([](auto& r) { r.settings.architecture = "arm64"; }), HasSubstr("Architectures: arm64"));
+  EXPECT_THAT(error([](auto& r) {
+                r.settings.architecture = "arm64";
+                r.settings.runtime = "provided.al2023";
+              }),
+              HasSubstr("Architectures: arm64"));
   EXPECT_THAT(error([](auto& r) { r.settings.dead_letter_arn = "arn:aws:sns:us-east-1:000000000000:t"; }),
               HasSubstr("is invalid"));
   EXPECT_THAT(error([](auto& r) { r.code.archive = "no zip"; }), HasSubstr("Could not unzip uploaded file"));
   EXPECT_THAT(error([](auto& r) { r.code.archive = archive("../evil"); }), HasSubstr("leave its folder"));
   EXPECT_THAT(error([](auto& r) { r.code = {.bucket = "b", .key = "k"}; }), HasSubstr("not available"));
   EXPECT_FALSE(functions_->get(name("bad")).ok());
+}
+
+TEST_F(FunctionsTest, ScriptsAreTakenForEitherArchitecture) {
+  auto scripted = request("scripted");
+  scripted.settings.architecture = "arm64";
+  ASSERT_TRUE(create(scripted).ok());
+  EXPECT_EQ(functions_->get(name("scripted"))->settings.architecture, "arm64");
 }
 
 TEST_F(FunctionsTest, CodeComesFromAnObject) {
