@@ -169,5 +169,18 @@ TEST(Sandbox, CommandLineAndVariablesDependOnTheBox) {
   EXPECT_THAT(boxed.environment, Contains("LAMBDA_TASK_ROOT=/var/task"));
 }
 
+TEST(Sandbox, TheInterpreterIsWhereScriptsLookForItOnAws) {
+  const FunctionSpec spec{.name = "f", .runtime = "python3.13", .handler = "i.h", .code_folder = "/data/code"};
+  const Interpreter python{
+      .language = Language::kPython, .major = 3, .minor = 11, .path = "/usr/bin/python3.11", .prefix = "/usr"};
+  const auto boxed = internal::make_command(spec, python, {.usable = true, .path = "/usr/bin/bwrap"}, {}, "api", "s");
+  for (const std::string name : {"python", "python3", "python3.11"}) {
+    const auto link = std::find(boxed.arguments.begin(), boxed.arguments.end(), "/var/lang/bin/" + name);
+    ASSERT_NE(link, boxed.arguments.end()) << name;
+    EXPECT_EQ(*(link - 1), "/usr/bin/python3.11");
+    EXPECT_EQ(*(link - 2), "--symlink");
+  }
+}
+
 }  // namespace
 }  // namespace millrace::runtimes

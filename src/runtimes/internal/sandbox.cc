@@ -71,6 +71,13 @@ std::string joined(const std::vector<std::string>& parts) {
   return result;
 }
 
+// AWS: what scripts in packages and layers name in their first line (#!/var/lang/bin/python).
+std::vector<std::string> interpreter_names(const Interpreter& interpreter) {
+  if (interpreter.language == Language::kNode) return {"node"};
+  if (interpreter.language != Language::kPython) return {};
+  return {"python", "python3", "python3." + std::to_string(interpreter.minor)};
+}
+
 void add_sandbox(Command& command, const FunctionSpec& spec, const Interpreter& interpreter,
                  const Bubblewrap& bubblewrap, const SandboxPaths& paths) {
   auto arguments = base_arguments(bubblewrap.path, bubblewrap.user_namespace);
@@ -83,6 +90,9 @@ void add_sandbox(Command& command, const FunctionSpec& spec, const Interpreter& 
     bind_read_only(arguments, spec.layer_folder, "/opt");
   }
   arguments.insert(arguments.end(), {"--dir", "/var/lang/bin"});
+  for (const auto& name : interpreter_names(interpreter)) {
+    arguments.insert(arguments.end(), {"--symlink", interpreter.path, "/var/lang/bin/" + name});
+  }
   std::vector<std::string> outside;
   if (!interpreter.prefix.empty()) outside.push_back(interpreter.prefix);
   const auto& packages = interpreter.language == Language::kNode ? paths.node_modules : paths.python_packages;
