@@ -33,7 +33,7 @@ wire::Calls& no_calls() {
 }  // namespace
 
 void know_resources(Environment& environment, const std::map<std::string, Owned>& resources,
-                    const std::set<std::string>* pending) {
+                    const std::set<std::string>* pending, const std::set<std::string>* changing) {
   const Document* document = environment.document;
   environment.ref = [&resources, pending, document](const std::string& id) -> std::optional<Document> {
     const auto found = resources.find(id);
@@ -43,15 +43,18 @@ void know_resources(Environment& environment, const std::map<std::string, Owned>
     if (found == resources.end()) return std::nullopt;
     return Document(found->second.ref.empty() ? found->second.physical_id : found->second.ref);
   };
-  environment.attribute = [&resources, pending, scope = environment.scope](
+  environment.attribute = [&resources, pending, changing, scope = environment.scope](
                               const std::string& id, const std::string& name) -> Result<Document> {
     const auto found = resources.find(id);
     if (pending != nullptr && (pending->contains(id) || found == resources.end())) return Document(kUnknown);
     if (found == resources.end()) {
       return template_error("instance of Fn::GetAtt references undefined resource " + id);
     }
-    if (const Document* value = found->second.attributes.find(name)) return *value;
     const Owned& owned = found->second;
+    const bool is_changing = changing != nullptr && changing->contains(id);
+    if (is_changing && owned.is_custom()) return Document(kUnknown);
+    if (const Document* value = owned.attributes.find(name)) return *value;
+    if (is_changing) return Document(kUnknown);  // the change may bring it: a table's StreamArn
     if (owned.skipped) return skipped_attribute(scope, owned.type, owned.physical_id, owned.properties, name);
     if (owned.is_custom()) {
       return invalid("CustomResource attribute error: Vendor response doesn't contain " + name + " attribute");
@@ -79,7 +82,8 @@ Result<std::vector<Change>> plan(Environment environment, const std::map<std::st
   const auto wanted = wanted_resources(environment);
   MR_ASSIGN_OR_RETURN(const auto order, in_order(*environment.document, wanted));
   std::set<std::string> pending;
-  know_resources(environment, resources, &pending);
+  std::set<std::string> changing;
+  know_resources(environment, resources, &pending, &changing);
   std::vector<Change> changes;
   for (const std::string& id : order) {
     const Document& declared = *environment.document->find("Resources")->find(id);
@@ -126,7 +130,7 @@ Result<std::vector<Change>> plan(Environment environment, const std::map<std::st
       const Document* value = properties->find(name);
       if (value != nullptr && value->dump().find(kUnknown) != std::string::npos) change.depends_on_unknown = true;
     }
-    if (change.replaces) pending.insert(id);
+    (change.replaces ? pending : changing).insert(id);
     changes.push_back(std::move(change));
   }
   std::vector<Change> removals;

@@ -28,9 +28,10 @@ inline constexpr std::string_view kUnknown = "{{known after deployment}}";
 // What events show instead of hidden values.
 inline constexpr std::string_view kHidden = "****";
 
-// Ref and GetAtt of resources that are there; kUnknown for those in `pending` and, when planning, missing ones.
+// Ref and GetAtt of resources that are there; kUnknown for those in `pending` and, when planning, missing ones. Of
+// those in `changing` (updated in place) the attributes that they have stay, except a custom resource's.
 void know_resources(Environment& environment, const std::map<std::string, Owned>& resources,
-                    const std::set<std::string>* pending);
+                    const std::set<std::string>* pending, const std::set<std::string>* changing = nullptr);
 
 // The resources whose Condition holds. REQUIRES: environment.conditions.
 std::set<std::string> wanted_resources(const Environment& environment);

@@ -77,6 +77,22 @@ def test_an_update_changes_in_place_replaces_and_removes(server, cloudformation,
         cloudformation.update_stack(StackName=unique, TemplateBody=template(Queue=named))
 
 
+def test_an_update_may_ask_for_an_attribute_that_it_brings(cloudformation, unique):
+    table = {"Type": "AWS::DynamoDB::Table", "Properties": {
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "BillingMode": "PAY_PER_REQUEST"}}
+    cloudformation.create_stack(StackName=unique, TemplateBody=template(Table=table))
+    settled(cloudformation, unique)
+    table["Properties"]["StreamSpecification"] = {"StreamViewType": "NEW_IMAGE"}
+    follower = {"Type": "AWS::SSM::Parameter", "Properties": {"Name": unique, "Type": "String", "Value": {"Fn::GetAtt": ["Table", "StreamArn"]}}}
+    cloudformation.update_stack(StackName=unique, TemplateBody=template(Table=table, Follower=follower))
+    assert settled(cloudformation, unique)["StackStatus"] == "UPDATE_COMPLETE"
+    table["Properties"]["StreamSpecification"] = {"StreamViewType": "KEYS_ONLY"}
+    with pytest.raises(ClientError, match="undefined resource|does not exist|Unresolved resource dependencies"):
+        follower["Properties"]["Value"] = {"Fn::GetAtt": ["Gone", "StreamArn"]}
+        cloudformation.update_stack(StackName=unique, TemplateBody=template(Table=table, Follower=follower))
+
+
 def test_a_creation_that_fails_is_rolled_back_and_says_why(server, cloudformation, unique):
     bad = {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 999999}, "DependsOn": "Queue"}
     cloudformation.create_stack(StackName=unique, TemplateBody=template(Queue=QUEUE, Bad=bad))
