@@ -25,7 +25,8 @@ class Type final : public TypeBase {
     const std::string name = work.name_or_generated("LogGroupName", 512);
     Document input = Document::object({{"logGroupName", name}});
     if (const Document* log_class = work.property("LogGroupClass")) input.set("logGroupClass", *log_class);
-    input.set("tags", tag_map(work, work.properties));
+    Document tags = tag_map(work, work.properties);  // at least one, or the member is left out
+    if (!tags.as_object().empty()) input.set("tags", std::move(tags));
     MR_RETURN_IF_ERROR(work.call("logs", "CreateLogGroup", std::move(input)));
     work.created(name);
     MR_RETURN_IF_ERROR(set_retention(work, name));
