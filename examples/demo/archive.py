@@ -2,6 +2,7 @@
 import collections
 import pathlib
 
+import deploy
 import sources
 from cleanup import batch_write, keys_in
 from report import Report, Stopwatch, latency
@@ -40,12 +41,9 @@ def put(item, ttl):
         "level": {"S": item["level"]}, "module": {"S": item["module"]}, "message": {"S": item["message"]}, "day": {"S": item["day"]}}}}
 
 
-def run(server, size=6000):
-    report = Report("archive: expired log items become JSON in a bucket")
-    dynamodb, s3, functions = server.client("dynamodb"), server.client("s3"), server.client("lambda")
-    items = sources.log_items(size)
-    report.line("in", f"{len(items)} log items of {len({item['module'] for item in items})} modules, from dpkg's log and the changelogs")
-    bucket, table = "log-archive", "logs"
+def make(server, bucket, table):
+    """What app.ts describes, by hand; returns both mappings."""
+    dynamodb, s3 = server.client("dynamodb"), server.client("s3")
     s3.create_bucket(Bucket=bucket)
     # Objects below 128 KiB are not moved by default (AWS, since 2024); these may be smaller and are to be moved all the same.
     s3.put_bucket_lifecycle_configuration(Bucket=bucket, TransitionDefaultMinimumObjectSize="varies_by_storage_class", LifecycleConfiguration={
@@ -59,6 +57,20 @@ def run(server, size=6000):
     s3.create_bucket(Bucket="log-archive-default")
     server.function("archive-default", code, environment={"ARCHIVE_BUCKET": "log-archive-default"}, timeout=300, memory=512)
     default = server.mapping(stream, "archive-default", "TRIM_HORIZON", **options)
+    return mapping, default
+
+
+def run(server, size=6000, project=None):
+    report = Report("archive: expired log items become JSON in a bucket")
+    dynamodb, s3, functions = server.client("dynamodb"), server.client("s3"), server.client("lambda")
+    items = sources.log_items(size)
+    report.line("in", f"{len(items)} log items of {len({item['module'] for item in items})} modules, from dpkg's log and the changelogs")
+    bucket, table = "log-archive", "logs"
+    if project:
+        deploy.report(report, project, ["Archive"], project.deploy("Archive"))
+        mapping, default = deploy.mapping_of(server, "archive"), deploy.mapping_of(server, "archive-default")
+    else:
+        mapping, default = make(server, bucket, table)
 
     now = server.admin("clock")["now_ms"] // 1000
     report.progress(f"writing {len(items)} items")

@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import pathlib
 
+import deploy
 import sources
 import traces
 from report import Report, Stopwatch
@@ -10,8 +11,8 @@ from world import zip_of
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "cleanup"
 VARIANTS = {
-    "single": {"code": ["single"], "handler": "index.handler", "operation": "DeleteObject"},
-    "batched": {"code": ["batched"], "handler": "index.handler", "operation": "DeleteObjects"},
+    "single": {"code": ["single", "layer/nodejs"], "handler": "index.handler", "operation": "DeleteObject", "stack": "CleanupSingle"},
+    "batched": {"code": ["batched", "layer/nodejs"], "handler": "index.handler", "operation": "DeleteObjects", "stack": "CleanupBatched"},
 }
 
 
@@ -58,16 +59,26 @@ def keys_in(s3, bucket, prefix=""):
             for entry in page.get("Contents", [])}
 
 
-def run_variant(server, report, name, messages, bodies):
+def make(server, name, table, bucket, function):
+    """What app.ts describes, by hand; returns the mapping."""
     variant = VARIANTS[name]
-    dynamodb, s3 = server.client("dynamodb"), server.client("s3")
-    table, bucket, function = f"messages-{name}", f"staging-{name}", f"cleanup-{name}"
-    stream = make_table(dynamodb, table)
-    make_bucket(s3, bucket)
+    stream = make_table(server.client("dynamodb"), table)
+    make_bucket(server.client("s3"), bucket)
     server.function(function, zip_of(*(HERE / path for path in variant["code"])), variant["handler"],
                     runtime="nodejs14.x" if name == "single" else "nodejs20.x", environment={"STAGING_BUCKET": bucket},
                     TracingConfig={"Mode": "Active"})
-    mapping = server.mapping(stream, function, "LATEST", BatchSize=100, MaximumBatchingWindowInSeconds=60)
+    return server.mapping(stream, function, "LATEST", BatchSize=100, MaximumBatchingWindowInSeconds=60)
+
+
+def run_variant(server, report, name, messages, bodies, project):
+    dynamodb, s3 = server.client("dynamodb"), server.client("s3")
+    if project:
+        made = deploy.outputs(server, VARIANTS[name]["stack"])
+        table, bucket, function = made["TableName"], made["BucketName"], made["FunctionName"]
+        mapping = deploy.mapping_of(server, function)
+    else:
+        table, bucket, function = f"messages-{name}", f"staging-{name}", f"cleanup-{name}"
+        mapping = make(server, name, table, bucket, function)
 
     report.progress(f"{name}: uploading {len(messages)} files")
     with Stopwatch() as uploading, concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -121,17 +132,19 @@ def orphans(server, report, outcome):
                   "two days later the lifecycle rule has removed the orphans and nothing else", str(sorted(now_left)[:5]))
 
 
-def run(server, size=650):
+def run(server, size=650, project=None):
     report = Report("cleanup: a deleted message takes its uploaded file along")
     posts = sources.posts(size)
     messages = [{"messageId": post["postId"], "createdAt": 1_700_000_000 + i, "title": post["title"]} for i, post in enumerate(posts)]
     bodies = {post["postId"]: json.dumps(post, ensure_ascii=False).encode() for post in posts}
     report.line("in", f"{len(messages)} messages made of package descriptions, {sum(map(len, bodies.values())):,} bytes of files, two variants")
+    if project:
+        deploy.report(report, project, [variant["stack"] for variant in VARIANTS.values()], project.deploy("--all"))
     requests = {}
     outcomes = {}
     for name in VARIANTS:
         before = server.admin("requests").get("s3", {})
-        outcomes[name] = run_variant(server, report, name, messages, bodies)
+        outcomes[name] = run_variant(server, report, name, messages, bodies, project)
         after = server.admin("requests").get("s3", {})
         operation = VARIANTS[name]["operation"]
         requests[name] = {key: after.get(operation, {}).get(key, 0) - before.get(operation, {}).get(key, 0) for key in ("count", "ms")}

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
@@ -100,6 +101,29 @@ def resources(server, stack):
     """Physical ids of a stack's resources by logical id."""
     found = server.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
     return {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in found}
+
+
+def mapping_of(server, function):
+    """The one mapping that a deployment made for a function."""
+    (mapping,) = server.client("lambda").list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+    return mapping["UUID"]
+
+
+def report(report, project, stacks, shown):
+    """What a deployment took, told and verified."""
+    statuses = {name: status(project.server, name) for name in stacks}
+    itself = re.search(r"Deployment time: ([0-9.]+)s|\((\d+)s\)", shown)
+    of_it = f", {itself.group(1) or itself.group(2)} s of them for the last stack" if itself else ""
+    report.line(project.tool, f"{', '.join(stacks)} in {project.seconds:.1f} s{of_it}")
+    report.verify(all(each in ("CREATE_COMPLETE", "UPDATE_COMPLETE") for each in statuses.values()), f"{project.tool} deployed it unmodified", str(statuses))
+
+
+def remove(project):
+    """Takes the deployed stacks away again; False when one stays."""
+    project.run(*(["destroy", "--all", "--force", "--app", "cdk.out"] if TOOLS[project.tool] == "cdk" else ["remove"]))
+    left = [each["StackName"] for each in project.server.client("cloudformation").describe_stacks()["Stacks"]]
+    print(f"   removed        {'everything' if not left else 'all but ' + ', '.join(left)} in {project.seconds:.1f} s", flush=True)
+    return not left
 
 
 def synthesised(project, stack):

@@ -4,6 +4,7 @@ import json
 import pathlib
 import sys
 
+import deploy
 import sources
 from cleanup import batch_write
 from report import Report, Stopwatch, latency
@@ -51,9 +52,8 @@ def drain(sqs, url, limit=10_000):
     return received
 
 
-def happy_path(server, report, dynamodb, sqs, size):
-    requests = [{"analysisRequestId": f"request-{i}", "requestorId": post["author"], "fileName": f"{post['postId']}_{post['version']}.deb", "phase": "CREATED"}
-                for i, post in enumerate(sources.posts(size))]
+def make(server, dynamodb, sqs):
+    """What serverless.yml describes, by hand; returns the mapping."""
     stream = make_table(dynamodb, "requests")
     queue = sqs.create_queue(QueueName="work")["QueueUrl"]
     dlq = sqs.create_queue(QueueName="function-dlq")["QueueUrl"]
@@ -62,11 +62,23 @@ def happy_path(server, report, dynamodb, sqs, size):
     role = iam.create_role(RoleName="files", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     iam.put_role_policy(RoleName="files", PolicyName="read-stream", PolicyDocument=json.dumps(ROLE_POLICY))
     functions = server.client("lambda")
-    code = zip_of(HERE / "trigger.py")
+    code = zip_of(HERE / "trigger.py", HERE / "layer/python")
     functions.create_function(FunctionName="files", Runtime="python3.11", Role=role, Handler="trigger.handler", Code={"ZipFile": code}, Timeout=60,
                               Environment={"Variables": {"QUEUE_URL": queue}}, DeadLetterConfig={"TargetArn": dlq_arn})
     functions.put_function_concurrency(FunctionName="files", ReservedConcurrentExecutions=50)
-    mapping = server.mapping(stream, "files", "LATEST", BatchSize=10)
+    return server.mapping(stream, "files", "LATEST", BatchSize=10)
+
+
+def happy_path(server, report, dynamodb, sqs, size, project):
+    requests = [{"analysisRequestId": f"request-{i}", "requestorId": post["author"], "fileName": f"{post['postId']}_{post['version']}.deb", "phase": "CREATED"}
+                for i, post in enumerate(sources.posts(size))]
+    if project:
+        deploy.report(report, project, ["files-dev"], project.run("deploy"))
+        mapping = deploy.mapping_of(server, "files")
+    else:
+        mapping = make(server, dynamodb, sqs)
+    queue, dlq = (sqs.get_queue_url(QueueName=name)["QueueUrl"] for name in ("work", "function-dlq"))
+    stream = dynamodb.describe_table(TableName="requests")["Table"]["LatestStreamArn"]
     report.line("in", f"{len(requests)} analysis requests of {len({r['requestorId'] for r in requests})} requestors, each through {len(PHASES)} phases")
     batch_write(dynamodb, "requests", [{"PutRequest": {"Item": item_of(request)}} for request in requests])
     with Stopwatch() as walking:
@@ -85,7 +97,8 @@ def happy_path(server, report, dynamodb, sqs, size):
     status = server.admin(f"mappings/{mapping}")
     report.line("out", f"{len(got)} messages; {status['invocations']} invocations for {status['records']} records, largest batch {status['batch_records_max']}; {latency(status)}")
     report.line("throughput", f"{walking.rate(len(requests) * len(PHASES))} updates by one client, one after the other, delivered when the last was answered")
-    return {"mapping": mapping, "queue": queue, "dlq": dlq, "stream": stream, "code": code, "role": role}
+    return {"mapping": mapping, "queue": queue, "dlq": dlq, "stream": stream,
+            "night_shift": sqs.get_queue_url(QueueName="night-shift")["QueueUrl"] if project else None}
 
 
 def poison_with_defaults(server, report, dynamodb, sqs, world):
@@ -106,6 +119,11 @@ def poison_with_defaults(server, report, dynamodb, sqs, world):
     report.verify("fileName" in shown or "KeyError" in shown, "the function's own error is shown")
     attributes = sqs.get_queue_attributes(QueueUrl=world["dlq"], AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]
     report.verify(attributes["ApproximateNumberOfMessages"] == "0", "the function's dead letter queue is not used for stream batches")
+    if world["night_shift"]:
+        told = sqs.receive_message(QueueUrl=world["night_shift"]).get("Messages", [])
+        alarm = json.loads(json.loads(told[0]["Body"])["Message"]) if told else {}
+        report.verify(alarm.get("NewStateValue") == "ALARM" and alarm["Trigger"]["MetricName"] == "Errors", "the deployed alarm told the night shift", str(told)[:300])
+        report.line("alarm", f"{alarm.get('AlarmName')} at {alarm.get('StateChangeTime')}: {alarm.get('NewStateReason')}")
     server.client("lambda").delete_event_source_mapping(UUID=world["mapping"])
     wait_until(lambda: not server.client("lambda").list_event_source_mappings(FunctionName="files")["EventSourceMappings"], "the mapping to go")
 
@@ -180,10 +198,10 @@ def analysis(server, report, dynamodb, sqs, world, size):
     report.line("throughput", f"{working.rate(len(everyone))} uploads through both functions")
 
 
-def run(server, size=250):
+def run(server, size=250, project=None):
     report = Report("files: work is queued when an upload is complete; a poison record")
     dynamodb, sqs = server.client("dynamodb"), server.client("sqs", read_timeout=60)
-    world = happy_path(server, report, dynamodb, sqs, size)
+    world = happy_path(server, report, dynamodb, sqs, size, project)
     poison_with_defaults(server, report, dynamodb, sqs, world)
     poison_with_protection(server, report, dynamodb, sqs, world)
     analysis(server, report, dynamodb, sqs, world, size // 2)

@@ -7,6 +7,7 @@ import threading
 import boto3.dynamodb.types
 import botocore.exceptions
 
+import deploy
 import sources
 from cleanup import batch_write
 from report import Report, Stopwatch, latency
@@ -128,30 +129,39 @@ def create_functions(server, sqs, engine):
     return failed
 
 
-def run(server, size=1000, kind="opensearch"):
+def run(server, size=1000, kind="opensearch", project=None):
     report = Report(f"search: an index in {kind} follows a table exactly")
     engine = SearchEngine(kind).start()
     try:
-        return follow(server, report, engine, size)
+        return follow(server, report, engine, size, project)
     finally:
         engine.close()
 
 
-def follow(server, report, engine, size):
+def follow(server, report, engine, size, project):
     dynamodb, sqs = server.client("dynamodb"), server.client("sqs")
     everything = sources.posts(size + 100)
     posts, fresh = everything[:size], everything[size:]
     report.line("in", f"{len(posts)} posts with {sum(len(p['blocks']) for p in posts)} typed blocks, written before there is a stream")
-    dynamodb.create_table(TableName="posts", BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[{"AttributeName": "postId", "AttributeType": "S"}],
-                          KeySchema=[{"AttributeName": "postId", "KeyType": "HASH"}])
+    if project:
+        deploy.report(report, project, ["Search"], project.deploy("Search"))
+    else:
+        dynamodb.create_table(TableName="posts", BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[{"AttributeName": "postId", "AttributeType": "S"}],
+                              KeySchema=[{"AttributeName": "postId", "KeyType": "HASH"}])
     batch_write(dynamodb, "posts", [{"PutRequest": {"Item": item_of(post)}} for post in posts])
-    stream = dynamodb.update_table(TableName="posts", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})["TableDescription"]["LatestStreamArn"]
-    failed = create_functions(server, sqs, engine)
+    if not project:
+        stream = dynamodb.update_table(TableName="posts", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})["TableDescription"]["LatestStreamArn"]
+        failed = create_functions(server, sqs, engine)
     report.progress(f"waiting for {engine.kind}")
     engine.wait()
     engine.request("PUT", f"/{INDEX}", {"settings": {"index": {"number_of_replicas": 0}},
                                        "mappings": {"properties": {"blocks": {"type": "object"}, "deleted": {"type": "boolean"}}}})
-    mapping = server.mapping(stream, "posts-stream", "TRIM_HORIZON", BatchSize=100)
+    if project:  # the stream and what follows it come with the second deployment of the same stack
+        shown = project.deploy("Search", "-c", "follow=true", "--parameters", f"SearchEndpoint={engine.endpoint}", "--parameters", f"SearchIndex={INDEX}")
+        deploy.report(report, project, ["Search"], shown)
+        mapping, failed = deploy.mapping_of(server, "posts-stream"), sqs.get_queue_url(QueueName="index-failed")["QueueUrl"]
+    else:
+        mapping = server.mapping(stream, "posts-stream", "TRIM_HORIZON", BatchSize=100)
     too_large(server, report)
 
     editors = Editors(dynamodb, posts, fresh)

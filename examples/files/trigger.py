@@ -7,6 +7,7 @@ import json
 import os
 
 import boto3
+from upload_work import work_of
 
 sqs = boto3.client("sqs")
 QUEUE_URL = os.environ["QUEUE_URL"]
@@ -17,13 +18,7 @@ def handle(record):
     image = record["dynamodb"]["NewImage"]
     if record["eventName"] != "MODIFY" or image["phase"]["S"] != "FILE_UPLOAD_COMPLETE":
         return
-    # A request without a file name cannot be analysed: the poison of this story.
-    work = {
-        "analysisRequestId": image["analysisRequestId"]["S"],
-        "requestorId": image["requestorId"]["S"],
-        "fileName": image["fileName"]["S"],
-    }
-    sqs.send_message(QueueUrl=QUEUE_URL, MessageBody=json.dumps(work, ensure_ascii=False, sort_keys=True))
+    sqs.send_message(QueueUrl=QUEUE_URL, MessageBody=json.dumps(work_of(image), ensure_ascii=False, sort_keys=True))
 
 
 def handler(event, context):

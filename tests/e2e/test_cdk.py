@@ -84,7 +84,7 @@ def test_an_update_that_replaces_a_table_moves_its_mapping(server, project):
     assert before["TableName"] not in server.client("dynamodb").list_tables()["TableNames"]
     put_order(server, after["TableName"], "o3", name="orderId")
     assert "changed/o3.json" in keys(server, after["BucketName"])
-    project.run("destroy", "Orders", "--force", "-c", "only=Orders")
+    project.run("destroy", "Orders", "--force", "--app", "cdk.out")
     assert is_gone(server, "Orders")
 
 
@@ -108,7 +108,7 @@ def test_a_failing_deployment_rolls_back_says_why_and_recovers(server, project):
     assert attributes == {"VisibilityTimeout": "30"}  # the update of its neighbour went back, too
     project.deploy("Failing", "-c", "only=Failing", "-c", "step=second")
     assert deploy.status(server, "Failing") == "UPDATE_COMPLETE"
-    project.run("destroy", "Failing", "--force", "-c", "only=Failing")
+    project.run("destroy", "Failing", "--force", "--app", "cdk.out")
 
 
 @pytest.mark.long
@@ -121,7 +121,7 @@ def test_without_rollback_a_failed_stack_stays_for_the_next_try(server, project)
     project.deploy("Failing", "-c", "only=Failing", "--no-rollback")
     assert deploy.status(server, "Failing") == "UPDATE_COMPLETE"
     assert good in deploy.resources(server, "Failing").values()
-    project.run("destroy", "Failing", "--force", "-c", "only=Failing")
+    project.run("destroy", "Failing", "--force", "--app", "cdk.out")
     assert is_gone(server, "Failing")
 
 
@@ -143,7 +143,7 @@ def test_hotswap_changes_the_function_and_not_the_stack(server, project):
     assert answer(server, name) == "swapped"
     after = server.client("cloudformation").describe_stacks(StackName="Quick")["Stacks"][0]
     assert after.get("LastUpdatedTime") == before.get("LastUpdatedTime")
-    project.run("destroy", "Quick", "--force", *context)
+    project.run("destroy", "Quick", "--force", "--app", "cdk.out")
 
 
 @pytest.mark.long
@@ -166,7 +166,7 @@ def test_watch_deploys_what_is_saved(server, project):
         os.killpg(watching.pid, signal.SIGTERM)
         shown = watching.communicate(timeout=30)[0]
     assert "Watching" in shown or "watch" in shown
-    project.run("destroy", "Quick", "--force", "-c", "only=Quick")
+    project.run("destroy", "Quick", "--force", "--app", "cdk.out")
 
 
 @pytest.mark.long
@@ -177,7 +177,7 @@ def test_an_asset_of_more_than_5_mib_is_uploaded_in_parts(server, project):
     project.deploy("Large", "-c", "only=Large")
     assert server.admin("requests")["s3"]["UploadPart"]["count"] - before >= 3
     assert answer(server, deploy.outputs(server, "Large")["FunctionName"]) == 12 * 1024 * 1024
-    project.run("destroy", "Large", "--force", "-c", "only=Large")
+    project.run("destroy", "Large", "--force", "--app", "cdk.out")
 
 
 @pytest.mark.long
@@ -207,7 +207,7 @@ def test_the_functions_that_cdk_ships_do_their_work(server, project):
     assert s3.get_object(Bucket=made["BucketName"], Key="site/index.html")["Body"].read() == b"<h1>changed</h1>"
     assert dynamodb.get_item(TableName=made["TableName"], Key={"id": {"S": "seed"}})["Item"]["value"] == {"S": "updated"}
 
-    project.run("destroy", "Custom", "--force", "-c", "only=Custom")
+    project.run("destroy", "Custom", "--force", "--app", "cdk.out")
     assert is_gone(server, "Custom"), reasons(server, "Custom")
     assert made["BucketName"] not in [each["Name"] for each in s3.list_buckets()["Buckets"]]
 
