@@ -17,8 +17,9 @@ COMMANDS = ["serve", "run", "env", "hook", "doctor", "status", "settle", "reset"
             "topics publish", "metrics ls", "metrics get", "alarms ls", "alarms show", "objects ls",
             "functions ls", "functions show", "functions invoke", "functions logs", "mappings ls", "mappings show", "mappings pause", "mappings resume",
             "mappings history", "mappings try", "mappings skip", "mappings rewind", "mappings replay", "mappings redrive",
-            "mappings cancel", "mappings set", "deploy", "stacks ls", "stacks show", "stacks events", "stacks diff", "stacks delete"]
-NOUNS = ["faults", "clock", "tables", "streams", "queues", "topics", "metrics", "alarms", "objects", "functions", "mappings", "stacks"]
+            "mappings cancel", "mappings set", "deploy", "stacks ls", "stacks show", "stacks events", "stacks diff", "stacks delete",
+            "traces ls", "traces show"]
+NOUNS = ["faults", "clock", "tables", "streams", "queues", "topics", "metrics", "alarms", "objects", "functions", "mappings", "stacks", "traces"]
 HANDLER = "import json\ndef handler(event, context):\n    print('got', json.dumps(event)[:40])\n    if event.get('fail') or 'Records' in event:\n" \
           "        raise RuntimeError('no thanks')\n    return {'echo': event}\n"
 
