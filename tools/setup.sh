@@ -8,7 +8,7 @@ BENCH_PACKAGES="wrk"
 FUZZ_PACKAGES="clang-16 libclang-rt-16-dev"
 JAVA_PACKAGES="openjdk-17-jdk-headless maven"  # search engines, and a consumer of streams
 NODE_MAJOR=22        # of the npm package `node`; Debian 12 has 18
-PIP_PACKAGES="boto3==1.43.11 botocore awscli pytest==9.* duckdb==1.4.4 duckdb-ext-httpfs==1.4.4.* aws-xray-sdk==2.14.0"
+PIP_PACKAGES="boto3==1.43.11 botocore awscli pytest==9.* duckdb==1.4.4 duckdb-ext-httpfs==1.4.4.* aws-sam-translator==1.115.0 aws-xray-sdk==2.14.0"
 AWS_CLI_PACKAGE="aws-cdk-asset-awscli-v2==2.0.198"  # holds AWS CLI 2.38.5
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }

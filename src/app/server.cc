@@ -32,6 +32,7 @@
 #include "app/internal/metric_sources.h"
 #include "app/internal/parts.h"
 #include "app/internal/queue_source.h"
+#include "app/internal/sam_transform.h"
 #include "app/internal/self_writes.h"
 #include "app/internal/stream_source.h"
 #include "app/internal/trace_export.h"
@@ -160,6 +161,7 @@ struct Server::Impl {
   std::vector<std::unique_ptr<wire::Service>> faces;
   std::unique_ptr<wire::Operations> operations;
   stacks::TypeRegistry resource_types;
+  std::unique_ptr<SamTransform> sam;
   std::unique_ptr<stacks::Stacks> stacks;
   wire::FaultPlan faults;
   std::unique_ptr<Elsewhere> elsewhere;
@@ -389,11 +391,13 @@ void Server::Impl::serve_faces() {
   for (const auto& face : faces) operations->add(*face);
   resources::register_types(resource_types);
   for (const std::string& type : config.skipped_types) resource_types.skip(type);
+  sam = std::make_unique<SamTransform>(config.sam_python, *loop);
   stacks = std::make_unique<stacks::Stacks>(
       stacks::Services{*store, *committer, *loop, random, *operations, resource_types,
                        [this](const Scope& scope, const std::string& bucket, const std::string& key) {
                          return read_object(scope, bucket, key, "");
-                       }});
+                       },
+                       sam.get()});
   faces.push_back(api_cloudformation::make_cloudformation_service(*stacks, *loop));
   for (const auto& face : faces) dispatcher->add(*face);
 }

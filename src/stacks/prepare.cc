@@ -49,7 +49,8 @@ Result<std::string> Stacks::Impl::template_text(const wire::Caller& caller, cons
     return text;
   }
   if (input.bool_or("UsePreviousTemplate", false) && previous != nullptr && !previous->inputs.template_text.empty()) {
-    return previous->inputs.template_text;
+    const Inputs& inputs = previous->inputs;
+    return inputs.original_text.empty() ? inputs.template_text : inputs.original_text;
   }
   return invalid("Either Template URL or Template Body must be specified.");
 }
@@ -67,13 +68,35 @@ Result<Environment> Stacks::Impl::environment_of(const Stack& stack, const Docum
   return environment;
 }
 
+Result<Document> Stacks::Impl::transformed(const Scope& scope, const Document& document,
+                                           const std::map<std::string, std::string>& parameters) {
+  MR_ASSIGN_OR_RETURN(const bool asked, asks_for_serverless(document));
+  if (!asked) return document;
+  if (services.transformer == nullptr) {
+    return invalid("Transform " + std::string(kServerlessTransform) + " is not supported by millrace.");
+  }
+  return services.transformer->serverless(document, parameter_texts(document, parameters), scope);
+}
+
+namespace {
+
+bool has_capability(const Document& input, std::initializer_list<std::string_view> wanted) {
+  const Document* capabilities = input.find("Capabilities");
+  if (capabilities == nullptr || !capabilities->is_array()) return false;
+  return std::ranges::any_of(capabilities->as_array(), [&](const Document& each) {
+    return each.is_string() && std::ranges::find(wanted, each.as_string()) != wanted.end();
+  });
+}
+
+}  // namespace
+
 // Everything that can be refused before anything is done.
 Result<Stacks::Impl::Prepared> Stacks::Impl::prepare(const wire::Caller& caller, const Document& input,
                                                      const Stack& stack) {
   Prepared prepared;
   MR_ASSIGN_OR_RETURN(prepared.text, template_text(caller, input, &stack));
   MR_ASSIGN_OR_RETURN(prepared.document, parse_template(prepared.text));
-  MR_RETURN_IF_ERROR(check_template(prepared.document, services.types));
+  MR_ASSIGN_OR_RETURN(const bool transforms, asks_for_serverless(prepared.document));
   const auto ssm = [&](const std::string& name) -> Result<std::string> {
     MR_ASSIGN_OR_RETURN(const Document found,
                         services.calls.call("ssm", "GetParameter", caller, Document::object({{"Name", name}})));
@@ -82,16 +105,24 @@ Result<Stacks::Impl::Prepared> Stacks::Impl::prepare(const wire::Caller& caller,
   };
   const Document none = Document::array();
   const Document* given = input.find("Parameters");
+  if (transforms) {
+    // AWS: who does not look at a change set first has to accept what transforms make of a template.
+    if (input.string_or("ChangeSetName", "").empty() && !has_capability(input, {"CAPABILITY_AUTO_EXPAND"})) {
+      return Error(kInsufficientCapabilities, "Requires capabilities : [CAPABILITY_AUTO_EXPAND]");
+    }
+    MR_ASSIGN_OR_RETURN(const auto parameters, resolve_parameters(prepared.document, given == nullptr ? none : *given,
+                                                                  stack.inputs.parameters, ssm));
+    std::map<std::string, std::string> texts;
+    for (const Parameter& parameter : parameters) texts[parameter.key] = parameter.text;
+    MR_ASSIGN_OR_RETURN(prepared.document, transformed(caller.scope, prepared.document, texts));
+    prepared.original = std::exchange(prepared.text, prepared.document.dump());
+  }
+  MR_RETURN_IF_ERROR(check_template(prepared.document, services.types));
   MR_ASSIGN_OR_RETURN(prepared.parameters, resolve_parameters(prepared.document, given == nullptr ? none : *given,
                                                               stack.inputs.parameters, ssm));
   const std::string needed = needed_capability(prepared.document);
-  if (!needed.empty()) {
-    bool has = false;
-    const Document* capabilities = input.find("Capabilities");
-    for (const Document& each : capabilities == nullptr ? Document::Array{} : capabilities->as_array()) {
-      has = has || (each.is_string() && (each.as_string() == needed || each.as_string() == "CAPABILITY_NAMED_IAM"));
-    }
-    if (!has) return Error(kInsufficientCapabilities, "Requires capabilities : [" + needed + "]");
+  if (!needed.empty() && !has_capability(input, {needed, "CAPABILITY_NAMED_IAM"})) {
+    return Error(kInsufficientCapabilities, "Requires capabilities : [" + needed + "]");
   }
   MR_ASSIGN_OR_RETURN(const Environment environment, environment_of(stack, prepared.document, prepared.parameters));
   MR_RETURN_IF_ERROR(check_rules(environment));

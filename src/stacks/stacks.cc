@@ -173,7 +173,17 @@ void Stacks::stop() {
     impl_->answered.notify_all();
     running.swap(impl_->threads);
   }
+  if (impl_->services.transformer != nullptr) impl_->services.transformer->stop();
+  impl_->worker.stop();
   for (auto& [uuid, thread] : running) thread.join();
+}
+
+bool Stacks::run(std::function<void()> work, std::function<void()> done) {
+  auto busy = std::make_shared<platform::Busy>(impl_->services.scheduler.busy());
+  return impl_->worker.add([this, work = std::move(work), done = std::move(done), busy = std::move(busy)]() mutable {
+    work();
+    impl_->services.scheduler.post([done = std::move(done), busy] { done(); });
+  });
 }
 
 void Stacks::set_endpoint(std::string endpoint) { impl_->endpoint = std::move(endpoint); }
@@ -209,8 +219,12 @@ Result<Document> Stacks::create(const wire::Caller& caller, const Document& inpu
   }
   Stack stack = impl_->new_stack(caller, name);
   MR_ASSIGN_OR_RETURN(const auto prepared, impl_->prepare(caller, input, stack));
-  stack.inputs = {prepared.text, prepared.parameters, tags_of(input), capabilities_of(input),
-                  std::string(input.string_or("RoleARN", ""))};
+  stack.inputs = {prepared.text,
+                  prepared.parameters,
+                  tags_of(input),
+                  capabilities_of(input),
+                  std::string(input.string_or("RoleARN", "")),
+                  prepared.original};
   stack.description = description_of(prepared.document);
   stack.is_protected = input.bool_or("EnableTerminationProtection", false);
   const std::string_view on_failure = input.string_or("OnFailure", "ROLLBACK");
@@ -247,7 +261,7 @@ Result<Document> Stacks::update(const wire::Caller& caller, const Document& inpu
   }
   begin_update(stack,
                {prepared.text, prepared.parameters, tags, capabilities_of(input),
-                std::string(input.string_or("RoleARN", stack.inputs.role))},
+                std::string(input.string_or("RoleARN", stack.inputs.role)), prepared.original},
                impl_->services.scheduler.now());
   stack.description = description_of(prepared.document);
   stack.keep_on_failure = input.bool_or("DisableRollback", false);
@@ -407,11 +421,16 @@ Result<Document> Stacks::get_template(const wire::Caller& caller, const Document
   const std::lock_guard lock(impl_->mutex);
   const Stack* found = impl_->find(caller.scope, name_of(input));
   if (found == nullptr) return no_stack(name_of(input));
-  std::string text = found->inputs.template_text;
+  // AWS: processed by default.
+  const bool original = input.string_or("TemplateStage", "Processed") == "Original";
+  const auto stage = [original](const auto& of) {
+    return original && !of.original_text.empty() ? of.original_text : of.template_text;
+  };
+  std::string text = stage(found->inputs);
   if (const std::string set(input.string_or("ChangeSetName", "")); !set.empty()) {
     text.clear();
     for (const auto& [name, each] : found->change_sets) {
-      if (name == set || each.id == set) text = each.template_text;
+      if (name == set || each.id == set) text = stage(each);
     }
     if (text.empty()) return Error(kChangeSetNotFound, "ChangeSet [" + set + "] does not exist");
   }
@@ -425,7 +444,7 @@ Result<Document> Stacks::template_summary(const wire::Caller& caller, const Docu
     const std::lock_guard lock(impl_->mutex);
     const Stack* found = impl_->find(caller.scope, name);
     if (found == nullptr) return no_stack(name);
-    text = found->inputs.template_text;
+    text = found->inputs.original_text.empty() ? found->inputs.template_text : found->inputs.original_text;
   } else {
     MR_ASSIGN_OR_RETURN(text, impl_->template_text(caller, input, nullptr));
   }
@@ -454,16 +473,28 @@ Result<Document> Stacks::template_summary(const wire::Caller& caller, const Docu
   out.set_if(!description_of(document).empty(), "Description", description_of(document));
   out.set_if(document.find("AWSTemplateFormatVersion") != nullptr, "Version", "2010-09-09");
   if (const Document* metadata = document.find("Metadata")) out.set("Metadata", metadata->dump());
+  Document capabilities = Document::array();
+  std::string reason;
   if (const std::string needed = needed_capability(document); !needed.empty()) {
-    out.set("Capabilities", Document::array({needed}));
-    out.set("CapabilitiesReason", "The following resource(s) require capabilities: [AWS::IAM::Role]");
+    capabilities.push(needed);
+    reason = "AWS::IAM::Role";
+  }
+  if (const Document* transform = document.find("Transform")) {
+    out.set("DeclaredTransforms", transform->is_array() ? *transform : Document::array({*transform}));
+    capabilities.push("CAPABILITY_AUTO_EXPAND");
+    reason += (reason.empty() ? "" : ", ") + std::string(kServerlessTransform);
+  }
+  if (!reason.empty()) {
+    out.set("Capabilities", std::move(capabilities));
+    out.set("CapabilitiesReason", "The following resource(s) require capabilities: [" + reason + "]");
   }
   return out;
 }
 
 Result<Document> Stacks::validate_template(const wire::Caller& caller, const Document& input) {
   MR_ASSIGN_OR_RETURN(const std::string text, impl_->template_text(caller, input, nullptr));
-  MR_ASSIGN_OR_RETURN(const Document document, parse_template(text));
+  MR_ASSIGN_OR_RETURN(const Document written, parse_template(text));
+  MR_ASSIGN_OR_RETURN(const Document document, impl_->transformed(caller.scope, written, {}));
   MR_RETURN_IF_ERROR(check_template(document, impl_->services.types));
   MR_ASSIGN_OR_RETURN(Document out, template_summary(caller, Document::object({{"TemplateBody", text}})));
   for (const std::string_view name : {"ResourceTypes", "Version", "Metadata"}) out.erase(name);
@@ -505,6 +536,7 @@ Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Doc
   set.description = input.string_or("Description", "");
   set.type = type;
   set.template_text = prepared.text;
+  set.original_text = prepared.original;
   set.parameters = prepared.parameters;
   set.tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
   set.capabilities = capabilities_of(input);
@@ -584,7 +616,8 @@ Result<Document> Stacks::execute_change_set(const wire::Caller& caller, const Do
     uuid = stack->uuid;
     const ChangeSet chosen = *set;
     const bool is_create = stack->status == "REVIEW_IN_PROGRESS";
-    Inputs inputs{chosen.template_text, chosen.parameters, chosen.tags, chosen.capabilities, chosen.role};
+    Inputs inputs{chosen.template_text, chosen.parameters, chosen.tags,
+                  chosen.capabilities,  chosen.role,       chosen.original_text};
     if (is_create) {
       stack->inputs = std::move(inputs);
     } else {

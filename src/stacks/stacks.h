@@ -17,6 +17,7 @@
 #include "platform/random.h"
 #include "stacks/resource_type.h"
 #include "stacks/state.h"
+#include "stacks/transform.h"
 #include "storage/committer.h"
 #include "storage/store.h"
 
@@ -31,6 +32,7 @@ struct Services {
   const TypeRegistry& types;
   // The object behind a TemplateURL's bucket and key.
   std::function<Result<std::string>(const Scope&, const std::string& bucket, const std::string& key)> read_object;
+  Transformer* transformer = nullptr;  // nullptr: transforms are refused
 };
 
 class Stacks {
@@ -43,6 +45,10 @@ class Stacks {
   // has been stopped.
   void stop();
   storage::CommitNumber last_commit() const;
+
+  // Runs `work` on the engine's own thread, then `done` on the control thread; busy meanwhile. For the operations that
+  // change stacks or read templates: they follow each other, and a transform takes a second. false: too many wait.
+  bool run(std::function<void()> work, std::function<void()> done);
 
   // As the operations of their names; kValidation and the other errors of errors.h.
   using Operation = Result<Document> (Stacks::*)(const wire::Caller&, const Document&);

@@ -127,6 +127,7 @@ Document document_of(const Inputs& inputs) {
   Document out = Document::object();
   out.set("template", inputs.template_text).set("parameters", parameters_of(inputs.parameters));
   out.set("tags", map_of(inputs.tags)).set("capabilities", inputs.capabilities).set("role", inputs.role);
+  out.set_if(!inputs.original_text.empty(), "original", inputs.original_text);
   return out;
 }
 
@@ -137,6 +138,7 @@ Inputs inputs_from(const Document& in) {
   inputs.tags = map_from(in.find("tags"));
   inputs.capabilities = member(in, "capabilities", Document::array());
   inputs.role = in.string_or("role", "");
+  inputs.original_text = in.string_or("original", "");
   return inputs;
 }
 
@@ -147,6 +149,7 @@ Document document_of(const ChangeSet& set) {
   out.set("template", set.template_text).set("parameters", parameters_of(set.parameters)).set("tags", map_of(set.tags));
   out.set("capabilities", set.capabilities).set("changes", set.changes).set("role", set.role);
   out.set("created", to_unix_ms(set.created));
+  out.set_if(!set.original_text.empty(), "original", set.original_text);
   return out;
 }
 
@@ -160,6 +163,7 @@ ChangeSet change_set_from(const Document& in) {
   set.execution = in.string_or("execution", "");
   set.type = in.string_or("type", "");
   set.template_text = in.string_or("template", "");
+  set.original_text = in.string_or("original", "");
   set.parameters = parameters_from(in.find("parameters"));
   set.tags = map_from(in.find("tags"));
   set.capabilities = member(in, "capabilities", Document::array());

@@ -54,6 +54,7 @@ struct ChangeSet {
   std::string execution;
   std::string type;  // CREATE, UPDATE
   std::string template_text;
+  std::string original_text;  // as of Inputs
   std::vector<Parameter> parameters;
   std::map<std::string, std::string> tags;
   Document capabilities = Document::array();
@@ -69,6 +70,7 @@ struct Inputs {
   std::map<std::string, std::string> tags;
   Document capabilities = Document::array();
   std::string role;
+  std::string original_text;  // "": as template_text; else what a transform made it of
 };
 
 struct Stack {

@@ -7,6 +7,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "stacks/errors.h"
+#include "stacks/transform.h"
 
 namespace millrace::stacks {
 namespace {
@@ -378,11 +379,7 @@ Result<void> check_template(const Document& document, const TypeRegistry& types)
       return format_error("unsupported value for AWSTemplateFormatVersion.");
     }
   }
-  if (const Document* transform = document.find("Transform")) {
-    const Document& named =
-        transform->is_array() && !transform->as_array().empty() ? transform->as_array()[0] : *transform;
-    return invalid("No transform named " + (named.is_string() ? named.as_string() : named.dump()) + " found.");
-  }
+  MR_RETURN_IF_ERROR(asks_for_serverless(document));
   const Document* resources = document.find("Resources");
   if (resources == nullptr || !resources->is_object() || resources->as_object().empty()) {
     return format_error("At least one Resources member must be defined.");

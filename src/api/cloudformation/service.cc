@@ -14,6 +14,7 @@ namespace {
 // How long what starts an operation waits for its end: the tools look at once afterwards, and then only every five
 // seconds.
 constexpr Milliseconds kSettleLimit{2500};
+constexpr ErrorType kThrottling{"Throttling", 400, ErrorKind::kThrottled};
 
 // Answers when the stack has settled, or when the limit has passed. Control thread only.
 class Settling : public std::enable_shared_from_this<Settling> {
@@ -49,16 +50,19 @@ std::string started_stack(const wire::OperationModel& operation, const Document&
 
 std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platform::Scheduler& scheduler) {
   auto service = std::make_unique<wire::Service>(wire::cloudformation::kModel);
-  // On the pool: they may read templates and parameters from other services.
-  const auto serve = [&](std::string_view name, Stacks::Operation operation) {
-    service->on_async(name, [&engine, &scheduler, operation](const wire::RequestContext& context, const Document& input,
-                                                             wire::Conversation conversation) {
-      const auto answer = std::make_shared<std::optional<Result<Document>>>();
-      scheduler.offload([&engine, operation, answer, caller = context.caller,
-                         input] { *answer = (engine.*operation)(caller, input); },
-                        [&engine, &scheduler, answer, conversation, scope = context.caller.scope,
-                         started = started_stack(*context.operation, input),
-                         aws_form = context.service_host.starts_with("https://")] {
+  // What only looks runs on the pool, the rest on the engine's thread: a transform must not keep others waiting.
+  enum class On { kPool, kEngine };
+  const auto serve = [&](std::string_view name, Stacks::Operation operation, On on = On::kPool) {
+    service->on_async(name,
+                      [&engine, &scheduler, operation, on](const wire::RequestContext& context, const Document& input,
+                                                           wire::Conversation conversation) {
+                        const auto answer = std::make_shared<std::optional<Result<Document>>>();
+                        auto work = [&engine, operation, answer, caller = context.caller, input] {
+                          *answer = (engine.*operation)(caller, input);
+                        };
+                        auto done = [&engine, &scheduler, answer, conversation, scope = context.caller.scope,
+                                     started = started_stack(*context.operation, input),
+                                     aws_form = context.service_host.starts_with("https://")] {
                           if (!(*answer)->ok()) return conversation.done((*answer)->error());
                           const auto finish = [&engine, answer, conversation, region = scope.region, aws_form] {
                             Reply reply;
@@ -69,12 +73,15 @@ std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platf
                           };
                           if (started.empty()) return finish();
                           std::make_shared<Settling>(finish)->wait(engine, scheduler, scope, started);
-                        });
-    });
+                        };
+                        if (on == On::kPool) return scheduler.offload(std::move(work), std::move(done));
+                        if (!engine.run(std::move(work), std::move(done)))
+                          conversation.done(Error(kThrottling, "Rate exceeded"));
+                      });
   };
-  serve("CreateStack", &Stacks::create);
-  serve("UpdateStack", &Stacks::update);
-  serve("DeleteStack", &Stacks::remove);
+  serve("CreateStack", &Stacks::create, On::kEngine);
+  serve("UpdateStack", &Stacks::update, On::kEngine);
+  serve("DeleteStack", &Stacks::remove, On::kEngine);
   serve("DescribeStacks", &Stacks::describe);
   serve("DescribeStackEvents", &Stacks::describe_events);
   serve("DescribeStackResource", &Stacks::describe_resource);
@@ -83,15 +90,15 @@ std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platf
   serve("ListStacks", &Stacks::list);
   serve("GetTemplate", &Stacks::get_template);
   serve("GetTemplateSummary", &Stacks::template_summary);
-  serve("ValidateTemplate", &Stacks::validate_template);
-  serve("CreateChangeSet", &Stacks::create_change_set);
+  serve("ValidateTemplate", &Stacks::validate_template, On::kEngine);
+  serve("CreateChangeSet", &Stacks::create_change_set, On::kEngine);
   serve("DescribeChangeSet", &Stacks::describe_change_set);
-  serve("ExecuteChangeSet", &Stacks::execute_change_set);
-  serve("DeleteChangeSet", &Stacks::delete_change_set);
+  serve("ExecuteChangeSet", &Stacks::execute_change_set, On::kEngine);
+  serve("DeleteChangeSet", &Stacks::delete_change_set, On::kEngine);
   serve("ListChangeSets", &Stacks::list_change_sets);
   serve("ListExports", &Stacks::list_exports);
   serve("ListImports", &Stacks::list_imports);
-  serve("UpdateTerminationProtection", &Stacks::protect);
+  serve("UpdateTerminationProtection", &Stacks::protect, On::kEngine);
   return service;
 }
 

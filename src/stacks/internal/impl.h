@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "stacks/internal/walk.h"
+#include "stacks/internal/worker.h"
 #include "stacks/plan.h"
 #include "stacks/stacks.h"
 
@@ -106,12 +107,16 @@ class Stacks::Impl {
   // Planning (prepare.cc).
   struct Prepared {
     std::string text;
+    std::string original;  // "": as `text`; else what a transform made it of
     Document document;
     std::vector<Parameter> parameters;
     std::vector<Change> changes;
     bool outputs_differ = false;
   };
   Result<std::string> template_text(const wire::Caller& caller, const Document& input, const Stack* previous);
+  // What the template's transforms make of it; the document itself when there are none. Takes a second.
+  Result<Document> transformed(const Scope& scope, const Document& document,
+                               const std::map<std::string, std::string>& parameters);
   Result<Prepared> prepare(const wire::Caller& caller, const Document& input, const Stack& stack);
   Result<Environment> environment_of(const Stack& stack, const Document& document,
                                      const std::vector<Parameter>& parameters);
@@ -135,6 +140,7 @@ class Stacks::Impl {
   std::map<std::string, Answer> answers;
   std::string endpoint = "http://127.0.0.1:4566";
   std::atomic<bool> stopped{false};
+  Worker worker;
   std::atomic<storage::CommitNumber> last_commit{0};
 };
 
