@@ -26,6 +26,7 @@ void FunctionInvoker::invoke(triggers::InvokeRequest request, std::function<void
   const bool is_queue = request.source_arn.find(":sqs:") != std::string::npos;
   traces::Cause cause{.kind = is_queue ? Kind::kQueue : Kind::kStream,
                       .source_arn = std::move(request.source_arn),
+                      .mapping = std::move(request.mapping),
                       .upstream = std::move(request.trace_header),
                       .records = request.records,
                       .attempt = request.attempt,

@@ -136,6 +136,14 @@ TEST(PlatformText, FollowsAws) {
           {.request_id = "r", .duration_ms = 1.234, .init_ms = 20.0, .memory_mb = 128, .memory_used_mb = 40}),
       "REPORT RequestId: r\tDuration: 1.23 ms\tBilled Duration: 22 ms\tMemory Size: 128 MB\tMax Memory Used: 40 MB\t"
       "Init Duration: 20.00 ms\t");
+  EXPECT_EQ(
+      internal::report_line({.request_id = "r",
+                             .duration_ms = 1,
+                             .memory_mb = 128,
+                             .memory_used_mb = 40,
+                             .trace = "Root=1-5e34a614-10bdac9a7ca94cc3eb3b9a4c;Parent=07f0f5bd2d1f6f85;Sampled=1"}),
+      "REPORT RequestId: r\tDuration: 1.00 ms\tBilled Duration: 1 ms\tMemory Size: 128 MB\tMax Memory Used: 40 MB\t"
+      "\nXRAY TraceId: 1-5e34a614-10bdac9a7ca94cc3eb3b9a4c\tSegmentId: 07f0f5bd2d1f6f85\tSampled: true\t");
   EXPECT_EQ(internal::billed_ms(3.0, std::nullopt), 3);
   EXPECT_EQ(internal::exit_message("r", 0, false), "RequestId: r Error: Runtime exited without providing a reason");
   EXPECT_EQ(internal::exit_message("r", SIGSEGV, false),

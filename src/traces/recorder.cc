@@ -139,10 +139,12 @@ Json Recorder::Invocation::service_segment(const End& end, platform::Random& ran
                                {"resource_names", Json::array({start.function})}}));
   out.set_if(!end.error.empty(), "fault", true);
   out.set_if(!end.ran, "error", true).set_if(!end.ran, "throttle", true);
-  Json annotations = Json::object();
+  // What one looks a trace up by: the request as logs and histories name it, the mapping.
+  Json annotations = Json::object({{"request", start.request_id}});
+  annotations.set_if(!start.cause.mapping.empty(), "mapping", start.cause.mapping);
   annotations.set_if(start.cause.attempt > 1, "attempt", start.cause.attempt);
   annotations.set_if(start.cause.records > 0, "records", static_cast<std::int64_t>(start.cause.records));
-  if (!annotations.as_object().empty()) out.set("annotations", std::move(annotations));
+  out.set("annotations", std::move(annotations));
   Json metadata = Json::object();
   metadata.set_if(!start.cause.source_arn.empty(), "source", start.cause.source_arn);
   if (!metadata.as_object().empty()) out.set("metadata", Json::object({{"millrace", std::move(metadata)}}));

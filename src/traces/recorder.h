@@ -41,6 +41,7 @@ struct Cause {
   enum class Kind { kDirect, kAsync, kStream, kQueue };
   Kind kind = Kind::kDirect;
   std::string source_arn;     // of the stream or queue
+  std::string mapping = {};   // UUID of the event source mapping
   std::string upstream = {};  // header that what caused it came with
   std::size_t records = 0;
   int attempt = 1;

@@ -1,4 +1,5 @@
 """Traces: where the time of an invocation went, without a line of X-Ray code in it, and with the X-Ray protocol from outside."""
+import base64
 import http.server
 import io
 import json
@@ -115,6 +116,8 @@ def test_an_active_function_is_traced_with_its_calls(server, xray, unique):
     warm = by_origin(trace(xray, fields(invoke(server, unique))["Root"]), "AWS::Lambda::Function")
     assert [part["name"] for part in warm["subsegments"]] == ["Invocation"]
     assert server.client("lambda").get_function_configuration(FunctionName=unique)["TracingConfig"] == {"Mode": "Active"}
+    tail = base64.b64decode(server.client("lambda").invoke(FunctionName=unique, LogType="Tail")["LogResult"]).decode()
+    assert re.search(r"REPORT RequestId: .*\nXRAY TraceId: 1-[0-9a-f]{8}-[0-9a-f]{24}\tSegmentId: [0-9a-f]{16}\tSampled: true", tail), tail
 
 
 def test_calls_without_a_header_are_found_by_their_credentials(server, xray, unique):
@@ -168,7 +171,7 @@ def test_a_batch_shows_where_its_records_waited(server, xray, unique):
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"})["TableDescription"]
     make(server, unique, HEADER)
-    server.mapping(table["LatestStreamArn"], unique, "TRIM_HORIZON", BatchSize=100, MaximumBatchingWindowInSeconds=30)
+    mapping = server.mapping(table["LatestStreamArn"], unique, "TRIM_HORIZON", BatchSize=100, MaximumBatchingWindowInSeconds=30)
     for number in range(3):
         server.client("dynamodb").put_item(TableName=unique, Item={"id": {"S": str(number)}})
     server.settle()
@@ -176,6 +179,8 @@ def test_a_batch_shows_where_its_records_waited(server, xray, unique):
     found = xray.get_trace_summaries(StartTime=0, EndTime=4e9, FilterExpression=f'service("{unique}") AND annotation.records = 3')["TraceSummaries"]
     assert len(found) == 1
     service = by_origin(trace(xray, found[0]["Id"]), "AWS::Lambda")
+    by_request = xray.get_trace_summaries(StartTime=0, EndTime=4e9, FilterExpression=f'annotation.request = "{service["aws"]["request_id"]}" AND annotation.mapping = "{mapping}"')
+    assert [each["Id"] for each in by_request["TraceSummaries"]] == [found[0]["Id"]]
     spans = {part["name"]: part["end_time"] - part["start_time"] for part in service["subsegments"]}
     assert 29 < spans["Batch"] < 32 and spans.get("Stream wait", 0) < 5
     assert list(spans)[-1] == "Attempt #1"

@@ -331,7 +331,8 @@ void Environment::complete(std::string payload, std::string function_error, std:
                                 .memory_mb = spec_->memory_mb,
                                 .memory_used_mb = outcome.memory_used_mb,
                                 .status = status,
-                                .error_type = status == "error" ? error_type : std::string_view()}),
+                                .error_type = status == "error" ? error_type : std::string_view(),
+                                .trace = finished.invocation.delivered ? finished.invocation.trace_id : ""}),
                    lines);
   outcome.log_tail = output_.tail();
   emit(std::move(lines));

@@ -38,6 +38,13 @@ std::string signal_name(int signal) {
   }
 }
 
+std::string header_field(std::string_view header, std::string_view name) {
+  const auto at = header.find(name);
+  if (at == std::string_view::npos) return {};
+  header.remove_prefix(at + name.size());
+  return std::string(header.substr(0, header.find(';')));
+}
+
 }  // namespace
 
 std::string start_line(std::string_view request_id, std::string_view version) {
@@ -59,6 +66,10 @@ std::string report_line(const Report& report) {
   if (report.init_ms) line += "Init Duration: " + fixed2(*report.init_ms) + " ms\t";
   if (!report.status.empty()) line += "Status: " + std::string(report.status) + "\t";
   if (!report.error_type.empty()) line += "Error Type: " + std::string(report.error_type) + "\t";
+  if (!report.trace.empty()) {
+    line += "\nXRAY TraceId: " + header_field(report.trace, "Root=") +
+            "\tSegmentId: " + header_field(report.trace, "Parent=") + "\tSampled: true\t";
+  }
   return line;
 }
 

@@ -18,6 +18,7 @@ struct Report {
   std::int64_t memory_used_mb = 0;
   std::string_view status;      // "", "timeout", "error"
   std::string_view error_type;  // with status "error"
+  std::string_view trace;       // "": not traced; else its header, as the function got it
 };
 
 std::string start_line(std::string_view request_id, std::string_view version);
