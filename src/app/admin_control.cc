@@ -15,6 +15,7 @@
 #include "s3/object_store.h"
 #include "sns/service.h"
 #include "sqs/service.h"
+#include "stacks/stacks.h"
 #include "storage/group_committer.h"
 #include "storage/rocks/rocks_store.h"
 #include "streams/streams.h"
@@ -158,15 +159,19 @@ void admin_settle(Parts& parts, const AdminRequest& request, AdminReply reply) {
 void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method != "POST") return reply(Error(kBadRequest, "reset is a POST"));
   const std::string service(request.body.string_or("service", ""));
-  constexpr std::string_view kServices[] = {"dynamodb", "lambda", "s3",         "sqs", "sns",
-                                            "iam",      "logs",   "cloudwatch", "ssm", "xray"};
+  constexpr std::string_view kServices[] = {"dynamodb", "lambda",     "s3",  "sqs",  "sns",           "iam",
+                                            "logs",     "cloudwatch", "ssm", "xray", "cloudformation"};
   if (!service.empty() && std::find(std::begin(kServices), std::end(kServices), service) == std::end(kServices))
     return reply(
-        Error(kBadRequest, "service must be dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch, ssm or xray"));
+        Error(kBadRequest,
+              "service must be dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch, ssm, xray or cloudformation"));
   auto result = std::make_shared<Result<void>>();
   parts.loop->offload(
       [&parts, scope = request.scope, service, result] {
         const auto wanted = [&service](std::string_view name) { return service.empty() || service == name; };
+        // First: while a stack is being changed, nothing is emptied.
+        if (wanted("cloudformation")) *result = parts.stacks->reset(scope.account);
+        if (!result->ok()) return;
         if (wanted("lambda")) {
           for (const auto& status : parts.engine->statuses())
             if (status.mapping.scope.account == scope.account) parts.engine->remove_all(status.mapping.scope);

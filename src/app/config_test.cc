@@ -33,6 +33,15 @@ TEST_F(ConfigFile, SetsWhatItNames) {
   EXPECT_EQ(config_.threads, 2u);
 }
 
+TEST_F(ConfigFile, NamesTypesThatStacksSkip) {
+  ASSERT_TRUE(load("stacks:\n  skip: [AWS::EC2::VPC, 'AWS::EC2::*']\n  python: /opt/python\n").ok());
+  EXPECT_THAT(config_.skipped_types, testing::ElementsAre("AWS::EC2::VPC", "AWS::EC2::*"));
+  EXPECT_EQ(config_.sam_python, "/opt/python");
+  EXPECT_TRUE(check_config(config_).ok());
+  config_.skipped_types.push_back("vpc");
+  EXPECT_THAT(check_config(config_).error().message(), testing::HasSubstr("not vpc"));
+}
+
 TEST_F(ConfigFile, RefusesWhatItDoesNotKnowWithItsPlace) {
   EXPECT_THAT(refusal("server:\n  prot: 1\n"), testing::HasSubstr(":2: server has no key 'prot'"));
   EXPECT_THAT(refusal("sever: {}\n"), testing::HasSubstr("no section 'sever'"));

@@ -73,6 +73,10 @@ class Stacks {
   Result<Document> list_imports(const wire::Caller& caller, const Document& input);
   Result<Document> protect(const wire::Caller& caller, const Document& input);
 
+  // Forgets the stacks of an account in all regions, with their events, not what they own. Error: kValidation while a
+  // stack is being changed; nothing is forgotten then.
+  Result<void> reset(std::string_view account);
+
   // {"NotInEffect": [{"LogicalResourceId", "ResourceType", "Properties": [name, ...]} or, where nothing of the resource
   // is in effect, {..., "Reason": text}]} of input.StackName. Error: kValidation when there is no such stack.
   Result<Document> not_in_effect(const wire::Caller& caller, const Document& input);

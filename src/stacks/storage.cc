@@ -38,6 +38,28 @@ Result<void> Stacks::Impl::load() {
   });
 }
 
+Result<void> Stacks::reset(std::string_view account) {
+  const std::unique_lock one(impl_->api_mutex, std::try_to_lock);
+  if (!one.owns_lock()) return invalid("A stack is being changed: reset when it has settled");
+  const std::lock_guard lock(impl_->mutex);
+  for (const auto& [uuid, stack] : impl_->stacks) {
+    if (stack.scope.account == account && stack.in_progress()) {
+      return invalid("Stack [" + stack.name + "] is in " + stack.status + ": reset when it has settled");
+    }
+  }
+  storage::WriteBatch batch;
+  std::erase_if(impl_->stacks, [&](const auto& each) {
+    if (each.second.scope.account != account) return false;
+    batch.erase(storage::Family::kCatalogue, std::string(kStackPrefix) + each.first);
+    const std::string events = std::string(kEventPrefix) + each.first + "/";
+    batch.erase_range(storage::Family::kCatalogue, events, storage::prefix_end(events));
+    impl_->events.erase(each.first);
+    return true;
+  });
+  impl_->last_commit.store(impl_->services.commits.submit(std::move(batch)));
+  return {};
+}
+
 void Stacks::Impl::save(const Stack& stack) {
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, std::string(kStackPrefix) + stack.uuid, to_text(stack));

@@ -1,6 +1,7 @@
 """The administration endpoints: reset, downloads of code."""
 import hashlib
 import base64
+import json
 import urllib.error
 import urllib.request
 
@@ -93,6 +94,24 @@ def test_reset_empties_an_account_in_all_regions_and_no_other(own_server, code):
     own_server.start()
     assert remaining(own_server) == set() and remaining(own_server, account="111122223333") == set(SERVICES)
     assert [file for file in (own_server.data / "objects").rglob("*") if file.is_file()].__len__() == 1
+
+
+def test_reset_forgets_stacks(own_server):
+    body = json.dumps({"Resources": {"Q": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "of-a-stack"}}}})
+    cloudformation, other = own_server.client("cloudformation"), own_server.client("cloudformation", account="111122223333")
+    for each in (cloudformation, other):
+        each.create_stack(StackName="s", TemplateBody=body)
+        each.get_waiter("stack_create_complete").wait(StackName="s")
+    reset(own_server, "cloudformation")
+    assert cloudformation.list_stacks()["StackSummaries"] == [] and own_server.client("sqs").list_queues()["QueueUrls"]
+    reset(own_server)
+    cloudformation.create_stack(StackName="s", TemplateBody=body)  # the name and the queue's are free
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="s")
+    reset(own_server)
+    own_server.kill()
+    own_server.start()
+    names = {account: [each["StackName"] for each in own_server.client("cloudformation", account=account).list_stacks()["StackSummaries"]] for account in ("test", "111122223333")}
+    assert names == {"test": [], "111122223333": ["s"]}
 
 
 def test_reset_refuses_what_it_does_not_know(server):
