@@ -354,7 +354,7 @@ Result<std::string> Server::Impl::read_object(const Scope& scope, const std::str
 }
 
 void Server::Impl::serve_faces() {
-  faces.push_back(api_dynamodb::make_dynamodb_service(*tables));
+  faces.push_back(api_dynamodb::make_dynamodb_service(*tables, *loop));
   faces.push_back(api_dynamodb::make_dynamodb_streams_service(*streams));
   faces.push_back(api_s3::make_s3_service(*objects, bootstrap_bucket));
   faces.push_back(api_sqs::make_sqs_service(*queues));

@@ -96,6 +96,7 @@ struct TransactionToken {
   std::uint64_t request_hash = 0;
 };
 
+inline constexpr ErrorType kReadTooLong{"ReadTooLong", 500, ErrorKind::kServer};  // never seen by clients
 struct ReadRequest {
   std::string index;  // "" = the table
   const expressions::Condition* filter = nullptr;
@@ -105,6 +106,8 @@ struct ReadRequest {
   bool consistent = false;
   std::optional<std::size_t> limit;            // items looked at
   std::optional<model::Item> exclusive_start;  // checked against the schema
+  // For callers that others wait for: once more than this has been looked at, the answer is kReadTooLong instead.
+  std::optional<std::size_t> give_up_bytes;
 };
 struct QueryRequest : ReadRequest {
   const expressions::Condition* key_condition = nullptr;

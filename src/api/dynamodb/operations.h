@@ -15,8 +15,11 @@ Result<wire::Reply> put_item(tables::Tables& tables, const Scope& scope, ItemCal
 Result<wire::Reply> update_item(tables::Tables& tables, const Scope& scope, ItemCall call);
 Result<wire::Reply> delete_item(tables::Tables& tables, const Scope& scope, ItemCall call);
 Result<wire::Reply> get_item(tables::Tables& tables, const Scope& scope, ItemCall call);
-Result<wire::Reply> query(tables::Tables& tables, const Scope& scope, ItemCall call);
-Result<wire::Reply> scan(tables::Tables& tables, const Scope& scope, ItemCall call);
+// `give_up_bytes` as in tables::ReadRequest.
+Result<wire::Reply> query(tables::Tables& tables, const Scope& scope, ItemCall call,
+                          std::optional<std::size_t> give_up_bytes = {});
+Result<wire::Reply> scan(tables::Tables& tables, const Scope& scope, ItemCall call,
+                         std::optional<std::size_t> give_up_bytes = {});
 
 Result<wire::Reply> batch_get_item(tables::Tables& tables, const Scope& scope, const wire::Document& input);
 Result<wire::Reply> batch_write_item(tables::Tables& tables, const Scope& scope, const wire::Document& input);

@@ -50,7 +50,13 @@ class DynamodbServiceTest : public ::testing::Test {
       if (known.name != operation) continue;
       if (auto valid = wire::validate(model, model.shape(known.input), input); !valid.ok()) return valid.error();
     }
-    return entry->handler(context, input);
+    if (entry->handler) return entry->handler(context, input);
+    std::optional<Result<wire::Reply>> answer;
+    wire::Conversation conversation;
+    conversation.done = [&](Result<wire::Reply> reply) { answer.emplace(std::move(reply)); };
+    entry->async(context, input, std::move(conversation));
+    scheduler.run_ready();
+    return *std::move(answer);
   }
   std::string output(std::string_view operation, std::string_view body) {
     const auto reply = call(operation, body);
@@ -73,7 +79,7 @@ class DynamodbServiceTest : public ::testing::Test {
   millrace::testing::TestCommits commits{store, static_cast<const platform::Clock&>(scheduler)};
   std::unique_ptr<streams::Streams> streams = streams::Streams::load(store, commits, scheduler, random).value();
   std::unique_ptr<tables::Tables> tables = tables::Tables::load(store, commits, *streams, scheduler, random).value();
-  std::unique_ptr<wire::Service> service = make_dynamodb_service(*tables);
+  std::unique_ptr<wire::Service> service = make_dynamodb_service(*tables, scheduler);
   wire::RequestContext context;
   bool use_text = true;
   int from_text = 0;
@@ -184,6 +190,24 @@ TEST_F(DynamodbServiceTest, PagesThroughAQueryBothDirections) {
   EXPECT_EQ(output("Query", R"({"TableName":"Orders","IndexName":"byState","KeyConditionExpression":"#s = :s",
     "ExpressionAttributeNames":{"#s":"state"},"ExpressionAttributeValues":{":s":{"S":"paid"}},"Select":"COUNT"})"),
             R"({"Count":2,"ScannedCount":2})");
+}
+
+TEST_F(DynamodbServiceTest, ReadsLongPagesOnThePoolWithTheSameAnswer) {
+  for (int i = 0; i < 300; ++i) put("c" + std::to_string(i % 2), i, std::string(1000, 'x'));
+  const std::string scan = R"({"TableName":"Orders","ReturnConsumedCapacity":"TOTAL"})";
+  const std::string query = R"({"TableName":"Orders","KeyConditionExpression":"customer = :c",
+                                "ExpressionAttributeValues":{":c":{"S":"c0"}}})";
+  const int before = from_text;
+  const Json all = json(output("Scan", scan));
+  EXPECT_EQ(all.int_or("Count", 0), 300);
+  const Json half = json(output("Query", query));
+  EXPECT_EQ(half.int_or("Count", 0), 150);
+  EXPECT_EQ(from_text, before) << "long pages were read at once";
+  EXPECT_EQ(json(output("Scan", R"({"TableName":"Orders","Limit":50})")).int_or("Count", 0), 50);
+  EXPECT_EQ(from_text, before + 1) << "a short page went to the pool";
+  use_text = false;
+  EXPECT_EQ(json(output("Scan", scan)).dump(), all.dump());
+  EXPECT_EQ(json(output("Query", query)).dump(), half.dump());
 }
 
 TEST_F(DynamodbServiceTest, ScansInSegmentsThatAreWholeTogether) {

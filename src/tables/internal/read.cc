@@ -174,6 +174,7 @@ class PageReader {
     if (!request_.count_only) page_.items_json = "[";
     while (entries->valid()) {
       MR_RETURN_IF_ERROR(look_at(entries->value()));
+      if (page_.bytes > request_.give_up_bytes.value_or(page_.bytes)) return Error(kReadTooLong, "a long page");
       if (request_.limit && page_.scanned >= *request_.limit) {
         MR_RETURN_IF_ERROR(stop_at(entries->value()));
         break;

@@ -93,7 +93,8 @@ Result<Reply> page_reply(const tables::Tables& tables, const TableRef& ref, cons
 
 }  // namespace
 
-Result<Reply> query(tables::Tables& tables, const Scope& scope, ItemCall call) {
+Result<Reply> query(tables::Tables& tables, const Scope& scope, ItemCall call,
+                    std::optional<std::size_t> give_up_bytes) {
   MR_RETURN_IF_ERROR(check_select(call, "Querying"));
   MR_ASSIGN_OR_RETURN(const Parsed parsed, parse_expressions(call, "FilterExpression and KeyConditionExpression"));
   if (!parsed.key_condition) {
@@ -104,11 +105,13 @@ Result<Reply> query(tables::Tables& tables, const Scope& scope, ItemCall call) {
   fill_request(call, parsed, request);
   request.key_condition = &*parsed.key_condition;
   request.forward = call.forward;
+  request.give_up_bytes = give_up_bytes;
   MR_ASSIGN_OR_RETURN(tables::Page page, tables.query(ref.scope, ref.name, request));
   return page_reply(tables, ref, call, std::move(page));
 }
 
-Result<Reply> scan(tables::Tables& tables, const Scope& scope, ItemCall call) {
+Result<Reply> scan(tables::Tables& tables, const Scope& scope, ItemCall call,
+                   std::optional<std::size_t> give_up_bytes) {
   MR_RETURN_IF_ERROR(check_select(call, "Scanning"));
   MR_RETURN_IF_ERROR(check_segments(call));
   MR_ASSIGN_OR_RETURN(const Parsed parsed, parse_expressions(call, "FilterExpression"));
@@ -117,6 +120,7 @@ Result<Reply> scan(tables::Tables& tables, const Scope& scope, ItemCall call) {
   fill_request(call, parsed, request);
   request.segment = call.segment.value_or(0);
   request.total_segments = call.total_segments.value_or(1);
+  request.give_up_bytes = give_up_bytes;
   MR_ASSIGN_OR_RETURN(tables::Page page, tables.scan(ref.scope, ref.name, request));
   return page_reply(tables, ref, call, std::move(page));
 }
