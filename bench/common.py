@@ -1,5 +1,6 @@
 """What the benchmarks share: load generators, the bare machine, figures of a process, and the table that is printed."""
 import collections
+import functools
 import hashlib
 import hmac
 import json
@@ -242,8 +243,23 @@ def machine():
     model = next((line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (f"{os.cpu_count()} cores ({model}), {memory:.0f} GB, Linux {platform.release()}, load generators included, "
+    return (f"{os.cpu_count()} cores ({model}), {memory:.0f} GB, Linux {platform.release()}, {disk()}, load generators included, "
             f"load average at the end {os.getloadavg()[0]:.1f}")
+
+
+@functools.cache
+def disk():
+    """Where data directories of the runs lie, and what a sync costs there."""
+    times = []
+    with tempfile.NamedTemporaryFile() as file:
+        for _ in range(50):
+            file.write(b"x" * 4096)
+            file.flush()
+            started = time.monotonic()
+            os.fdatasync(file.fileno())
+            times.append((time.monotonic() - started) * 1e6)
+    kind = subprocess.run(["stat", "-f", "-c", "%T", tempfile.gettempdir()], capture_output=True, text=True, check=False).stdout.strip()
+    return f"{kind or 'unknown file system'} with {statistics.median(times):.0f} us per fdatasync of 4 KiB"
 
 
 def commit():

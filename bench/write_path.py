@@ -6,6 +6,7 @@ import socket
 import statistics
 import time
 
+import neighbours
 from common import (CONNECTIONS, CREDENTIALS, STREAM, BareHttp, Samples, Server, bare_rocksdb, batch, count, cpu_of, fill, generate, get,
                     load, make_table, memory_of, new_run, put, query, update)
 
@@ -244,9 +245,11 @@ def empty_start(report, rounds=5):
 
 
 def measure(report, arguments):
-    parts = arguments.only.split(",") if arguments.only else ["throughput", "log", "bulk", "start"]
+    parts = arguments.only.split(",") if arguments.only else ["throughput", "latency", "log", "bulk", "start"]
     if "throughput" in parts:
         throughput(report, arguments.seconds, arguments.rounds)
+    if "latency" in parts:
+        neighbours.latency(report, arguments.seconds, arguments.load or 200_000)
     if "log" in parts:
         long_log(report, arguments.seconds, arguments.rounds, 10_000_000 if arguments.long else 1_000_000)
     if "bulk" in parts:
