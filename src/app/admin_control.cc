@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include "app/internal/admin_endpoints.h"
+#include "events/service.h"
 #include "functions/service.h"
+#include "iam/identities.h"
+#include "iam/managed_policies.h"
 #include "iam/roles.h"
 #include "iam/sessions.h"
 #include "logs/service.h"
@@ -159,12 +162,13 @@ void admin_settle(Parts& parts, const AdminRequest& request, AdminReply reply) {
 void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method != "POST") return reply(Error(kBadRequest, "reset is a POST"));
   const std::string service(request.body.string_or("service", ""));
-  constexpr std::string_view kServices[] = {"dynamodb", "lambda",     "s3",  "sqs",  "sns",           "iam",
-                                            "logs",     "cloudwatch", "ssm", "xray", "cloudformation"};
-  if (!service.empty() && std::find(std::begin(kServices), std::end(kServices), service) == std::end(kServices))
-    return reply(
-        Error(kBadRequest,
-              "service must be dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch, ssm, xray or cloudformation"));
+  constexpr std::string_view kServices[] = {"dynamodb",   "lambda", "s3",   "sqs",    "sns", "iam", "logs",
+                                            "cloudwatch", "ssm",    "xray", "events", "kms", "ecr", "cloudformation"};
+  if (!service.empty() && std::find(std::begin(kServices), std::end(kServices), service) == std::end(kServices)) {
+    std::string known;
+    for (const auto name : kServices) known += (known.empty() ? "" : ", ") + std::string(name);
+    return reply(Error(kBadRequest, "service must be one of " + known));
+  }
   auto result = std::make_shared<Result<void>>();
   parts.loop->offload(
       [&parts, scope = request.scope, service, result] {
@@ -186,14 +190,19 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
         if (wanted("sns")) parts.topics->reset(scope.account);
         if (wanted("iam")) {
           parts.roles->reset(scope.account);
+          parts.identities->reset(scope.account);
+          parts.policies->reset(scope.account);
           parts.sessions->reset(scope.account);
         }
         if (wanted("cloudwatch")) {
           parts.alarms->reset(scope.account);
           parts.metrics->reset(scope.account);
         }
-        if (wanted("ssm")) parts.records->reset(scope.account, "ssm/");
         if (wanted("xray")) parts.traces->reset(scope.account);
+        if (wanted("events")) parts.events->reset(scope.account);
+        for (const std::string_view recorded : {"ssm", "kms", "ecr"}) {
+          if (wanted(recorded)) parts.records->reset(scope.account, std::string(recorded) + "/");
+        }
         if (wanted("logs")) parts.logs->reset(scope.account);
       },
       [&parts, result, reply] {

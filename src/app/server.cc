@@ -12,6 +12,7 @@
 #include "api/dynamodb/service.h"
 #include "api/dynamodb/streams_service.h"
 #include "api/ecr/service.h"
+#include "api/events/service.h"
 #include "api/iam/service.h"
 #include "api/kms/service.h"
 #include "api/lambda/function_urls.h"
@@ -40,9 +41,12 @@
 #include "app/internal/xray_daemon.h"
 #include "app/upgrade.h"
 #include "delivery/delivery.h"
+#include "events/service.h"
 #include "functions/service.h"
 #include "functions/target.h"
 #include "http/server.h"
+#include "iam/identities.h"
+#include "iam/managed_policies.h"
 #include "iam/roles.h"
 #include "iam/sessions.h"
 #include "logs/service.h"
@@ -76,6 +80,7 @@
 #include "wire/dispatcher.h"
 #include "wire/faults.h"
 #include "wire/operations.h"
+#include "wire/shapes.h"
 
 namespace millrace::app {
 namespace {
@@ -99,6 +104,20 @@ Result<std::filesystem::path> temporary_directory() {
   if (::mkdtemp(pattern.data()) == nullptr)
     return Error(kBadConfiguration, "cannot create a temporary directory like " + pattern);
   return std::filesystem::path(pattern);
+}
+
+// Who asked for what, for those who look (log level debug).
+void log_request(const wire::Finished& finished) {
+  if (!telemetry::is_logged(telemetry::Level::kDebug)) return;
+  const wire::Caller& caller = finished.context.caller;
+  std::string line(finished.service);
+  line.append(".").append(finished.context.operation->name).append(" by ").append(caller.principal_arn());
+  line.append(" in ").append(caller.scope.account).append("/").append(caller.scope.region);
+  if (!finished.context.resource.empty()) line.append(" on ").append(finished.context.resource);
+  line.append(": ").append(std::to_string(finished.status));
+  if (!finished.error.empty()) line.append(" ").append(finished.error);
+  line.append(", request ").append(finished.context.request_id);
+  telemetry::log_debug("requests", line);
 }
 
 // How far time had been moved when the server last ran.
@@ -138,6 +157,8 @@ struct Server::Impl {
   std::unique_ptr<sns::Service> topics;
   std::unique_ptr<sns::TopicTarget> topic_target;
   std::unique_ptr<iam::Roles> roles;
+  std::unique_ptr<iam::ManagedPolicies> policies;
+  std::unique_ptr<iam::Identities> identities;
   std::unique_ptr<records::Records> records;
   std::unique_ptr<iam::Sessions> sessions;
   std::unique_ptr<logs::Service> logs;
@@ -150,6 +171,7 @@ struct Server::Impl {
   std::unique_ptr<runtimes::ProcessHost> processes;
   std::unique_ptr<functions::Functions> functions;
   std::unique_ptr<functions::FunctionTarget> function_target;
+  std::unique_ptr<events::Events> events;
 
   std::unique_ptr<StreamSource> source;
   std::unique_ptr<QueueSource> queue_source;
@@ -255,9 +277,14 @@ Result<void> Server::Impl::load() {
   delivery.add("sns", *topic_target);
   roles = std::make_unique<iam::Roles>(*store, *committer, *loop, random);
   MR_RETURN_IF_ERROR(roles->load());
+  policies = std::make_unique<iam::ManagedPolicies>(*store, *committer, *loop, random);
+  MR_RETURN_IF_ERROR(policies->load());
+  identities = std::make_unique<iam::Identities>(*store, *committer, *loop, random);
+  MR_RETURN_IF_ERROR(identities->load());
   records = std::make_unique<records::Records>(*store, *committer);
   MR_RETURN_IF_ERROR(records->load());
   sessions = std::make_unique<iam::Sessions>(*store, *committer, *loop, random, *roles);
+  sessions->know(*identities);
   MR_RETURN_IF_ERROR(sessions->load());
   logs::Limits limits;
   limits.group_bytes = config.log_bytes_per_group;
@@ -267,6 +294,8 @@ Result<void> Server::Impl::load() {
                                Time at) { sources->feed_filter(scope, filter, datum, at); });
   MR_RETURN_IF_ERROR(load_traces());
   MR_RETURN_IF_ERROR(load_functions());
+  events = std::make_unique<events::Events>(events::Events::Resources{*store, *committer, *loop, random, delivery});
+  MR_RETURN_IF_ERROR(events->load());
   source = std::make_unique<StreamSource>(*streams);
   queue_source = std::make_unique<QueueSource>(*queues);
   invoker = std::make_unique<FunctionInvoker>(*functions, *loop, *sources);
@@ -314,9 +343,9 @@ Result<void> Server::Impl::load_functions() {
   hosting.bubblewrap = config.isolate_functions;
   processes =
       std::make_unique<runtimes::ProcessHost>(hosting, *loop, random, *interpreters, [this](runtimes::LogLines lines) {
-        std::vector<logs::NewEvent> events;
-        for (auto& [time, text] : lines.lines) events.push_back({time, std::move(text)});
-        logs->append({lines.scope, lines.group}, lines.stream, std::move(events));
+        std::vector<logs::NewEvent> written;
+        for (auto& [time, text] : lines.lines) written.push_back({time, std::move(text)});
+        logs->append({lines.scope, lines.group}, lines.stream, std::move(written));
       });
   functions::Options options;
   MR_ASSIGN_OR_RETURN(options.folder, directory->directory("functions"));
@@ -360,9 +389,10 @@ void Server::Impl::serve_faces() {
   faces.push_back(api_sqs::make_sqs_service(*queues));
   sources->measure_queues(*faces.back());
   faces.push_back(api_sns::make_sns_service(*topics));
-  faces.push_back(api_iam::make_iam_service(*roles));
+  faces.push_back(api_iam::make_iam_service({*roles, *policies, *identities}));
   faces.push_back(api_iam::make_sts_service(*sessions, *roles));
   faces.push_back(api_ssm::make_ssm_service(*records, *loop, {{kBootstrapParameter, kBootstrapVersion}}));
+  faces.push_back(api_events::make_events_service({*events, delivery, *loop, random}));
   faces.push_back(api_kms::make_kms_service(*records, *loop, random));
   faces.push_back(api_ecr::make_ecr_service(*records, *loop));
   faces.push_back(api_cloudtrail::make_cloudtrail_service());
@@ -415,6 +445,8 @@ void Server::Impl::fill_parts() {
   parts.objects = objects.get();
   parts.queues = queues.get();
   parts.topics = topics.get();
+  parts.identities = identities.get();
+  parts.policies = policies.get();
   parts.roles = roles.get();
   parts.records = records.get();
   parts.sessions = sessions.get();
@@ -422,6 +454,7 @@ void Server::Impl::fill_parts() {
   parts.metrics = metrics.get();
   parts.alarms = alarms.get();
   parts.traces = traces.get();
+  parts.events = events.get();
   parts.processes = processes.get();
   parts.functions = functions.get();
   parts.engine = engine.get();
@@ -444,6 +477,7 @@ Result<void> Server::Impl::listen() {
   dispatcher->set_observer([this](const wire::Finished& finished) {
     sources->observe(finished);
     trace_call(*recorder, finished);
+    log_request(finished);
   });
   function_urls = std::make_unique<api_lambda::FunctionUrls>(*functions, *loop, random);
   dispatcher->set_function_urls(*function_urls);
@@ -454,10 +488,12 @@ Result<void> Server::Impl::listen() {
   self_writes = std::make_unique<SelfWrites>(parts);
   parts.self_writes = self_writes.get();
   dispatcher->set_watch(*self_writes);
-  dispatcher->set_access_keys([this](std::string_view key) -> std::optional<std::string> {
-    const auto session = sessions->resolve(key);
-    if (!session) return std::nullopt;
-    return session->principal.account;
+  dispatcher->set_access_keys([this](std::string_view key) -> std::optional<wire::KnownCaller> {
+    if (const auto session = sessions->resolve(key)) {
+      return wire::KnownCaller{session->principal.account, session->principal.arn};
+    }
+    if (const auto user = identities->user_of_key(key)) return wire::KnownCaller{user->account, user->arn()};
+    return std::nullopt;
   });
   http::ServerOptions serving;
   serving.address = config.address == "localhost" ? "127.0.0.1" : config.address;
@@ -482,6 +518,7 @@ Result<void> Server::Impl::listen() {
   running = true;
   objects->start();
   alarms->start();
+  events->start();
   MR_RETURN_IF_ERROR(engine->start());
   sources->start();
   stacks->start();

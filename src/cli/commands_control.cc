@@ -155,9 +155,9 @@ void add_control_commands(CLI::App& app, Session& session) {
                                   output.line("Emptied.");
                                   return kDone;
                                 });
-  reset->add_option(
-      "service", *service,
-      "dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch, ssm, xray or cloudformation; all when absent");
+  reset->add_option("service", *service,
+                    "dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch, ssm, xray, events, kms, ecr or "
+                    "cloudformation; all when absent");
   add_clock(app, session);
   add_faults(app, session);
 }

@@ -4,6 +4,7 @@
 
 #include "codec/json.h"
 #include "crypto/encoding.h"
+#include "iam/documents.h"
 #include "iam/errors.h"
 #include "iam/policy.h"
 
@@ -11,6 +12,10 @@ namespace millrace::iam {
 namespace {
 
 using codec::Json;
+using documents::bytes_without_space;
+using documents::map_to_json;
+using documents::page_of;
+using documents::read_map;
 using storage::Family;
 
 constexpr std::string_view kRolePrefix = "iam/roles/";
@@ -19,20 +24,6 @@ std::string role_key(const Role& role) { return std::string(kRolePrefix) + role.
 
 Error not_found(std::string_view name) {
   return Error(kNoSuchEntity, "The role with name " + std::string(name) + " cannot be found.");
-}
-
-template <typename Map>
-Json map_to_json(const Map& map) {
-  Json json = Json::object();
-  for (const auto& [key, value] : map) json.set(key, value);
-  return json;
-}
-
-void read_map(const Json* json, std::map<std::string, std::string, std::less<>>& map) {
-  if (json == nullptr || !json->is_object()) return;
-  for (const auto& [key, value] : json->as_object()) {
-    if (value.is_string()) map[key] = value.as_string();
-  }
 }
 
 std::string to_json(const Role& role) {
@@ -76,28 +67,6 @@ Role from_json(const Json& json) {
   return role;
 }
 
-// `items` in order of `key_of`; the marker is the base64 of the last key of the page before.
-template <typename T, typename KeyOf>
-Result<Page<T>> page_of(std::vector<T> items, const PageRequest& request, KeyOf key_of) {
-  if (!request.marker.empty()) {
-    const auto last = crypto::base64_decode(request.marker);
-    if (!last) return Error(kValidation, "Invalid Marker.");
-    std::erase_if(items, [&](const T& item) { return key_of(item) <= *last; });
-  }
-  Page<T> page;
-  if (items.size() > static_cast<std::size_t>(request.items_max)) {
-    items.erase(items.begin() + request.items_max, items.end());
-    page.marker = crypto::base64_encode(key_of(items.back()));
-  }
-  page.items = std::move(items);
-  return page;
-}
-
-std::size_t bytes_without_space(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(text, [](char c) { return c != ' ' && c != '\n' && c != '\t' && c != '\r'; }));
-}
-
 Result<void> check_trust(std::string_view document) {
   MR_RETURN_IF_ERROR(check_policy(document, PolicyKind::kTrust));
   if (bytes_without_space(document) > kTrustPolicyBytesMax) {
@@ -111,8 +80,6 @@ Result<void> check_tags(const Tags& tags) {
   return {};
 }
 
-constexpr std::string_view kManagedPrefix = "arn:aws:iam::aws:policy/";
-
 }  // namespace
 
 std::string new_id(platform::Random& random, std::string_view prefix, std::size_t digits) {
@@ -124,6 +91,15 @@ std::string new_id(platform::Random& random, std::string_view prefix, std::size_
     id.push_back(kDigits[bits & 31]);
   }
   return id;
+}
+
+std::string new_secret(platform::Random& random) {
+  std::string bytes;
+  for (int word = 0; word < 4; ++word) {
+    const std::uint64_t bits = random.next();
+    for (int shift = 0; shift < 64; shift += 8) bytes.push_back(static_cast<char>(bits >> shift));
+  }
+  return crypto::base64_encode(bytes).substr(0, 40);
 }
 
 Roles::Roles(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random)
@@ -298,13 +274,7 @@ Result<void> Roles::delete_policy(std::string_view account, std::string_view nam
 }
 
 Result<void> Roles::attach(std::string_view account, std::string_view name, std::string_view policy_arn) {
-  if (!policy_arn.starts_with("arn:")) {
-    return Error(kInvalidInput, "ARN " + std::string(policy_arn) + " is not valid.");
-  }
   return update(account, name, [&](Role& role) -> Result<void> {
-    if (!policy_arn.starts_with(kManagedPrefix) || policy_arn.size() == kManagedPrefix.size()) {
-      return Error(kNoSuchEntity, "Policy " + std::string(policy_arn) + " does not exist or is not attachable.");
-    }
     role.attached_policies.emplace(policy_arn);
     if (role.attached_policies.size() > kAttachedPoliciesMax) {
       return Error(kLimitExceeded, "Cannot exceed quota for PoliciesPerRole: " + std::to_string(kAttachedPoliciesMax));
@@ -330,11 +300,18 @@ Result<Page<std::string>> Roles::list_attached(std::string_view account, std::st
   MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
   std::vector<std::string> arns;
   for (const auto& arn : role->attached_policies) {
-    // The path is what stands between "policy" and the name, both slashes included.
-    const std::string_view path = std::string_view(arn).substr(kManagedPrefix.size() - 1);
-    if (path.substr(0, path.rfind('/') + 1).starts_with(path_prefix)) arns.push_back(arn);
+    if (documents::path_of_policy(arn).starts_with(path_prefix)) arns.push_back(arn);
   }
   return page_of(std::move(arns), page, [](const std::string& arn) { return arn; });
+}
+
+std::vector<Role> Roles::with_policy(std::string_view account, std::string_view policy_arn) const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<Role> found;
+  for (const auto& [key, role] : roles_) {
+    if (key.first == account && role.attached_policies.contains(policy_arn)) found.push_back(role);
+  }
+  return found;
 }
 
 Result<void> Roles::tag(std::string_view account, std::string_view name, const Tags& tags) {

@@ -90,11 +90,14 @@ class Roles {
   Result<Page<std::string>> list_policies(std::string_view account, std::string_view name, PageRequest page) const;
   Result<void> delete_policy(std::string_view account, std::string_view name, std::string_view policy);
 
-  // AWS-managed policies only ("arn:aws:iam::aws:policy/..."); customer-managed ones do not exist here.
+  // REQUIRES: ManagedPolicies::check_attachable.
   Result<void> attach(std::string_view account, std::string_view name, std::string_view policy_arn);
   Result<void> detach(std::string_view account, std::string_view name, std::string_view policy_arn);
   Result<Page<std::string>> list_attached(std::string_view account, std::string_view name, std::string_view path_prefix,
                                           PageRequest page) const;
+
+  // Those of the account that have it attached.
+  std::vector<Role> with_policy(std::string_view account, std::string_view policy_arn) const;
 
   Result<void> tag(std::string_view account, std::string_view name, const Tags& tags);
   Result<void> untag(std::string_view account, std::string_view name, const std::vector<std::string>& keys);
@@ -123,5 +126,7 @@ class Roles {
 
 // "ASIA", "AROA" and the like: `prefix` and `digits` characters of base32 (A-Z, 2-7).
 std::string new_id(platform::Random& random, std::string_view prefix, std::size_t digits);
+// 40 characters of base64.
+std::string new_secret(platform::Random& random);
 
 }  // namespace millrace::iam

@@ -128,10 +128,10 @@ Result<Credentials> Sessions::issue(std::string_view role_arn, std::string_view 
   return store(std::move(session), now);
 }
 
-Credentials Sessions::issue_for_account(std::string_view account, Seconds duration) {
+Credentials Sessions::issue_for(Principal principal, Seconds duration) {
   const Time now = clock_.machine_now();
   Session session;
-  session.principal = {std::string(account), "arn:aws:iam::" + std::string(account) + ":root", std::string(account)};
+  session.principal = std::move(principal);
   session.expiration = now + duration;
   return store(std::move(session), now);
 }
@@ -140,7 +140,7 @@ Credentials Sessions::store(Session session, Time now) {
   const std::scoped_lock lock(mutex_);
   Credentials credentials;
   credentials.access_key = new_id(random_, "ASIA", 16);
-  session.secret_key = credentials.secret_key = random_text(random_, 4).substr(0, 40);
+  session.secret_key = credentials.secret_key = new_secret(random_);
   session.session_token = credentials.session_token = random_text(random_, 24);
   credentials.expiration = session.expiration;
   storage::WriteBatch batch;
@@ -161,6 +161,9 @@ std::optional<Session> Sessions::resolve(std::string_view access_key) const {
 
 Principal Sessions::principal_of(std::string_view account, std::string_view access_key) const {
   if (auto session = resolve(access_key)) return std::move(session->principal);
+  if (const auto user = identities_ == nullptr ? std::nullopt : identities_->user_of_key(access_key)) {
+    return {user->account, user->arn(), user->id};
+  }
   const std::string id(account);
   return {id, "arn:aws:iam::" + id + ":root", id};
 }

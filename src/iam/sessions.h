@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "iam/identities.h"
 #include "iam/roles.h"
 
 namespace millrace::iam {
@@ -53,12 +54,14 @@ class Sessions {
   // ARN. kValidation when `role_arn` is no role's ARN. REQUIRES: session_name matches [\w+=,.@-]{2,64}.
   Result<Credentials> issue(std::string_view role_arn, std::string_view session_name, Seconds duration);
 
-  // For the principal itself (GetSessionToken): the account's root user.
-  Credentials issue_for_account(std::string_view account, Seconds duration);
+  // For the principal itself (GetSessionToken): the account's root user, or a user of it.
+  Credentials issue_for(Principal principal, Seconds duration);
 
   // nullopt: not a key of ours, or expired.
   std::optional<Session> resolve(std::string_view access_key) const;
-  // resolve() for a caller as the dispatcher knows him, else the account's root user.
+  // From now on principal_of() knows users by their access keys. `identities` outlives this. Before use.
+  void know(const Identities& identities) { identities_ = &identities; }
+  // Who is behind a caller as the dispatcher knows him: an assumed role, a user, else the account's root user.
   Principal principal_of(std::string_view account, std::string_view access_key) const;
 
   // The account of a role's ARN ("arn:aws:iam::123456789012:role/path/name"), or nullopt.
@@ -74,6 +77,7 @@ class Sessions {
   platform::Clock& clock_;
   platform::Random& random_;
   const Roles& roles_;
+  const Identities* identities_ = nullptr;
   std::atomic<storage::CommitNumber> last_commit_{0};
   mutable std::mutex mutex_;  // guards below
   std::map<std::string, Session, std::less<>> sessions_;

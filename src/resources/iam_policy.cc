@@ -1,4 +1,4 @@
-// AWS::IAM::Policy: an inline policy of roles.
+// AWS::IAM::Policy: an inline policy of roles, users and groups.
 #include <set>
 
 #include "resources/type_base.h"
@@ -7,16 +7,13 @@
 namespace millrace::resources {
 namespace iam_policy {
 
+constexpr std::pair<const char*, const char*> kHolders[] = {{"Roles", "Role"}, {"Users", "User"}, {"Groups", "Group"}};
+
 class Type final : public TypeBase {
  public:
   Type()
       : TypeBase("AWS::IAM::Policy",
-                 {{"Groups"},
-                  {"PolicyDocument", Update::kInPlace, Effect::kEffective, kRequired},
-                  {"PolicyName", Update::kInPlace, Effect::kEffective, kRequired},
-                  {"Roles"},
-                  {"Users"}},
-                 {"Id"}) {}
+                 {{"Groups"}, required("PolicyDocument"), required("PolicyName"), {"Roles"}, {"Users"}}, {"Id"}) {}
 
   Result<Resource> create(const Work& work) const override {
     const std::string id = work.generated_name(128);
@@ -30,49 +27,50 @@ class Type final : public TypeBase {
     MR_RETURN_IF_ERROR(check(work));
     MR_RETURN_IF_ERROR(put(work));
     const bool renamed = differs(work, "PolicyName");
-    const auto roles = roles_of(work.properties);
-    for (const auto& role : roles_of(work.old_properties)) {
-      if (renamed || !roles.contains(role)) MR_RETURN_IF_ERROR(drop(work, work.old_properties, role));
+    for (const auto& [property, word] : kHolders) {
+      const auto wanted = texts_of(work.property(property));
+      for (const auto& holder : texts_of(work.old_properties.find(property))) {
+        if (renamed || !wanted.contains(holder)) MR_RETURN_IF_ERROR(drop(work, work.old_properties, word, holder));
+      }
     }
     return Resource{work.physical_id, Document::object({{"Id", work.physical_id}}), ""};
   }
 
   Result<void> remove(const Work& work) const override {
-    for (const auto& role : roles_of(work.properties)) MR_RETURN_IF_ERROR(drop(work, work.properties, role));
+    for (const auto& [property, word] : kHolders) {
+      for (const auto& holder : texts_of(work.property(property))) {
+        MR_RETURN_IF_ERROR(drop(work, work.properties, word, holder));
+      }
+    }
     return {};
   }
 
  private:
-  static std::set<std::string> roles_of(const Document& properties) {
-    std::set<std::string> roles;
-    for (const auto& role : list_of(properties.find("Roles"))) roles.insert(text_of(&role));
-    return roles;
-  }
-
   static Result<void> check(const Work& work) {
-    if (!list_of(work.property("Users")).empty() || !list_of(work.property("Groups")).empty()) {
-      return Error(kInvalidRequest, "Users and Groups of AWS::IAM::Policy are not supported by this server.");
+    for (const auto& [property, word] : kHolders) {
+      if (!list_of(work.property(property)).empty()) return {};
     }
-    if (roles_of(work.properties).empty()) {
-      return Error(kInvalidRequest, "At least one of [Groups,Roles,Users] must be non-empty.");
-    }
-    return {};
+    return Error(kInvalidRequest, "At least one of [Groups,Roles,Users] must be non-empty.");
   }
 
   static Result<void> put(const Work& work) {
-    for (const auto& role : roles_of(work.properties)) {
-      MR_RETURN_IF_ERROR(work.call("iam", "PutRolePolicy",
-                                   Document::object({{"RoleName", role},
-                                                     {"PolicyName", text_of(work.properties, "PolicyName")},
-                                                     {"PolicyDocument", text_of(work.properties, "PolicyDocument")}})));
+    for (const auto& [property, word] : kHolders) {
+      for (const auto& holder : texts_of(work.property(property))) {
+        MR_RETURN_IF_ERROR(
+            work.call("iam", "Put" + std::string(word) + "Policy",
+                      Document::object({{std::string(word) + "Name", holder},
+                                        {"PolicyName", text_of(work.properties, "PolicyName")},
+                                        {"PolicyDocument", text_of(work.properties, "PolicyDocument")}})));
+      }
     }
     return {};
   }
 
-  static Result<void> drop(const Work& work, const Document& properties, const std::string& role) {
+  static Result<void> drop(const Work& work, const Document& properties, const std::string& word,
+                           const std::string& holder) {
     return ignore_gone(
-        work.call("iam", "DeleteRolePolicy",
-                  Document::object({{"RoleName", role}, {"PolicyName", text_of(properties, "PolicyName")}})));
+        work.call("iam", "Delete" + word + "Policy",
+                  Document::object({{word + "Name", holder}, {"PolicyName", text_of(properties, "PolicyName")}})));
   }
 };
 

@@ -1,17 +1,9 @@
 // AWS::IAM::Role
-#include <set>
-
-#include "resources/type_base.h"
+#include "resources/iam_identity.h"
 #include "resources/types.h"
 
 namespace millrace::resources {
 namespace iam_role {
-
-std::set<std::string> policy_names(const Document* list) {
-  std::set<std::string> found;
-  for (const auto& policy : list_of(list)) found.insert(text_of(policy, "PolicyName"));
-  return found;
-}
 
 class Type final : public TypeBase {
  public:
@@ -35,7 +27,7 @@ class Type final : public TypeBase {
     input.set("Tags", tag_list(work, work.properties));
     MR_ASSIGN_OR_RETURN(const Document made, work.call("iam", "CreateRole", std::move(input)));
     work.created(name);
-    MR_RETURN_IF_ERROR(set_policies(work, name));
+    MR_RETURN_IF_ERROR(iam_identity::set_policies(work, "Role", name));
     return resource(name, made);
   }
 
@@ -53,7 +45,7 @@ class Type final : public TypeBase {
       for (const auto& [member, value] : given.as_object()) input.set(member, value);
       MR_RETURN_IF_ERROR(work.call("iam", "UpdateRole", std::move(input.set("RoleName", name))));
     }
-    MR_RETURN_IF_ERROR(set_policies(work, name));
+    MR_RETURN_IF_ERROR(iam_identity::set_policies(work, "Role", name));
     const auto untag = [&](Document keys) {
       return work.call("iam", "UntagRole", Document::object({{"RoleName", name}, {"TagKeys", std::move(keys)}}));
     };
@@ -68,10 +60,7 @@ class Type final : public TypeBase {
   // Also takes away what the template gave it; what others attached makes the deletion fail, as on AWS.
   Result<void> remove(const Work& work) const override {
     const std::string name = work.name_or_generated("RoleName", 64);
-    for (const auto& arn : texts_of(work.property("ManagedPolicyArns"))) MR_RETURN_IF_ERROR(detach(work, name, arn));
-    for (const auto& policy : policy_names(work.property("Policies"))) {
-      MR_RETURN_IF_ERROR(delete_policy(work, name, policy));
-    }
+    MR_RETURN_IF_ERROR(iam_identity::drop_policies(work, "Role", name));
     return ignore_gone(work.call("iam", "DeleteRole", Document::object({{"RoleName", name}})));
   }
 
@@ -82,38 +71,6 @@ class Type final : public TypeBase {
   }
 
  private:
-  static Result<void> detach(const Work& work, const std::string& name, const std::string& arn) {
-    return ignore_gone(
-        work.call("iam", "DetachRolePolicy", Document::object({{"RoleName", name}, {"PolicyArn", arn}})));
-  }
-  static Result<void> delete_policy(const Work& work, const std::string& name, const std::string& policy) {
-    return ignore_gone(
-        work.call("iam", "DeleteRolePolicy", Document::object({{"RoleName", name}, {"PolicyName", policy}})));
-  }
-
-  static Result<void> set_policies(const Work& work, const std::string& name) {
-    const auto wanted = texts_of(work.property("ManagedPolicyArns"));
-    const auto had = texts_of(work.old_properties.find("ManagedPolicyArns"));
-    for (const auto& arn : had) {
-      if (!wanted.contains(arn)) MR_RETURN_IF_ERROR(detach(work, name, arn));
-    }
-    for (const auto& arn : wanted) {
-      MR_RETURN_IF_ERROR(
-          work.call("iam", "AttachRolePolicy", Document::object({{"RoleName", name}, {"PolicyArn", arn}})));
-    }
-    const auto names = policy_names(work.property("Policies"));
-    for (const auto& policy : policy_names(work.old_properties.find("Policies"))) {
-      if (!names.contains(policy)) MR_RETURN_IF_ERROR(delete_policy(work, name, policy));
-    }
-    for (const auto& policy : list_of(work.property("Policies"))) {
-      MR_RETURN_IF_ERROR(work.call("iam", "PutRolePolicy",
-                                   Document::object({{"RoleName", name},
-                                                     {"PolicyName", text_of(policy, "PolicyName")},
-                                                     {"PolicyDocument", text_of(policy, "PolicyDocument")}})));
-    }
-    return {};
-  }
-
   static Resource resource(const std::string& name, const Document& answer) {
     const Document* role = answer.find("Role");
     if (role == nullptr) return {name, Document::object(), ""};

@@ -7,8 +7,15 @@ void register_types(stacks::TypeRegistry& registry) {
   registry.add(make_sns_topic());
   registry.add(make_sqs_queue());
   registry.add(make_cdk_metadata());
+  registry.add(make_dynamodb_global_table());
+  registry.add(make_events_rule());
+  registry.add(make_iam_access_key());
+  registry.add(make_iam_group());
+  registry.add(make_iam_managed_policy());
   registry.add(make_iam_policy());
   registry.add(make_iam_role());
+  registry.add(make_iam_user());
+  registry.add(make_iam_user_to_group_addition());
   registry.add(make_lambda_event_source_mapping());
   registry.add(make_lambda_function());
   registry.add(make_lambda_permission());

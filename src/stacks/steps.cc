@@ -52,7 +52,8 @@ std::string given_name(const Owned& owned) {
 void take_over(Owned& owned, const Resource& made) {
   owned.physical_id = made.physical_id;
   owned.ref = made.ref;
-  owned.attributes = made.attributes;
+  // None from an update: as they were, since what only the creation told (a secret) is not known any more.
+  if (!made.attributes.as_object().empty()) owned.attributes = made.attributes;
   owned.hides_attributes = made.hides_attributes;
 }
 

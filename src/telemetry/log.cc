@@ -84,6 +84,8 @@ void log(Level level, std::string_view component, std::string_view message) {
   }
 }
 
+bool is_logged(Level level) { return state().logger.should_log(to_spdlog(level)); }
+
 void set_log_level(Level level) { state().logger.set_level(to_spdlog(level)); }
 
 void set_log_sink(Sink sink) {

@@ -20,6 +20,9 @@ inline void log_warning(std::string_view component, std::string_view message) {
 }
 inline void log_error(std::string_view component, std::string_view message) { log(Level::kError, component, message); }
 
+// Whether lines of that level are kept: to be asked before a costly one is made.
+bool is_logged(Level level);
+
 void set_log_level(Level level);
 // Diverts lines (tests); an empty function restores standard error.
 void set_log_sink(std::function<void(Level, std::string_view component, std::string_view message)> sink);

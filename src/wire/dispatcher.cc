@@ -134,8 +134,8 @@ void Dispatcher::set_admin(http::Application& admin) { impl_->admin = &admin; }
 void Dispatcher::set_function_urls(http::Application& urls) { impl_->function_urls = &urls; }
 void Dispatcher::set_resource_answers(http::Application& answers) { impl_->resource_answers = &answers; }
 void Dispatcher::set_faults(FaultPlan& faults) { impl_->faults = &faults; }
-void Dispatcher::set_access_keys(std::function<std::optional<std::string>(std::string_view)> account_of) {
-  impl_->account_of = std::move(account_of);
+void Dispatcher::set_access_keys(std::function<std::optional<KnownCaller>(std::string_view)> known_caller) {
+  impl_->known_caller = std::move(known_caller);
 }
 
 void Dispatcher::set_observer(std::function<void(const Finished&)> observer) { impl_->observer = std::move(observer); }

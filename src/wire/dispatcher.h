@@ -72,6 +72,12 @@ class CallWatch {
   virtual void succeeded(const Caller& caller, std::string_view operation, const Document& input) = 0;
 };
 
+// Whose an access key is.
+struct KnownCaller {
+  std::string account;
+  std::string principal;  // ARN
+};
+
 // A request that has been answered. References are valid during the call only.
 struct Finished {
   std::string_view service;  // model id
@@ -101,9 +107,9 @@ class Dispatcher final : public http::Application {
   // behind custom resources answer, and those under /_millrace/custom-resource/, after the guard.
   void set_resource_answers(http::Application& answers);
   void set_faults(FaultPlan& faults);
-  // Tells the account of an access key that is no account number (temporary credentials); nullopt: unknown, the
+  // Tells who is behind an access key that is no account number (temporary credentials, users); nullopt: unknown, the
   // default account.
-  void set_access_keys(std::function<std::optional<std::string>(std::string_view access_key)> account_of);
+  void set_access_keys(std::function<std::optional<KnownCaller>(std::string_view access_key)> known_caller);
 
   // Told of every answer that something was not found, or is another account's: the names that the request gave.
   // Called on the thread that answers; must not block.

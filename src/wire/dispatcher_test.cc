@@ -202,13 +202,16 @@ TEST_F(DispatcherTest, TellsTheCallerFromTheScope) {
   ask("POST", "/", {{"X-Amz-Target", "DynamoDB_20120810.ListTables"}}, "{}");
   EXPECT_EQ(seen_.scope, Scope());
   EXPECT_EQ(seen_.access_key, "");
-  dispatcher_.set_access_keys([](std::string_view key) -> std::optional<std::string> {
-    return key == "ASIA1" ? std::optional<std::string>("444455556666") : std::nullopt;
+  EXPECT_EQ(seen_.principal_arn(), "arn:aws:iam::000000000000:root");
+  dispatcher_.set_access_keys([](std::string_view key) -> std::optional<KnownCaller> {
+    if (key != "ASIA1") return std::nullopt;
+    return KnownCaller{"444455556666", "arn:aws:iam::444455556666:user/me"};
   });
   ask("POST", "/",
       {{"X-Amz-Target", "DynamoDB_20120810.ListTables"}, {"Authorization", scope("dynamodb", "ASIA1", "../evil")}},
       "{}");
   EXPECT_EQ(seen_.scope, (Scope{"444455556666", "us-east-1"}));
+  EXPECT_EQ(seen_.principal_arn(), "arn:aws:iam::444455556666:user/me");
 }
 
 TEST_F(DispatcherTest, RoutesLambdaPathsWithEncodedLabels) {

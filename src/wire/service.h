@@ -34,6 +34,13 @@ struct Caller {
   Scope scope;
   std::string access_key;     // "" when unsigned
   std::string session_token;  // of temporary credentials, else ""
+  // ARN of who is behind a known access key (an assumed role, a user); "" of others. See principal_arn().
+  std::string principal;
+
+  // AWS: whoever has an account's own key is its root user.
+  std::string principal_arn() const {
+    return principal.empty() ? "arn:aws:iam::" + scope.account + ":root" : principal;
+  }
 };
 
 struct RequestContext {

@@ -5,7 +5,7 @@ import re
 import pytest
 
 DOCUMENT = pathlib.Path(__file__).resolve().parent.parent.parent / "docs/compatibility.md"
-SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sns", "iam", "sts", "logs", "cloudwatch", "ssm", "cloudformation", "kms", "ecr", "cloudtrail", "xray"]
+SERVICES = ["dynamodb", "dynamodbstreams", "lambda", "s3", "sqs", "sns", "iam", "sts", "logs", "cloudwatch", "ssm", "cloudformation", "kms", "ecr", "cloudtrail", "xray", "events"]
 
 
 def documented():

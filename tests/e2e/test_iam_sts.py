@@ -44,7 +44,8 @@ def test_bad_roles_are_refused(iam, unique):
     assert refused(iam.create_role, RoleName=unique, AssumeRolePolicyDocument="{") == "MalformedPolicyDocument"
     assert refused(iam.create_role, RoleName="a b", AssumeRolePolicyDocument=json.dumps(TRUST)) == "ValidationError"
     assert refused(iam.create_role, RoleName=unique, Path="x", AssumeRolePolicyDocument=json.dumps(TRUST)) == "ValidationError"
-    assert refused(iam.create_user, UserName=unique) in ("InvalidAction", "NotImplemented")
+    assert refused(iam.create_saml_provider, Name=unique, SAMLMetadataDocument="x" * 1000) in ("InvalidAction", "NotImplemented")
+    assert refused(iam.attach_role_policy, RoleName=unique, PolicyArn="nonsense-of-twenty-characters") == "InvalidInput"
 
 
 def test_policies_of_a_role(iam, role, unique):
@@ -141,3 +142,111 @@ def test_a_role_is_assumed_only_by_whom_it_trusts(server, unique):
 def test_a_session_token_is_the_account_s_own(server):
     credentials = server.client("sts").get_session_token(DurationSeconds=900)["Credentials"]
     assert credentials["AccessKeyId"].startswith("ASIA")
+
+
+def test_a_managed_policy_has_versions_and_knows_who_has_it(server, iam, role, unique):
+    policy = iam.create_policy(PolicyName=unique, Path="/team/", PolicyDocument=json.dumps(POLICY), Description="d")["Policy"]
+    arn = policy["Arn"]
+    assert arn == f"arn:aws:iam::000000000000:policy/team/{unique}" and policy["DefaultVersionId"] == "v1" and policy["AttachmentCount"] == 0
+    assert refused(iam.create_policy, PolicyName=unique, PolicyDocument=json.dumps(POLICY)) == "EntityAlreadyExists"
+    assert refused(iam.create_policy, PolicyName=unique + "2", PolicyDocument="{}") == "MalformedPolicyDocument"
+    changed = {**POLICY, "Statement": [{**POLICY["Statement"][0], "Action": "sqs:*"}]}
+    for number in range(2, 6):
+        made = iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(changed), SetAsDefault=number == 5)["PolicyVersion"]
+        assert made["VersionId"] == f"v{number}"
+    assert refused(iam.create_policy_version, PolicyArn=arn, PolicyDocument=json.dumps(changed)) == "LimitExceeded"
+    assert iam.get_policy_version(PolicyArn=arn, VersionId="v5")["PolicyVersion"]["Document"] == changed
+    assert [each["VersionId"] for each in iam.list_policy_versions(PolicyArn=arn)["Versions"]] == ["v5", "v4", "v3", "v2", "v1"]
+    assert refused(iam.delete_policy_version, PolicyArn=arn, VersionId="v5") == "DeleteConflict"
+    iam.set_default_policy_version(PolicyArn=arn, VersionId="v1")
+    iam.attach_role_policy(RoleName=unique, PolicyArn=arn)
+    assert iam.list_attached_role_policies(RoleName=unique, PathPrefix="/team/")["AttachedPolicies"] == [{"PolicyName": unique, "PolicyArn": arn}]
+    assert iam.get_policy(PolicyArn=arn)["Policy"]["AttachmentCount"] == 1
+    assert [each["RoleName"] for each in iam.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"]] == [unique]
+    assert arn in [each["Arn"] for page in iam.get_paginator("list_policies").paginate(OnlyAttached=True, PaginationConfig={"PageSize": 1})
+                   for each in page["Policies"]]
+    assert refused(iam.delete_policy, PolicyArn=arn) == "DeleteConflict"
+    iam.detach_role_policy(RoleName=unique, PolicyArn=arn)
+    assert refused(iam.delete_policy, PolicyArn=arn) == "DeleteConflict"
+    for number in range(2, 6):
+        iam.delete_policy_version(PolicyArn=arn, VersionId=f"v{number}")
+    iam.delete_policy(PolicyArn=arn)
+    assert refused(iam.get_policy, PolicyArn=arn) == refused(iam.attach_role_policy, RoleName=unique, PolicyArn=arn) == "NoSuchEntity"
+
+
+def test_policies_of_aws_for_functions_resolve(iam):
+    arn = "arn:aws:iam::aws:policy/service-role/AWSLambdaDynamoDBExecutionRole"
+    policy = iam.get_policy(PolicyArn=arn)["Policy"]
+    document = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]["Document"]
+    assert "dynamodb:GetShardIterator" in document["Statement"][0]["Action"]
+    assert arn in [each["Arn"] for each in iam.list_policies(Scope="AWS")["Policies"]]
+    assert refused(iam.create_policy_version, PolicyArn=arn, PolicyDocument=json.dumps(POLICY)) == "InvalidInput"
+    assert refused(iam.get_policy, PolicyArn="arn:aws:iam::aws:policy/NoSuchThing") == "NoSuchEntity"
+
+
+def test_users_groups_and_their_policies(iam, unique):
+    user = iam.create_user(UserName=unique, Path="/team/", Tags=[{"Key": "a", "Value": "b"}])["User"]
+    assert user["Arn"] == f"arn:aws:iam::000000000000:user/team/{unique}" and user["UserId"].startswith("AIDA")
+    assert refused(iam.create_user, UserName=unique) == "EntityAlreadyExists"
+    iam.create_group(GroupName=unique)
+    iam.add_user_to_group(UserName=unique, GroupName=unique)
+    assert [each["UserName"] for each in iam.get_group(GroupName=unique)["Users"]] == [unique]
+    assert [each["GroupName"] for each in iam.list_groups_for_user(UserName=unique)["Groups"]] == [unique]
+    iam.put_user_policy(UserName=unique, PolicyName="p", PolicyDocument=json.dumps(POLICY))
+    iam.put_group_policy(GroupName=unique, PolicyName="p", PolicyDocument=json.dumps(POLICY))
+    assert iam.get_user_policy(UserName=unique, PolicyName="p")["PolicyDocument"] == POLICY
+    assert iam.list_group_policies(GroupName=unique)["PolicyNames"] == ["p"]
+    managed = "arn:aws:iam::aws:policy/AdministratorAccess"
+    iam.attach_user_policy(UserName=unique, PolicyArn=managed)
+    iam.attach_group_policy(GroupName=unique, PolicyArn=managed)
+    assert refused(iam.attach_user_policy, UserName=unique, PolicyArn=f"arn:aws:iam::000000000000:policy/{unique}") == "NoSuchEntity"
+    assert [each["PolicyName"] for each in iam.list_attached_group_policies(GroupName=unique)["AttachedPolicies"]] == ["AdministratorAccess"]
+    iam.update_group(GroupName=unique, NewGroupName=unique + "g")
+    assert [each["GroupName"] for each in iam.list_groups_for_user(UserName=unique)["Groups"]] == [unique + "g"]
+    assert refused(iam.delete_user, UserName=unique) == refused(iam.delete_group, GroupName=unique + "g") == "DeleteConflict"
+    iam.detach_user_policy(UserName=unique, PolicyArn=managed)
+    iam.detach_group_policy(GroupName=unique + "g", PolicyArn=managed)
+    iam.delete_user_policy(UserName=unique, PolicyName="p")
+    iam.delete_group_policy(GroupName=unique + "g", PolicyName="p")
+    assert refused(iam.delete_user, UserName=unique) == "DeleteConflict"
+    iam.remove_user_from_group(UserName=unique, GroupName=unique + "g")
+    iam.tag_user(UserName=unique, Tags=[{"Key": "c", "Value": "d"}])
+    iam.untag_user(UserName=unique, TagKeys=["a"])
+    assert iam.get_user(UserName=unique)["User"]["Tags"] == [{"Key": "c", "Value": "d"}]
+    iam.delete_user(UserName=unique)
+    iam.delete_group(GroupName=unique + "g")
+    assert refused(iam.get_user, UserName=unique) == refused(iam.get_group, GroupName=unique + "g") == "NoSuchEntity"
+
+
+def test_an_access_key_is_its_user_also_after_a_kill(own_server):
+    iam = own_server.client("iam", account="111122223333")
+    iam.create_user(UserName="worker")
+    key = iam.create_access_key(UserName="worker")["AccessKey"]
+    own_server.kill()
+    own_server.start()
+
+    def client(service):
+        return boto3.client(service, endpoint_url=own_server.endpoint, region_name="us-east-1", aws_access_key_id=key["AccessKeyId"],
+                            aws_secret_access_key=key["SecretAccessKey"])
+
+    assert client("sts").get_caller_identity()["Arn"] == "arn:aws:iam::111122223333:user/worker"
+    assert client("iam").get_user()["User"]["UserName"] == "worker"
+    client("sqs").create_queue(QueueName="q")
+    assert own_server.client("sqs", account="111122223333").get_queue_url(QueueName="q")["QueueUrl"].endswith("/111122223333/q")
+    trust = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Principal": {"AWS": "arn:aws:iam::111122223333:user/worker"}}]}
+    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    assert client("sts").assume_role(RoleArn=role, RoleSessionName="me")["AssumedRoleUser"]["Arn"].endswith(":assumed-role/r/me")
+    assert refused(own_server.client("sts", account="111122223333").assume_role, RoleArn=role, RoleSessionName="me") == "AccessDenied"
+    session = client("sts").get_session_token()["Credentials"]
+    mine = boto3.client("sts", endpoint_url=own_server.endpoint, region_name="us-east-1", aws_access_key_id=session["AccessKeyId"],
+                        aws_secret_access_key=session["SecretAccessKey"], aws_session_token=session["SessionToken"])
+    assert mine.get_caller_identity()["Arn"] == "arn:aws:iam::111122223333:user/worker"
+    iam.create_access_key(UserName="worker")
+    assert refused(iam.create_access_key, UserName="worker") == "LimitExceeded"
+    iam.update_access_key(UserName="worker", AccessKeyId=key["AccessKeyId"], Status="Inactive")
+    assert "Inactive" in [each["Status"] for each in iam.list_access_keys(UserName="worker")["AccessKeyMetadata"]]
+    assert refused(iam.delete_user, UserName="worker") == "DeleteConflict"
+    for each in iam.list_access_keys(UserName="worker")["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName="worker", AccessKeyId=each["AccessKeyId"])
+    iam.delete_user(UserName="worker")
+    assert client("sts").get_caller_identity()["Arn"] == "arn:aws:iam::000000000000:root"

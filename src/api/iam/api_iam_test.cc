@@ -39,7 +39,9 @@ class ApiIamTest : public ::testing::Test {
   testing::TestCommits commits_{store_, scheduler_};
   iam::Roles roles_{store_, commits_, scheduler_, random_};
   iam::Sessions sessions_{store_, commits_, scheduler_, random_, roles_};
-  std::unique_ptr<wire::Service> iam_ = make_iam_service(roles_);
+  iam::ManagedPolicies policies_{store_, commits_, scheduler_, random_};
+  iam::Identities identities_{store_, commits_, scheduler_, random_};
+  std::unique_ptr<wire::Service> iam_ = make_iam_service({roles_, policies_, identities_});
   std::unique_ptr<wire::Service> sts_ = make_sts_service(sessions_, roles_);
   wire::RequestContext context_;
 };

@@ -1,26 +1,84 @@
 #include "api/iam/service.h"
 
+#include <algorithm>
+#include <functional>
+
 #include "api/iam/operations.h"
 #include "wire/generated/iam.h"
 #include "wire/generated/sts.h"
 
 namespace millrace::api_iam {
 
-Reply reply(const iam::Roles& roles, Document output) {
+Reply reply(const Stores& stores, Document output) {
   Reply answer;
   answer.output = std::move(output);
-  answer.after = roles.last_commit();
+  answer.after = std::max({stores.roles.last_commit(), stores.policies.last_commit(), stores.identities.last_commit()});
   return answer;
 }
 
-std::unique_ptr<wire::Service> make_iam_service(iam::Roles& roles) {
+namespace {
+
+using Operation = Result<Reply> (*)(const Stores&, const RequestContext&, const Document&);
+using Serve = std::function<void(std::string_view, Operation)>;
+
+template <IdentityKind kind>
+void serve_identities(const Serve& serve, const std::string& word) {
+  serve("Create" + word, OfIdentity<kind>::create);
+  serve("Get" + word, OfIdentity<kind>::get);
+  serve("List" + word + "s", OfIdentity<kind>::list);
+  serve("Update" + word, OfIdentity<kind>::update);
+  serve("Delete" + word, OfIdentity<kind>::remove);
+  serve("Put" + word + "Policy", OfIdentity<kind>::put_policy);
+  serve("Get" + word + "Policy", OfIdentity<kind>::get_policy);
+  serve("List" + word + "Policies", OfIdentity<kind>::list_policies);
+  serve("Delete" + word + "Policy", OfIdentity<kind>::delete_policy);
+  serve("Attach" + word + "Policy", OfIdentity<kind>::attach);
+  serve("Detach" + word + "Policy", OfIdentity<kind>::detach);
+  serve("ListAttached" + word + "Policies", OfIdentity<kind>::list_attached);
+}
+
+void serve_users(const Serve& serve) {
+  serve_identities<IdentityKind::kUser>(serve, "User");
+  serve_identities<IdentityKind::kGroup>(serve, "Group");
+  serve("TagUser", tag_user);
+  serve("UntagUser", untag_user);
+  serve("ListUserTags", list_user_tags);
+  serve("AddUserToGroup", add_user_to_group);
+  serve("RemoveUserFromGroup", remove_user_from_group);
+  serve("ListGroupsForUser", list_groups_for_user);
+  serve("CreateAccessKey", create_access_key);
+  serve("ListAccessKeys", list_access_keys);
+  serve("UpdateAccessKey", update_access_key);
+  serve("DeleteAccessKey", delete_access_key);
+}
+
+void serve_managed_policies(const Serve& serve) {
+  serve("CreatePolicy", create_policy);
+  serve("GetPolicy", get_policy);
+  serve("ListPolicies", list_policies);
+  serve("DeletePolicy", delete_policy);
+  serve("CreatePolicyVersion", create_policy_version);
+  serve("GetPolicyVersion", get_policy_version);
+  serve("ListPolicyVersions", list_policy_versions);
+  serve("DeletePolicyVersion", delete_policy_version);
+  serve("SetDefaultPolicyVersion", set_default_policy_version);
+  serve("ListEntitiesForPolicy", list_entities_for_policy);
+  serve("TagPolicy", tag_policy);
+  serve("UntagPolicy", untag_policy);
+  serve("ListPolicyTags", list_policy_tags);
+}
+
+}  // namespace
+
+std::unique_ptr<wire::Service> make_iam_service(const Stores& stores) {
   auto service = std::make_unique<wire::Service>(wire::iam::kModel);
-  using Operation = Result<Reply> (*)(iam::Roles&, const RequestContext&, const Document&);
-  const auto serve = [&](std::string_view name, Operation operation) {
-    service->on(name, [&roles, operation](const RequestContext& context, const Document& input) {
-      return operation(roles, context, input);
+  const Serve serve = [&](std::string_view name, Operation operation) {
+    service->on(name, [stores, operation](const RequestContext& context, const Document& input) {
+      return operation(stores, context, input);
     });
   };
+  serve_users(serve);
+  serve_managed_policies(serve);
   serve("CreateRole", create_role);
   serve("GetRole", get_role);
   serve("ListRoles", list_roles);

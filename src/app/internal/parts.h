@@ -9,6 +9,9 @@
 #include "app/config.h"
 #include "base/time.h"
 
+namespace millrace::events {
+class Events;
+}
 namespace millrace::functions {
 class Functions;
 }
@@ -16,6 +19,8 @@ namespace millrace::http {
 class Server;
 }
 namespace millrace::iam {
+class Identities;
+class ManagedPolicies;
 class Roles;
 class Sessions;
 }  // namespace millrace::iam
@@ -90,10 +95,13 @@ struct Parts {
   s3::ObjectStore* objects = nullptr;
   sqs::Service* queues = nullptr;
   sns::Service* topics = nullptr;
+  iam::Identities* identities = nullptr;
+  iam::ManagedPolicies* policies = nullptr;
   iam::Roles* roles = nullptr;
   records::Records* records = nullptr;
   iam::Sessions* sessions = nullptr;
   logs::Service* logs = nullptr;
+  events::Events* events = nullptr;
   metrics::Alarms* alarms = nullptr;
   metrics::Store* metrics = nullptr;
   traces::Store* traces = nullptr;

@@ -117,8 +117,11 @@ void Call::set_caller(const Credentials& credentials) {
   caller.scope.account = around_.options.default_account;
   if (is_account(credentials.access_key)) {
     caller.scope.account = credentials.access_key;
-  } else if (around_.account_of && !credentials.access_key.empty()) {
-    caller.scope.account = around_.account_of(credentials.access_key).value_or(around_.options.default_account);
+  } else if (around_.known_caller && !credentials.access_key.empty()) {
+    if (auto known = around_.known_caller(credentials.access_key)) {
+      caller.scope.account = std::move(known->account);
+      caller.principal = std::move(known->principal);
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 #include "http/message.h"
 #include "platform/clock.h"
 #include "wire/codec.h"
+#include "wire/dispatcher.h"
 #include "wire/internal/router.h"
 #include "wire/internal/statistics.h"
 #include "wire/service.h"
@@ -28,7 +29,7 @@ struct Surroundings {
   http::Application* resource_answers = nullptr;
   FaultPlan* faults = nullptr;
   telemetry::Counter& conflicts;
-  std::function<std::optional<std::string>(std::string_view)> account_of;
+  std::function<std::optional<KnownCaller>(std::string_view)> known_caller;
   std::function<void(const NotFound&)> not_found;
   CallWatch* watch = nullptr;
   std::function<void(const Finished&)> observer;

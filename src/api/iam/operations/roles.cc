@@ -5,12 +5,6 @@
 namespace millrace::api_iam {
 namespace {
 
-Document tags_document(const std::vector<std::pair<std::string, std::string>>& tags) {
-  Document list = Document::array();
-  for (const auto& [key, value] : tags) list.push(Document::object({{"Key", key}, {"Value", value}}));
-  return list;
-}
-
 Document role_document(const iam::Role& role) {
   Document document = Document::object();
   document.set("Path", role.path)
@@ -26,13 +20,27 @@ Document role_document(const iam::Role& role) {
     document.set("PermissionsBoundary", Document::object({{"PermissionsBoundaryType", "PermissionsBoundaryPolicy"},
                                                           {"PermissionsBoundaryArn", role.permissions_boundary}}));
   }
-  if (!role.tags.empty()) document.set("Tags", tags_document({role.tags.begin(), role.tags.end()}));
+  if (!role.tags.empty()) document.set("Tags", tags_document(role.tags));
   return document;
 }
 
 }  // namespace
 
-Result<Reply> create_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+Document tags_document(const iam::Tags& tags) {
+  Document list = Document::array();
+  for (const auto& [key, value] : tags) list.push(Document::object({{"Key", key}, {"Value", value}}));
+  return list;
+}
+
+iam::Tags tags_of(const Document& input) {
+  iam::Tags tags;
+  const Document* list = input.find("Tags");
+  if (list == nullptr || !list->is_array()) return tags;
+  for (const auto& tag : list->as_array()) tags[std::string(tag.string_or("Key", ""))] = tag.string_or("Value", "");
+  return tags;
+}
+
+Result<Reply> create_role(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::CreateRoleRequest request(input);
   iam::NewRole role;
   role.name = request.role_name();
@@ -42,22 +50,22 @@ Result<Reply> create_role(iam::Roles& roles, const RequestContext& context, cons
   role.max_session_seconds = static_cast<int>(request.max_session_duration().value_or(3600));
   role.permissions_boundary = request.permissions_boundary().value_or("");
   for (auto tag : request.tags()) role.tags[std::string(tag.key())] = tag.value();
-  MR_ASSIGN_OR_RETURN(const auto created, roles.create(context.caller.scope.account, std::move(role)));
-  return reply(roles, Document::object({{"Role", role_document(created)}}));
+  MR_ASSIGN_OR_RETURN(const auto created, stores.roles.create(context.caller.scope.account, std::move(role)));
+  return reply(stores, Document::object({{"Role", role_document(created)}}));
 }
 
-Result<Reply> get_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+Result<Reply> get_role(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::GetRoleRequest request(input);
-  MR_ASSIGN_OR_RETURN(const auto role, roles.get(context.caller.scope.account, request.role_name()));
+  MR_ASSIGN_OR_RETURN(const auto role, stores.roles.get(context.caller.scope.account, request.role_name()));
   Document document = role_document(role);
   document.set("RoleLastUsed", Document::object());  // AWS: empty when never used
-  return reply(roles, Document::object({{"Role", std::move(document)}}));
+  return reply(stores, Document::object({{"Role", std::move(document)}}));
 }
 
-Result<Reply> list_roles(iam::Roles& roles, const RequestContext& context, const Document& input) {
+Result<Reply> list_roles(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::ListRolesRequest request(input);
-  MR_ASSIGN_OR_RETURN(const auto page, roles.list(context.caller.scope.account, request.path_prefix().value_or("/"),
-                                                  page_request(request)));
+  MR_ASSIGN_OR_RETURN(const auto page, stores.roles.list(context.caller.scope.account,
+                                                         request.path_prefix().value_or("/"), page_request(request)));
   Document list = Document::array();
   for (const auto& role : page.items) {
     Document document = role_document(role);
@@ -67,56 +75,56 @@ Result<Reply> list_roles(iam::Roles& roles, const RequestContext& context, const
   }
   Document output = Document::object({{"Roles", std::move(list)}});
   set_page(output, page);
-  return reply(roles, std::move(output));
+  return reply(stores, std::move(output));
 }
 
-Result<Reply> delete_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+Result<Reply> delete_role(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::DeleteRoleRequest request(input);
-  MR_RETURN_IF_ERROR(roles.remove(context.caller.scope.account, request.role_name()));
-  return reply(roles);
+  MR_RETURN_IF_ERROR(stores.roles.remove(context.caller.scope.account, request.role_name()));
+  return reply(stores);
 }
 
-Result<Reply> update_assume_role_policy(iam::Roles& roles, const RequestContext& context, const Document& input) {
+Result<Reply> update_assume_role_policy(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::UpdateAssumeRolePolicyRequest request(input);
-  MR_RETURN_IF_ERROR(roles.set_trust_policy(context.caller.scope.account, request.role_name(),
-                                            std::string(request.policy_document())));
-  return reply(roles);
+  MR_RETURN_IF_ERROR(stores.roles.set_trust_policy(context.caller.scope.account, request.role_name(),
+                                                   std::string(request.policy_document())));
+  return reply(stores);
 }
 
-Result<Reply> update_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+Result<Reply> update_role(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::UpdateRoleRequest request(input);
   std::optional<std::string> description;
   if (request.description()) description = std::string(*request.description());
   std::optional<int> seconds;
   if (request.max_session_duration()) seconds = static_cast<int>(*request.max_session_duration());
   MR_RETURN_IF_ERROR(
-      roles.set_settings(context.caller.scope.account, request.role_name(), std::move(description), seconds));
-  return reply(roles);
+      stores.roles.set_settings(context.caller.scope.account, request.role_name(), std::move(description), seconds));
+  return reply(stores);
 }
 
-Result<Reply> tag_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+Result<Reply> tag_role(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::TagRoleRequest request(input);
   iam::Tags tags;
   for (auto tag : request.tags()) tags[std::string(tag.key())] = tag.value();
-  MR_RETURN_IF_ERROR(roles.tag(context.caller.scope.account, request.role_name(), tags));
-  return reply(roles);
+  MR_RETURN_IF_ERROR(stores.roles.tag(context.caller.scope.account, request.role_name(), tags));
+  return reply(stores);
 }
 
-Result<Reply> untag_role(iam::Roles& roles, const RequestContext& context, const Document& input) {
+Result<Reply> untag_role(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::UntagRoleRequest request(input);
   std::vector<std::string> keys;
   for (auto key : request.tag_keys()) keys.emplace_back(key);
-  MR_RETURN_IF_ERROR(roles.untag(context.caller.scope.account, request.role_name(), keys));
-  return reply(roles);
+  MR_RETURN_IF_ERROR(stores.roles.untag(context.caller.scope.account, request.role_name(), keys));
+  return reply(stores);
 }
 
-Result<Reply> list_role_tags(iam::Roles& roles, const RequestContext& context, const Document& input) {
+Result<Reply> list_role_tags(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::ListRoleTagsRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto page,
-                      roles.list_tags(context.caller.scope.account, request.role_name(), page_request(request)));
-  Document output = Document::object({{"Tags", tags_document(page.items)}});
+                      stores.roles.list_tags(context.caller.scope.account, request.role_name(), page_request(request)));
+  Document output = Document::object({{"Tags", tags_document({page.items.begin(), page.items.end()})}});
   set_page(output, page);
-  return reply(roles, std::move(output));
+  return reply(stores, std::move(output));
 }
 
 }  // namespace millrace::api_iam

@@ -60,7 +60,8 @@ Result<Reply> get_session_token(iam::Sessions& sessions, const RequestContext& c
     return Error(wire::sts::kAccessDenied, "Cannot call GetSessionToken with session credentials");
   }
   const auto credentials =
-      sessions.issue_for_account(context.caller.scope.account, Seconds(request.duration_seconds().value_or(43'200)));
+      sessions.issue_for(sessions.principal_of(context.caller.scope.account, context.caller.access_key),
+                         Seconds(request.duration_seconds().value_or(43'200)));
   Reply answer;
   answer.output.set("Credentials", credentials_document(credentials));
   answer.after = sessions.last_commit();
