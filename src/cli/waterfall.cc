@@ -52,13 +52,16 @@ class Rows {
     for (const auto& segment : segments) collect_ids(segment, 0);
     for (const auto& segment : segments) {
       const std::string parent(segment.string_or("parent_id", ""));
-      if (ids_.contains(parent)) {
+      if (!parent.empty() && ids_.contains(parent)) {
         children_[parent].push_back(&segment);
       } else {
         roots_.push_back(&segment);
       }
     }
     for (const Json* root : roots_) add(*root, 0);
+    // What only names each other as parents.
+    for (const auto& segment : segments)
+      if (!drawn_.contains(&segment)) add(segment, 0);
   }
   std::vector<Row> take() { return std::move(rows_); }
 
@@ -70,6 +73,7 @@ class Rows {
   }
 
   void add(const Json& json, int depth) {
+    if (!drawn_.insert(&json).second) return;
     Row row;
     row.label = label_of(json);
     row.start = number(json, "start_time", 0);
@@ -103,7 +107,7 @@ class Rows {
         ++end;
       const std::size_t first = rows_.size();
       for (std::size_t k = i; k < end; ++k) add(*inside[k], depth);
-      if (end - i >= kAlike) merge(first);
+      if (end - i >= kAlike && rows_.size() - first == end - i) merge(first);
       i = end;
     }
   }
@@ -126,6 +130,7 @@ class Rows {
   }
 
   std::set<std::string, std::less<>> ids_;
+  std::set<const Json*> drawn_;
   std::map<std::string, std::vector<const Json*>, std::less<>> children_;
   std::vector<const Json*> roots_;
   std::vector<Row> rows_;

@@ -59,6 +59,10 @@ TEST(WaterfallTest, ManyCallsOfAKindAreOneLine) {
 TEST(WaterfallTest, NothingAndNonsenseAreDrawnToo) {
   EXPECT_THAT(waterfall({}, 80), SizeIs(0));
   EXPECT_THAT(waterfall({Json::object()}, 10), SizeIs(1));
+  Json one = part("1", "a", 0, 1), other = part("2", "b", 0, 1);
+  one.set("parent_id", "2");
+  other.set("parent_id", "1");
+  EXPECT_THAT(waterfall({one, other}, 80), SizeIs(2));
   Json running = Json::object({{"id", "1"},
                                {"name", "long name \xc3\xa4 that does not fit into a narrow terminal at all"},
                                {"start_time", 5},

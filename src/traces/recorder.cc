@@ -81,6 +81,7 @@ class Recorder::Invocation {
   Deadline began;
   std::int64_t began_us = 0;  // the same by the day
   std::string access_key;     // guarded by the recorder's mutex, as what follows
+  bool is_delivered = false;
   int calls = 0;
   int calls_left_out = 0;
 
@@ -169,10 +170,17 @@ Json Recorder::Invocation::function_segment(const End& end, platform::Random& ra
   metadata.set_if(calls_left_out > 0, "calls_left_out", calls_left_out);
   out.set("metadata", Json::object({{"millrace", std::move(metadata)}}));
   Json parts = Json::array();
-  if (cold) parts.push(part("Initialization", new_segment_id(random), at(end.init_began), at(end.init_ended)));
-  Json invocation = part("Invocation", invocation_id, at(end.delivered), at(end.ended));
-  invocation.set_if(!end.error.empty(), "fault", true);
-  parts.push(std::move(invocation));
+  if (cold) {
+    Json init = part("Initialization", new_segment_id(random), at(end.init_began), at(end.init_ended));
+    init.set_if(!is_delivered && !end.error.empty(), "fault", true);
+    parts.push(std::move(init));
+  }
+  // A process that did not come up never saw the event.
+  if (is_delivered || !cold) {
+    Json invocation = part("Invocation", invocation_id, at(end.delivered), at(end.ended));
+    invocation.set_if(!end.error.empty(), "fault", true);
+    parts.push(std::move(invocation));
+  }
   return out.set("subsegments", std::move(parts));
 }
 
@@ -211,8 +219,9 @@ Recorder::Handle Recorder::begin(const Start& start, TraceHeader& decided) {
 }
 
 void Recorder::delivered(const Handle& invocation, std::string_view access_key) {
-  if (access_key.empty()) return;
   const std::lock_guard lock(mutex_);
+  invocation->is_delivered = true;
+  if (access_key.empty()) return;
   invocation->access_key = access_key;
   by_access_key_.insert_or_assign(invocation->access_key, invocation);
 }

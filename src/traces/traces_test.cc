@@ -577,6 +577,19 @@ TEST_F(RecorderTest, AFailureIsAFaultWithItsException) {
   EXPECT_EQ(exceptions->as_array()[0].string_or("message", ""), "boom");
 }
 
+TEST_F(RecorderTest, AProcessThatDoesNotComeUpHasNoInvocation) {
+  auto decided = recorder_.decide("", true, "f");
+  const auto handle = recorder_.begin(start(), decided);
+  End end = ended();
+  end.init_began = end.delivered - Milliseconds(50);
+  end.init_ended = end.delivered;
+  end.error = R"({"errorType":"Runtime.ImportModuleError","errorMessage":"no"})";
+  recorder_.end(handle, end);
+  EXPECT_THAT(names(decided.root), ElementsAre("f", " Initialization", "f", " Attempt #1"));
+  const auto found = assemble(store_.find(kScope, decided.root)->documents);
+  EXPECT_TRUE(flags_of(found[0].find("subsegments")->as_array()[0]).fault);
+}
+
 TEST_F(RecorderTest, BeyondTheLimitCallsAreCountedOnly) {
   auto decided = recorder_.decide("", true, "f");
   const auto handle = recorder_.begin(start(), decided);
