@@ -8,6 +8,8 @@ import boto3
 import botocore.exceptions
 import pytest
 
+from world import Server, wait_until
+
 TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 
@@ -250,3 +252,17 @@ def test_an_access_key_is_its_user_also_after_a_kill(own_server):
         iam.delete_access_key(UserName="worker", AccessKeyId=each["AccessKeyId"])
     iam.delete_user(UserName="worker")
     assert client("sts").get_caller_identity()["Arn"] == "arn:aws:iam::000000000000:root"
+
+
+def test_who_asked_for_what_stands_in_the_log_when_it_is_asked_for(tmp_path):
+    with Server(data=tmp_path / "data", arguments=["--log-level", "debug"]) as server:
+        arn = "arn:aws:iam::111122223333:role/any"
+        credentials = server.client("sts").assume_role(RoleArn=arn, RoleSessionName="me")["Credentials"]
+        sqs = boto3.client("sqs", endpoint_url=server.endpoint, region_name="us-east-1", aws_access_key_id=credentials["AccessKeyId"],
+                           aws_secret_access_key=credentials["SecretAccessKey"], aws_session_token=credentials["SessionToken"])
+        sqs.create_queue(QueueName="q")
+        refused(sqs.get_queue_url, QueueName="none")
+        lines = wait_until(lambda: [line for line in server.log().splitlines() if "requests: sqs." in line][1:] and server.log(), "two lines in the log")
+    assert "sts.AssumeRole by arn:aws:iam::000000000000:root in 000000000000/us-east-1" in lines
+    assert "sqs.CreateQueue by arn:aws:sts::111122223333:assumed-role/any/me in 111122223333/us-east-1" in lines
+    assert "sqs.GetQueueUrl by arn:aws:sts::111122223333:assumed-role/any/me" in lines and "QueueDoesNotExist" in lines
