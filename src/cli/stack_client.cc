@@ -18,6 +18,8 @@ constexpr std::string_view kVersion = "2010-05-15";
 constexpr Milliseconds kLook{100};
 constexpr std::size_t kStatusWidth = 20;
 constexpr std::size_t kTypeWidth = 32;
+constexpr std::string_view kStackType = "AWS::CloudFormation::Stack";
+constexpr int kNestedLooks = 8;
 
 sigset_t stop_set(bool catches) {
   sigset_t set;
@@ -31,6 +33,10 @@ sigset_t stop_set(bool catches) {
 
 bool is_of_stack(const Json& event) {
   return event.string_or("PhysicalResourceId", "") == event.string_or("StackId", "-");
+}
+
+bool is_failure_of_resource(const Json& event) {
+  return event.string_or("ResourceStatus", "").ends_with("_FAILED") && !is_of_stack(event);
 }
 
 std::string padded(std::string text, std::size_t wide) {
@@ -170,8 +176,7 @@ Result<Outcome> StackClient::follow(const std::string& name, const std::string& 
     for (const Json& event : events) {
       if (!output_.json()) print_event(output_, event);
       line.note(event);
-      const bool failed = event.string_or("ResourceStatus", "").ends_with("_FAILED") && !is_of_stack(event);
-      if (failed && !outcome.first) outcome.first = event;
+      if (is_failure_of_resource(event) && !outcome.first) outcome.first = event;
     }
     const auto& stacks = elements(described, "Stacks");
     if (stacks.empty()) return Error(kNotFound, "the stack " + name + " is gone");
@@ -189,9 +194,20 @@ Result<Outcome> StackClient::follow(const std::string& name, const std::string& 
 void StackClient::explain(const std::string& name, const Outcome& outcome) {
   std::string text = "millrace: " + name + ": ";
   if (outcome.first) {
-    text += std::string(outcome.first->string_or("LogicalResourceId", "")) + " (" +
-            std::string(outcome.first->string_or("ResourceType", "")) +
-            ") failed: " + std::string(outcome.first->string_or("ResourceStatusReason", "no reason was given"));
+    Json failed = *outcome.first;
+    std::string path(failed.string_or("LogicalResourceId", ""));
+    // A nested stack fails by one of its own resources.
+    for (int depth = 0; depth < kNestedLooks && failed.string_or("ResourceType", "") == kStackType; ++depth) {
+      EventReader nested(api_, std::string(failed.string_or("PhysicalResourceId", "")));
+      const auto events = nested.next();
+      if (!events.ok()) break;
+      const auto first = std::ranges::find_if(*events, is_failure_of_resource);
+      if (first == events->end()) break;
+      failed = *first;
+      path += "/" + std::string(failed.string_or("LogicalResourceId", ""));
+    }
+    text += path + " (" + std::string(failed.string_or("ResourceType", "")) +
+            ") failed: " + std::string(failed.string_or("ResourceStatusReason", "no reason was given"));
   } else {
     text += outcome.reason.empty() ? "the operation failed" : outcome.reason;
   }
