@@ -45,7 +45,18 @@ TEST(HotRows, AWriteTakesItsRowOutBeforeAndAllowsItAfterwards) {
   EXPECT_FALSE(read(rows, "k", "old")) << "kept while the write is under way";
   rows.end_write("k");
   EXPECT_FALSE(read(rows, "k", "new"));
+  EXPECT_FALSE(read(rows, "k", "new"));
   EXPECT_TRUE(read(rows, "k", "new"));
+}
+
+TEST(HotRows, WhatIsReadOnceBetweenWritesIsNotKept) {
+  HotRows rows(1 << 20);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_FALSE(read(rows, "k", std::to_string(i)));
+    EXPECT_EQ(rows.figures().rows, 0U);
+    rows.begin_write("k");
+    rows.end_write("k");
+  }
 }
 
 TEST(HotRows, AReadThatBeganBeforeAWriteKeepsNothing) {
@@ -69,6 +80,7 @@ TEST(HotRows, OverlappingWritesAreAllWaitedFor) {
   read(rows, "k", "v");
   EXPECT_EQ(rows.figures().rows, 0U);
   rows.end_write("k");
+  read(rows, "k", "v");
   read(rows, "k", "v");
   EXPECT_EQ(rows.figures().rows, 1U);
 }

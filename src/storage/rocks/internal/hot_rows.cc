@@ -17,9 +17,11 @@ void HotRows::remove(Set& set, std::size_t at) {
   set.rows.pop_back();
 }
 
+std::uint32_t HotRows::mark_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32) | 1; }
+
 // Whether this key was looked for before; notes that it was now.
 bool HotRows::was_missed(Set& set, std::uint64_t hash) {
-  const auto mark = static_cast<std::uint32_t>(hash >> 32) | 1;
+  const std::uint32_t mark = mark_of(hash);
   const bool known = std::ranges::find(set.missed, mark) != set.missed.end();
   if (!known) set.missed[set.next_missed++ % set.missed.size()] = mark;
   return known;
@@ -63,6 +65,7 @@ void HotRows::begin_write(std::string_view key) {
   const std::lock_guard lock(set.mutex);
   ++set.version;
   ++set.writing;
+  std::ranges::replace(set.missed, mark_of(hash), 0U);
   for (std::size_t i = 0; i < set.rows.size(); ++i) {
     if (set.rows[i].hash == hash && set.rows[i].key == key) return remove(set, i);
   }

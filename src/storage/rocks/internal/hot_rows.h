@@ -1,11 +1,11 @@
 // Values that were read lately, whole and by key: what a point read finds here costs a tenth of a read through
 // RocksDB's memtables, filters, index and data blocks.
 //
-// A set-associative table of a fixed size. A row is kept from its second read on, so that a long run over cold keys
-// does not push out warm ones, and the oldest of its set goes first. Shows what the database shows and nothing older:
-// a writer announces the keys before it writes, which takes their rows out and refuses new ones, and allows them again
-// when the database shows the write. So nobody sees an older value after somebody saw a newer one. Thread-safe; one
-// short lock per call, of one set.
+// A set-associative table of a fixed size. A row is kept from the second read after its last write on, so that neither
+// a long run over cold keys pushes out warm ones nor a key that is read to be written is copied for nothing; the oldest
+// of its set goes first. Shows what the database shows and nothing older: a writer announces the keys before it writes,
+// which takes their rows out and refuses new ones, and allows them again when the database shows the write. So nobody
+// sees an older value after somebody saw a newer one. Thread-safe; one short lock per call, of one set.
 #pragma once
 
 #include <array>
@@ -73,6 +73,7 @@ class HotRows {
   };
   Set& set_of(std::uint64_t hash) { return sets_[hash % count_]; }
   static std::uint64_t hash_of(std::string_view key);
+  static std::uint32_t mark_of(std::uint64_t hash);  // never 0
   static bool was_missed(Set& set, std::uint64_t hash);
   static void remove(Set& set, std::size_t at);
 
