@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import signal
+import threading
 
 import pytest
 
@@ -151,21 +152,23 @@ def test_hotswap_changes_the_function_and_not_the_stack(server, project):
 def test_watch_deploys_what_is_saved(server, project):
     settings = json.loads((project.folder / "cdk.json").read_text())
     (project.folder / "cdk.json").write_text(json.dumps({**settings, "watch": {"include": ["quick/**"]}}))
+    project.deploy("Quick", "-c", "only=Quick")
+    name = deploy.outputs(server, "Quick")["FunctionName"]
     watching = project.start("watch", "Quick", "-c", "only=Quick")
+    shown = []
+    reader = threading.Thread(target=lambda: shown.extend(watching.stdout), daemon=True)
+    reader.start()
     try:
-        def deployed(text):
-            try:
-                return answer(server, deploy.outputs(server, "Quick")["FunctionName"]) == text
-            except (KeyError, server.client("cloudformation").exceptions.ClientError):
-                return False
-
-        wait_until(lambda: deployed("first"), "the first deployment", limit=120)
+        (project.folder / "quick/index.js").write_text("exports.handler = async () => 'before';")
+        wait_until(lambda: answer(server, name) == "before", "the deployment that watch begins with", limit=120)
         (project.folder / "quick/index.js").write_text("exports.handler = async () => 'saved';")
-        wait_until(lambda: deployed("saved"), "the deployment of what was saved", limit=120)
+        wait_until(lambda: answer(server, name) == "saved", "the deployment of what was saved", limit=120)
+    except TimeoutError as error:
+        raise AssertionError("".join(shown)) from error
     finally:
         os.killpg(watching.pid, signal.SIGTERM)
-        shown = watching.communicate(timeout=30)[0]
-    assert "Watching" in shown or "watch" in shown
+        watching.wait(timeout=30)
+        reader.join(timeout=30)
     project.run("destroy", "Quick", "--force", "--app", "cdk.out")
 
 
