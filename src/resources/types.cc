@@ -36,6 +36,7 @@ void register_types(stacks::TypeRegistry& registry) {
   registry.add(make_sns_subscription());
   registry.add(make_sns_topic_policy());
   registry.add(make_sqs_queue_policy());
+  registry.add(make_cloudformation_stack());
   registry.add(make_custom_resource("Custom::*"));
   registry.add(make_custom_resource("AWS::CloudFormation::CustomResource"));
 }

@@ -42,6 +42,7 @@ std::unique_ptr<stacks::ResourceType> make_logs_metric_filter();
 std::unique_ptr<stacks::ResourceType> make_sns_subscription();
 std::unique_ptr<stacks::ResourceType> make_sns_topic_policy();
 std::unique_ptr<stacks::ResourceType> make_sqs_queue_policy();
+std::unique_ptr<stacks::ResourceType> make_cloudformation_stack();
 // "Custom::*", and the same as "AWS::CloudFormation::CustomResource".
 std::unique_ptr<stacks::ResourceType> make_custom_resource(std::string_view name);
 

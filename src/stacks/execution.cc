@@ -60,13 +60,19 @@ void Stacks::Impl::run(const std::string& uuid, const std::string& status) {
   if (status == "CREATE_IN_PROGRESS" || status == "UPDATE_IN_PROGRESS") return deploy(uuid);
   if (status == "ROLLBACK_IN_PROGRESS") return remove_all(uuid, true);
   if (status == "UPDATE_ROLLBACK_IN_PROGRESS") return roll_back(uuid);
-  if (status == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS") return clean_up(uuid, "UPDATE_COMPLETE");
+  if (status == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS") {
+    // Of a nested stack: its parent decides.
+    if (!copy(uuid).is_deferred) clean_up(uuid, "UPDATE_COMPLETE");
+    return;
+  }
   if (status == "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS") return clean_up(uuid, "UPDATE_ROLLBACK_COMPLETE");
   if (status == "DELETE_IN_PROGRESS") return remove_all(uuid, false);
 }
 
 void Stacks::Impl::cancel(const std::string& uuid, const std::string& reason) {
   const std::lock_guard lock(mutex);
+  const std::string& status = stacks[uuid].status;
+  if (status != "CREATE_IN_PROGRESS" && status != "UPDATE_IN_PROGRESS") return;  // others go on to their end
   cancels.emplace(uuid, reason);
   answered.notify_all();
 }
@@ -184,7 +190,7 @@ void Stacks::Impl::deploy(const std::string& uuid) {
     }
     set_status(done, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS");
   });
-  clean_up(uuid, "UPDATE_COMPLETE");
+  if (!stack.is_deferred) clean_up(uuid, "UPDATE_COMPLETE");
 }
 
 // After a failure: stays as it is, goes back to the last state that was complete, or away.
@@ -239,7 +245,19 @@ void Stacks::Impl::roll_back(const std::string& uuid) {
   const Stack stack = copy(uuid);
   const auto failed = take_steps(
       uuid, removal_waits(stack.resources),
-      [&](const std::string& id) { return is_in(stack.skip, id) || revert(uuid, id); }, false);
+      [&](const std::string& id) {
+        if (!is_in(stack.skip, id)) return revert(uuid, id);
+        edit(uuid, [&](Stack& changed) {
+          Owned& skipped = changed.resources[id];
+          skipped.properties = changed.snapshot[id].properties;
+          skipped.attempted = nullptr;
+          skipped.status = "UPDATE_COMPLETE";
+          emit(changed, id, skipped.physical_id, skipped.type, skipped.status,
+               "Rollback of this resource was skipped.");
+        });
+        return true;
+      },
+      false);
   if (stopping()) return;
   if (!failed.empty()) {
     return edit(uuid, [&](Stack& done) {
@@ -300,6 +318,8 @@ std::set<std::string> Stacks::Impl::remove_leftovers(const std::string& uuid,
 void Stacks::Impl::clean_up(const std::string& uuid, const std::string& final_status) {
   const Stack stack = copy(uuid);
   const bool is_rollback = final_status != "UPDATE_COMPLETE";
+  for (const auto& [id, owned] : stack.resources) finish_nested(owned.physical_id);
+  if (stopping()) return;
   remove_leftovers(uuid, [&](const Owned& owned) {
     const bool is_replaced = !is_rollback && stack.resources.contains(owned.logical_id);
     const std::string& policy = is_replaced ? owned.replace_policy : owned.deletion_policy;
@@ -311,6 +331,7 @@ void Stacks::Impl::clean_up(const std::string& uuid, const std::string& final_st
     done.snapshot.clear();
     done.outputs_before.clear();
     done.skip.clear();
+    done.is_deferred = false;
     set_status(done, final_status);
   });
 }

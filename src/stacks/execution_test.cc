@@ -196,6 +196,68 @@ TEST_F(StacksTest, ANoEchoParameterIsNotShownInEvents) {
   EXPECT_THAT(answer->dump(), HasSubstr("****"));
 }
 
+TEST_F(StacksTest, AnUpdateThatIsCancelledGoesBack) {
+  create("s", things({{"A", R"({"Value":"1"})"}, {"B", "{}"}}));
+  settled("s");
+  EXPECT_EQ(ask(&Stacks::cancel_update, json(R"({"StackName":"s"})")),
+            Document("CancelUpdateStack cannot be called from current stack status"));
+  const auto before = world_.shown();
+  update("s", things({{"A", R"({"Value":"2","Wait":"update"})"}, {"B", R"({"Value":"2"})"}}));
+  ASSERT_TRUE(until([&] { return thing_->waiting().size() == 1; }));
+  ask(&Stacks::cancel_update, json(R"({"StackName":"s"})"));
+  EXPECT_EQ(settled("s"), "UPDATE_ROLLBACK_COMPLETE");
+  EXPECT_EQ(reason("s", "A UPDATE_FAILED"), "Resource update cancelled");
+  EXPECT_THAT(reason("s", "s UPDATE_ROLLBACK_IN_PROGRESS"), StartsWith("User Initiated"));
+  EXPECT_EQ(world_.shown(), before);
+}
+
+TEST_F(StacksTest, ACreationThatTakesTooLongIsRolledBack) {
+  create("s", things({{"A", R"({"Wait":"create"})"}}), json(R"({"TimeoutInMinutes":5})"));
+  ASSERT_TRUE(until([&] { return thing_->waiting().size() == 1; }));
+  EXPECT_EQ(described("s").int_or("TimeoutInMinutes", 0), 5);
+  scheduler_.advance(std::chrono::minutes(5));
+  EXPECT_EQ(settled("s"), "ROLLBACK_COMPLETE");
+  EXPECT_THAT(reason("s", "s ROLLBACK_IN_PROGRESS"), StartsWith("Stack creation time exceeded the specified timeout."));
+}
+
+TEST_F(StacksTest, ARollbackThatFailsIsContinuedWithoutTheResource) {
+  create("s", things({{"A", R"({"Value":"1","Fail":"update"})"}, {"B", "{}"}}));
+  settled("s");
+  update("s", things({{"A", R"({"Value":"2"})"}, {"B", R"({"Fail":"update","DependsOn":"A"})"}}));
+  ASSERT_EQ(settled("s"), "UPDATE_ROLLBACK_FAILED");
+  EXPECT_EQ(described("s").string_or("StackStatusReason", ""), "The following resource(s) failed to update: [A]. ");
+  ask(&Stacks::continue_rollback, json(R"({"StackName":"s"})"));
+  ASSERT_EQ(settled("s"), "UPDATE_ROLLBACK_FAILED");
+  EXPECT_THAT(ask(&Stacks::continue_rollback, json(R"({"StackName":"s","ResourcesToSkip":["B"]})")).dump(),
+              HasSubstr("cannot be skipped"));
+  ask(&Stacks::continue_rollback, json(R"({"StackName":"s","ResourcesToSkip":["A"]})"));
+  EXPECT_EQ(settled("s"), "UPDATE_ROLLBACK_COMPLETE");
+  EXPECT_THAT(ask(&Stacks::continue_rollback, json(R"({"StackName":"s"})")).dump(),
+              HasSubstr("can not be rolled back"));
+}
+
+TEST_F(StacksTest, WhatWasKeptAfterAFailureIsRolledBackOnRequest) {
+  create("new", things({{"A", "{}"}, {"B", R"({"Fail":"create","DependsOn":"A"})"}}),
+         json(R"({"DisableRollback":true})"));
+  ASSERT_EQ(settled("new"), "CREATE_FAILED");
+  ask(&Stacks::rollback, json(R"({"StackName":"new"})"));
+  EXPECT_EQ(settled("new"), "ROLLBACK_COMPLETE");
+  EXPECT_TRUE(world_.names().empty());
+  create("s", things({{"A", R"({"Value":"1"})"}, {"B", "{}"}}));
+  settled("s");
+  const auto before = world_.shown();
+  update("s", things({{"A", R"({"Value":"2"})"}, {"B", R"({"Fail":"update","DependsOn":"A"})"}}),
+         json(R"({"DisableRollback":true})"));
+  ASSERT_EQ(settled("s"), "UPDATE_FAILED");
+  // A second attempt that fails, too, does not move the state to go back to.
+  update("s", things({{"A", R"({"Value":"3"})"}, {"B", R"({"Fail":"half-update","DependsOn":"A"})"}}),
+         json(R"({"DisableRollback":true})"));
+  ASSERT_EQ(settled("s"), "UPDATE_FAILED");
+  ask(&Stacks::rollback, json(R"({"StackName":"s"})"));
+  EXPECT_EQ(settled("s"), "UPDATE_ROLLBACK_COMPLETE");
+  EXPECT_EQ(world_.shown(), before);
+}
+
 // What each operation does, from which state, with the power failing after every possible number of effects.
 struct Scenario {
   std::string name;
@@ -203,6 +265,76 @@ struct Scenario {
   Document after;   // null: delete
   Document options = Document::object();
 };
+
+// A stack with a nested one, whose template is that of its version, and what comes after it.
+Document nested(const std::string& version, const std::string& outer = "") {
+  Document body = things({{"First", "{}"}});
+  body.find("Resources")
+      ->set("Inner", json(R"({"Type":"AWS::CloudFormation::Stack","DependsOn":"First","Properties":{"TemplateURL":
+        "https://bucket.s3.us-east-1.amazonaws.com/)" +
+                          version + R"(","Parameters":{"P":{"Ref":"First"}}}})"));
+  body.find("Resources")->set("Last", json(R"({"Type":"Test::World::Thing","Properties":{"Value":
+        {"Fn::GetAtt":["Inner","Outputs.Made"]}}})"));
+  if (!outer.empty())
+    body.find("Resources")->set("Outer", *things({{"Outer", outer}}).find("Resources")->find("Outer"));
+  return body;
+}
+
+std::map<std::string, std::string> nested_templates() {
+  std::map<std::string, std::string> all;
+  for (const auto& [version, text] : {std::pair("1", R"({"Fixed":"1"})"), std::pair("2", R"({"Fixed":"2"})"),
+                                      std::pair("bad", R"({"Fixed":"2","Fail":"half-create"})")}) {
+    Document body = things({{"Deep", R"({"Value":{"Ref":"P"}})"}, {"Thing", text}});
+    body.set("Parameters", json(R"({"P":{"Type":"String"}})"));
+    body.set("Outputs", json(R"({"Made":{"Value":{"Ref":"Thing"}}})"));
+    all["bucket/" + std::string(version)] = body.dump();
+  }
+  return all;
+}
+
+TEST_F(StacksTest, ANestedStackIsMadeUpdatedAndRemovedWithItsParent) {
+  objects_ = nested_templates();
+  create("s", nested("1"));
+  ASSERT_EQ(settled("s"), "CREATE_COMPLETE");
+  const std::string child = listed("s").at("Inner");
+  EXPECT_EQ(described(child).string_or("ParentId", ""), described("s").string_or("StackId", ""));
+  EXPECT_EQ(described(child).string_or("RootId", ""), described("s").string_or("StackId", ""));
+  const std::string made = listed(child).at("Thing");
+  EXPECT_EQ(world_.things().at(listed("s").at("Last")).string_or("Value", ""), made);
+  EXPECT_EQ(world_.things().at(listed(child).at("Deep")).string_or("Value", ""), listed("s").at("First"));
+  update("s", nested("2"));
+  ASSERT_EQ(settled("s"), "UPDATE_COMPLETE");
+  EXPECT_EQ(status(child), "UPDATE_COMPLETE");
+  EXPECT_NE(listed(child).at("Thing"), made);
+  EXPECT_EQ(world_.names(), all_owned());
+  remove("s");
+  EXPECT_TRUE(until([&] { return status("s") == "none"; }));
+  EXPECT_EQ(status(child), "DELETE_COMPLETE");
+  EXPECT_TRUE(world_.names().empty());
+}
+
+TEST_F(StacksTest, AReplacementInsideANestedStackIsUndoneWhenItsParentFails) {
+  objects_ = nested_templates();
+  create("s", nested("1"));
+  settled("s");
+  const auto before = world_.shown();
+  update("s", nested("2", R"({"Fail":"create","DependsOn":"Inner"})"));
+  ASSERT_EQ(settled("s"), "UPDATE_ROLLBACK_COMPLETE");
+  EXPECT_EQ(status(listed("s").at("Inner")), "UPDATE_ROLLBACK_COMPLETE");
+  EXPECT_EQ(world_.shown(), before);
+}
+
+TEST_F(StacksTest, ANestedStackThatFailsFailsItsParent) {
+  objects_ = nested_templates();
+  create("s", nested("bad"));
+  ASSERT_EQ(settled("s"), "ROLLBACK_COMPLETE");
+  EXPECT_THAT(reason("s", "Inner CREATE_FAILED"), StartsWith("Embedded stack arn:aws:cloudformation:"));
+  EXPECT_THAT(reason("s", "Inner CREATE_FAILED"),
+              HasSubstr(" was not successfully created: The following resource(s) failed to create: [Thing]. "));
+  EXPECT_TRUE(world_.names().empty());
+  create("none", nested("missing"));
+  EXPECT_EQ(settled("none"), "ROLLBACK_COMPLETE");
+}
 
 std::vector<Scenario> scenarios() {
   const Document base = things({{"A", R"({"Value":"1"})"}, {"B", R"({"Fixed":"1","Value":{"Ref":"A"}})"}, {"C", "{}"}});
@@ -219,7 +351,13 @@ std::vector<Scenario> scenarios() {
           {"update that fails", base, bad},
           {"update that fails without rollback", base, bad, json(R"({"DisableRollback":true})")},
           {"update that half fails", base, half},
-          {"delete", base, Document()}};
+          {"delete", base, Document()},
+          {"nested create", Document(), nested("1")},
+          {"nested create that fails", Document(), nested("bad")},
+          {"nested update", nested("1"), nested("2")},
+          {"nested update that fails inside", nested("1"), nested("bad")},
+          {"nested update that fails outside", nested("1"), nested("2", R"({"Fail":"create","DependsOn":"Inner"})")},
+          {"nested delete", nested("1"), Document()}};
 }
 
 class KilledTest : public StacksTest, public ::testing::WithParamInterface<std::size_t> {
@@ -227,6 +365,7 @@ class KilledTest : public StacksTest, public ::testing::WithParamInterface<std::
   // Runs the scenario with power for so many effects; true: it was enough.
   bool killed_after(std::uint64_t effects, const Scenario& scenario) {
     fresh();
+    objects_ = nested_templates();
     world_.put("foreign", Document::object());
     if (!scenario.before.is_null()) {
       create("s", scenario.before);
@@ -256,7 +395,7 @@ TEST_P(KilledTest, LeavesExactlyTheListedResourcesAndATerminalState) {
     completed = killed_after(effects, scenario);
     const std::string end = settled("s");
     ASSERT_FALSE(end.ends_with("_IN_PROGRESS")) << end;
-    auto expected = owned("s");
+    auto expected = all_owned();
     expected.insert("foreign");
     if (end == "UPDATE_FAILED") {
       // What was replaced is removed when the stack gets well.

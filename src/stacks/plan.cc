@@ -109,7 +109,10 @@ Result<std::vector<Change>> plan(Environment environment, const std::map<std::st
     const ResourceType* type = types.find_in(*environment.document, change.type);
     change.retags = type != nullptr && takes_tags(*type) && owned->second.tags != tags;
     const bool is_settled = owned->second.attempted.is_null();
-    if (change.properties.empty() && !change.replaces && !change.retags && is_settled) continue;
+    if (change.properties.empty() && !change.replaces && !change.retags && is_settled &&
+        (type == nullptr || !type->always_updates())) {
+      continue;
+    }
     if (type == nullptr) return format_error("Unrecognized resource types: [" + change.type + "]");
     Work work{.calls = no_calls(),
               .caller = {},

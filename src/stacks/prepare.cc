@@ -46,6 +46,7 @@ Result<std::string> Stacks::Impl::template_text(const wire::Caller& caller, cons
     if (!object) return invalid("S3 error: Domain name specified in " + url + " is not a valid S3 domain");
     auto text = services.read_object(caller.scope, object->first, object->second);
     if (!text.ok()) return invalid("S3 error: " + text.error().message());
+    if (text->size() > kTemplateBytesMax) return invalid("Template may not exceed 1000000 bytes in size.");
     return text;
   }
   if (input.bool_or("UsePreviousTemplate", false) && previous != nullptr && !previous->inputs.template_text.empty()) {
@@ -127,6 +128,19 @@ Result<Stacks::Impl::Prepared> Stacks::Impl::prepare(const wire::Caller& caller,
   MR_ASSIGN_OR_RETURN(const Environment environment, environment_of(stack, prepared.document, prepared.parameters));
   MR_RETURN_IF_ERROR(check_rules(environment));
   const auto tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
+  std::string retyped;
+  for (const std::string& id : wanted_resources(environment)) {
+    const auto owned = stack.resources.find(id);
+    if (owned == stack.resources.end() || owned->second.is_unmade) continue;
+    const std::string_view type = prepared.document.find("Resources")->find(id)->string_or("Type", "");
+    if (owned->second.type != type) retyped += (retyped.empty() ? "" : ", ") + id;
+  }
+  if (!retyped.empty()) {
+    return invalid(
+        "Update of resource type is not permitted. The new template modifies resource type of the following resources: "
+        "[" +
+        retyped + "]");
+  }
   MR_ASSIGN_OR_RETURN(prepared.changes, plan(environment, stack.resources, services.types, tags));
   const Document before = parse_template(stack.inputs.template_text.empty() ? "{}" : stack.inputs.template_text).ok()
                               ? *parse_template(stack.inputs.template_text.empty() ? "{}" : stack.inputs.template_text)

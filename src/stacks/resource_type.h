@@ -42,6 +42,18 @@ struct Property {
   bool required = false;
 };
 
+struct Work;
+struct Resource;
+
+// Stacks that are resources of stacks: what AWS::CloudFormation::Stack calls. The contracts are those of its verbs.
+class NestedStacks {
+ public:
+  virtual ~NestedStacks() = default;
+  virtual Result<Resource> create(const Work& work) = 0;
+  virtual Result<Resource> update(const Work& work) = 0;
+  virtual Result<void> remove(const Work& work) = 0;
+};
+
 // One resource in the hands of its type.
 struct Work {
   wire::Calls& calls;
@@ -66,6 +78,7 @@ struct Work {
   // "http://127.0.0.1:4566": where functions reach this server.
   std::string endpoint{};
   std::map<std::string, std::string> old_tags{};  // update(): of the stack, those in effect
+  NestedStacks* nested = nullptr;
 
   Result<Document> call(std::string_view service, std::string_view operation, Document input) const {
     return calls.call(service, operation, caller, std::move(input));
@@ -101,6 +114,8 @@ class ResourceType {
   virtual std::vector<std::string_view> attributes() const { return {}; }
   // true: takes properties that are not in properties() (custom resources).
   virtual bool is_open() const { return false; }
+  // true: every update of the stack updates it, since there is more to it than its properties (nested stacks).
+  virtual bool always_updates() const { return false; }
 
   // Whether something of the name that `work.properties` gives is there already: asked before create(), answered with
   // AWS's "X already exists in stack ..." text. Only for types whose create() would not fail by itself then.

@@ -11,6 +11,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "platform/clock.h"
@@ -71,6 +72,9 @@ class Stacks {
   Result<Document> list_change_sets(const wire::Caller& caller, const Document& input);
   Result<Document> list_exports(const wire::Caller& caller, const Document& input);
   Result<Document> list_imports(const wire::Caller& caller, const Document& input);
+  Result<Document> cancel_update(const wire::Caller& caller, const Document& input);
+  Result<Document> continue_rollback(const wire::Caller& caller, const Document& input);
+  Result<Document> rollback(const wire::Caller& caller, const Document& input);
   Result<Document> protect(const wire::Caller& caller, const Document& input);
 
   // Forgets the stacks of an account in all regions, with their events, not what they own. Error: kValidation while a
@@ -92,6 +96,9 @@ class Stacks {
   bool answer(const std::string& token, Document document);
 
  private:
+  // Rolls a stack back that is in one of the statuses.
+  Result<Document> go_back(const wire::Caller& caller, const Document& input, const std::set<std::string>& statuses);
+
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -196,6 +196,8 @@ std::string to_text(const Stack& stack) {
   for (const auto& [name, set] : stack.change_sets) sets.push(document_of(set));
   out.set("change_sets", std::move(sets)).set("retain", strings_of(stack.retain));
   if (!stack.skip.empty()) out.set("skip", strings_of(stack.skip));
+  if (!stack.parent_id.empty()) out.set("parent", stack.parent_id).set("root", stack.root_id);
+  if (stack.is_deferred) out.set("deferred", true);
   if (stack.timeout_minutes > 0) out.set("timeout_minutes", stack.timeout_minutes);
   return out.dump();
 }
@@ -234,6 +236,9 @@ Result<Stack> stack_of(std::string_view text) {
   }
   stack.retain = strings_from(in.find("retain"));
   stack.skip = strings_from(in.find("skip"));
+  stack.parent_id = in.string_or("parent", "");
+  stack.root_id = in.string_or("root", "");
+  stack.is_deferred = in.bool_or("deferred", false);
   stack.timeout_minutes = in.int_or("timeout_minutes", 0);
   return stack;
 }

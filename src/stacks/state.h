@@ -102,8 +102,13 @@ struct Stack {
   std::vector<std::string> retain;               // DeleteStack's RetainResources
   std::vector<std::string> skip;                 // ContinueUpdateRollback's ResourcesToSkip
   std::int64_t timeout_minutes = 0;              // of the creation; 0: none
+  std::string parent_id;                         // ARN of the stack that this one is a resource of
+  std::string root_id;                           // the topmost of these
+  bool is_deferred = false;                      // updated; the parent decides whether it is cleaned up or rolled back
 
   bool in_progress() const { return status.ends_with("_IN_PROGRESS") && status != "REVIEW_IN_PROGRESS"; }
+  // Nothing happens to it by itself.
+  bool is_settled() const { return !in_progress() || (is_deferred && status == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"); }
   bool exists() const { return status != "DELETE_COMPLETE"; }
 };
 

@@ -153,6 +153,7 @@ Work Stacks::Impl::work_for(const Facts& stack, const Owned& owned) {
     edit(uuid, [&](Stack& changed) { changed.resources[id].physical_id = physical_id; });
   };
   work.endpoint = endpoint;
+  work.nested = &nested;
   work.open_answer = [this] {
     const std::string token = services.random.hex(32);
     const std::lock_guard lock(mutex);
@@ -336,7 +337,7 @@ bool Stacks::Impl::apply(const std::string& uuid, const Blueprint& print, const 
   const bool is_same_type = owned->type == type_name && owned->skipped == step.is_skipped;
   const ResourceType& type = *type_of(*owned);
   const bool retagged = owned->tags != step.stack.tags && takes_tags(type);
-  if (is_same_type && owned->properties == step.properties && !retagged) return true;
+  if (is_same_type && owned->properties == step.properties && !retagged && !type.always_updates()) return true;
   Work work = work_for(step.stack, *owned);
   work.old_properties = owned->properties;
   work.properties = step.properties;
@@ -390,7 +391,7 @@ bool Stacks::Impl::revert(const std::string& uuid, const std::string& id) {
   const ResourceType* type = type_of(*now);
   if (type == nullptr) return true;
   const bool retagged = now->tags != step.stack.tags && takes_tags(*type);
-  if (now->attempted.is_null() && now->properties == wanted && !retagged) return true;
+  if (now->attempted.is_null() && now->properties == wanted && !retagged && !type->always_updates()) return true;
   // An attempt that was interrupted may have brought any part of what it was to bring.
   const bool is_attempted = !now->attempted.is_null() && now->attempted != wanted;
   return change(step, *now, is_attempted ? now->attempted : now->properties);

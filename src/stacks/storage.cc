@@ -92,6 +92,13 @@ void Stacks::Impl::set_status(Stack& stack, const std::string& status, const std
   stack.status = status;
   stack.reason = reason;
   emit(stack, stack.name, stack.id, "AWS::CloudFormation::Stack", status, reason);
+  if (!stack.is_settled()) return;
+  // A parent may be waiting for it.
+  if (const auto found = answers.find(stack.uuid); found != answers.end() && !found->second.document) {
+    found->second.document = Document(status);
+    found->second.busy = platform::Busy(services.scheduler.busy());
+    answered.notify_all();
+  }
   if (stack.in_progress()) return;
   if (auto waiting = when_settled.extract(stack.uuid)) {
     for (auto& then : waiting.mapped()) services.scheduler.post(std::move(then));

@@ -156,6 +156,21 @@ Result<void> check_skips(const Document& document) {
                         " must be a list of resource types such as AWS::EC2::VPC or AWS::EC2::*");
 }
 
+// Metadata is the user's own.
+Result<void> check_nulls(const Document& value, const std::string& path) {
+  if (value.is_null()) return invalid("[" + path + "] 'null' values are not allowed in templates");
+  if (value.is_array()) {
+    for (std::size_t i = 0; i < value.as_array().size(); ++i) {
+      MR_RETURN_IF_ERROR(check_nulls(value.as_array()[i], path + "/" + std::to_string(i)));
+    }
+  } else if (value.is_object()) {
+    for (const auto& [name, inner] : value.as_object()) {
+      if (name != "Metadata") MR_RETURN_IF_ERROR(check_nulls(inner, path + "/" + name));
+    }
+  }
+  return {};
+}
+
 Result<void> check_resource(const std::string& id, const Document& resource, const ResourceType* type) {
   if (!std::ranges::all_of(id, [](unsigned char c) { return std::isalnum(c); })) {
     return format_error("Resource name " + id + " is non alphanumeric.");
@@ -186,9 +201,11 @@ Result<void> check_resource(const std::string& id, const Document& resource, con
     }
   }
   const Document* properties = resource.find("Properties");
-  if (type == nullptr || properties == nullptr) return {};
-  if (!properties->is_object()) return format_error("[/Resources/" + id + "/Properties] must be an object.");
-  for (const auto& [name, value] : properties->as_object()) {
+  if (properties != nullptr && !properties->is_object()) {
+    return format_error("[/Resources/" + id + "/Properties] must be an object.");
+  }
+  if (type == nullptr) return {};
+  for (const auto& [name, value] : properties == nullptr ? Document::Object{} : properties->as_object()) {
     if (type->is_open() || name.starts_with("Fn::")) continue;
     const auto known = type->properties();
     if (std::ranges::none_of(known, [&](const Property& property) { return property.name == name; })) {
@@ -197,7 +214,7 @@ Result<void> check_resource(const std::string& id, const Document& resource, con
     }
   }
   for (const Property& property : type->properties()) {
-    if (property.required && properties->find(property.name) == nullptr) {
+    if (property.required && (properties == nullptr || properties->find(property.name) == nullptr)) {
       return invalid("Properties validation failed for resource " + id + " with message:\n#: required key [" +
                      std::string(property.name) + "] not found");
     }
@@ -264,7 +281,7 @@ Result<Document> parse_template(std::string_view text) {
   if (text.size() > kTemplateBytesMax) {
     return invalid(
         "1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have "
-        "length less than or equal to 1048576");
+        "length less than or equal to 1000000");
   }
   const auto first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return format_error("unsupported structure.");
@@ -380,6 +397,7 @@ Result<void> check_template(const Document& document, const TypeRegistry& types)
     }
   }
   MR_RETURN_IF_ERROR(asks_for_serverless(document));
+  MR_RETURN_IF_ERROR(check_nulls(document, ""));
   const Document* resources = document.find("Resources");
   if (resources == nullptr || !resources->is_object() || resources->as_object().empty()) {
     return format_error("At least one Resources member must be defined.");

@@ -12,8 +12,8 @@
 
 namespace millrace::stacks {
 
-inline constexpr std::size_t kTemplateBytesMax = 1u << 20;  // AWS: of a template in S3
-inline constexpr std::size_t kResourcesMax = 500;           // AWS quota
+inline constexpr std::size_t kTemplateBytesMax = 1'000'000;  // AWS: of a template in S3
+inline constexpr std::size_t kResourcesMax = 500;            // AWS quota
 
 // The document in long form: !Ref x is {"Ref": "x"}, !GetAtt a.b is {"Fn::GetAtt": ["a", "b"]}. Errors: kValidation.
 Result<Document> parse_template(std::string_view text);

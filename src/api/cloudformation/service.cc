@@ -38,7 +38,8 @@ class Settling : public std::enable_shared_from_this<Settling> {
 
 // What `input` says of the stack whose operation it starts; "" for operations that start none.
 std::string started_stack(const wire::OperationModel& operation, const Document& input) {
-  for (const std::string_view name : {"CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet"}) {
+  for (const std::string_view name :
+       {"CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet", "RollbackStack", "ContinueUpdateRollback"}) {
     if (operation.name != name) continue;
     const std::string_view stack = input.string_or("StackName", "");
     return std::string(stack.empty() ? input.string_or("ChangeSetName", "") : stack);
@@ -98,6 +99,9 @@ std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platf
   serve("ListChangeSets", &Stacks::list_change_sets);
   serve("ListExports", &Stacks::list_exports);
   serve("ListImports", &Stacks::list_imports);
+  serve("CancelUpdateStack", &Stacks::cancel_update, On::kEngine);
+  serve("ContinueUpdateRollback", &Stacks::continue_rollback, On::kEngine);
+  serve("RollbackStack", &Stacks::rollback, On::kEngine);
   serve("UpdateTerminationProtection", &Stacks::protect, On::kEngine);
   return service;
 }

@@ -20,7 +20,7 @@ std::map<std::string, std::string> tags_of(const Document& input);
 
 class Stacks::Impl {
  public:
-  explicit Impl(Services given) : services(given) {}
+  explicit Impl(Services given) : services(given), nested(*this) {}
 
   // Memory and storage (storage.cc).
   Result<void> load();
@@ -73,7 +73,7 @@ class Stacks::Impl {
                                    const std::function<bool(const std::string&)>& step, bool cancels_others);
   Result<std::unique_ptr<Blueprint>> blueprint(const Stack& stack);
   Result<void> set_outputs(const std::string& uuid, const Environment& environment);  // outputs.cc
-  // Ends the waiting of the running operation's steps; it begins no more of them.
+  // Ends the waiting of the steps of a running creation or update; it begins no more of them.
   void cancel(const std::string& uuid, const std::string& reason);
   std::optional<std::string> cancelled(const std::string& uuid);
 
@@ -104,6 +104,25 @@ class Stacks::Impl {
   }
   bool stopping() const { return stopped.load(); }
 
+  // Nested stacks (nested.cc).
+  class Nested final : public NestedStacks {
+   public:
+    explicit Nested(Impl& impl) : impl_(impl) {}
+    Result<Resource> create(const Work& work) override;
+    Result<Resource> update(const Work& work) override;
+    Result<void> remove(const Work& work) override;
+
+   private:
+    Result<Stack> child_of(const Work& work);
+    // Waits until nothing happens to the child by itself. Errors: kCancelled, kUnavailable.
+    Result<Stack> settled(const Work& work, const std::string& uuid);
+    Result<Resource> described(const Stack& child);
+    Impl& impl_;
+  };
+  // Cleans up what an update of a nested stack has left until its parent is done.
+  void finish_nested(const std::string& stack_id);
+  void roll_back_nested(const std::string& uuid);
+
   // Planning (prepare.cc).
   struct Prepared {
     std::string text;
@@ -123,6 +142,7 @@ class Stacks::Impl {
   Stack new_stack(const wire::Caller& caller, const std::string& name);
 
   Services services;
+  Nested nested;
   std::mutex api_mutex;                                 // one mutating call at a time; taken before `mutex`
   std::mutex mutex;                                     // guards below
   std::map<std::string, Stack> stacks;                  // by uuid

@@ -212,6 +212,20 @@ class ThingType : public ResourceType {
   mutable std::vector<std::string> tokens_;
 };
 
+// As AWS::CloudFormation::Stack.
+class NestedType : public ResourceType {
+ public:
+  std::string_view name() const override { return "AWS::CloudFormation::Stack"; }
+  std::span<const Property> properties() const override {
+    static constexpr Property kAll[] = {{"Parameters"}, {"TemplateURL"}, {"TimeoutInMinutes"}, {"Tags"}};
+    return kAll;
+  }
+  bool always_updates() const override { return true; }
+  Result<Resource> create(const Work& work) const override { return work.nested->create(work); }
+  Result<Resource> update(const Work& work) const override { return work.nested->update(work); }
+  Result<void> remove(const Work& work) const override { return work.nested->remove(work); }
+};
+
 // Commits that have no effect without power.
 class MortalCommits final : public storage::Commits {
  public:
@@ -248,6 +262,7 @@ class StacksTest : public ::testing::Test {
     thing_ = thing.get();
     types_.add(std::move(thing));
     types_.add(std::make_unique<ThingType>(world_, "Test::World::Other"));
+    types_.add(std::make_unique<NestedType>());
     caller_.scope = {"000000000000", "us-east-1"};
     fresh();
   }
@@ -336,6 +351,17 @@ class StacksTest : public ::testing::Test {
     std::set<std::string> all;
     for (const auto& [logical, physical] : listed(name)) {
       if (!physical.empty()) all.insert(physical);
+    }
+    return all;
+  }
+  // What all stacks own, stacks themselves left out.
+  std::set<std::string> all_owned() {
+    std::set<std::string> all;
+    const auto answer = stacks_->describe(caller_, Document::object());
+    for (const Document& stack : answer->find("Stacks")->as_array()) {
+      for (const std::string& physical : owned(std::string(stack.string_or("StackId", "")))) {
+        if (!physical.starts_with("arn:aws:cloudformation:")) all.insert(physical);
+      }
     }
     return all;
   }

@@ -1,0 +1,169 @@
+// Change sets: planned now, executed later.
+#include <algorithm>
+
+#include "stacks/errors.h"
+#include "stacks/internal/documents.h"
+#include "stacks/internal/impl.h"
+#include "stacks/template.h"
+
+namespace millrace::stacks {
+namespace {
+
+// By name within a stack, or by ARN.
+template <typename Impl>
+std::pair<Stack*, ChangeSet*> find_change_set(Impl& impl, const Scope& scope, const Document& input) {
+  const std::string wanted(input.string_or("ChangeSetName", ""));
+  const std::string stack_name = name_of(input);
+  for (auto& [uuid, stack] : impl.stacks) {
+    if (stack.scope != scope || !stack.exists()) continue;
+    if (!stack_name.empty() && stack.name != stack_name && stack.id != stack_name) continue;
+    for (auto& [name, set] : stack.change_sets) {
+      if (set.id == wanted || (name == wanted && !stack_name.empty())) return {&stack, &set};
+    }
+  }
+  return {nullptr, nullptr};
+}
+
+Error no_change_set(const Document& input) {
+  return Error(kChangeSetNotFound,
+               "ChangeSet [" + std::string(input.string_or("ChangeSetName", "")) + "] does not exist");
+}
+
+}  // namespace
+
+Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Document& input) {
+  MR_RETURN_IF_ERROR(check_unsupported(input));
+  const std::lock_guard one(impl_->api_mutex);
+  const std::string name = name_of(input);
+  const std::string type(input.string_or("ChangeSetType", "UPDATE"));
+  if (type == "IMPORT") return invalid("ChangeSetType IMPORT is not supported by millrace.");
+  Stack stack;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    const Stack* found = impl_->find(caller.scope, name);
+    if (type == "CREATE" && found != nullptr && found->status != "REVIEW_IN_PROGRESS") {
+      return Error(kAlreadyExists, "Stack [" + name +
+                                       "] already exists and cannot be created again with the changeSet [" +
+                                       std::string(input.string_or("ChangeSetName", "")) + "].");
+    }
+    if (type != "CREATE" && found == nullptr) return invalid("Stack [" + name + "] does not exist");
+    if (type != "CREATE" && !can_update(*found)) return cannot_update(*found);
+    if (found != nullptr) stack = *found;
+  }
+  if (stack.id.empty()) stack = impl_->new_stack(caller, name);
+  ChangeSet set;
+  set.name = input.string_or("ChangeSetName", "");
+  if (stack.change_sets.contains(set.name)) {
+    return Error(kAlreadyExists, "ChangeSet [" + set.name + "] already exists");
+  }
+  MR_ASSIGN_OR_RETURN(const auto prepared, impl_->prepare(caller, input, stack));
+  set.id = "arn:aws:cloudformation:" + caller.scope.region + ":" + caller.scope.account + ":changeSet/" + set.name +
+           "/" + impl_->services.random.uuid();
+  set.description = input.string_or("Description", "");
+  set.type = type;
+  set.template_text = prepared.text;
+  set.original_text = prepared.original;
+  set.parameters = prepared.parameters;
+  set.tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
+  set.capabilities = capabilities_of(input);
+  set.role = input.string_or("RoleARN", stack.inputs.role);
+  set.created = impl_->services.scheduler.now();
+  for (const Change& change : prepared.changes) set.changes.push(change_document(change));
+  const bool nothing =
+      type != "CREATE" && prepared.changes.empty() && !prepared.outputs_differ && set.tags == stack.inputs.tags;
+  set.status = nothing ? "FAILED" : "CREATE_COMPLETE";
+  set.execution = nothing ? "UNAVAILABLE" : "AVAILABLE";
+  if (nothing) {
+    set.reason =
+        "The submitted information didn't contain changes. Submit different information to create a change set.";
+  }
+  const std::lock_guard lock(impl_->mutex);
+  if (stack.status.empty()) impl_->set_status(stack, "REVIEW_IN_PROGRESS", "User Initiated");
+  Document out = Document::object({{"Id", set.id}, {"StackId", stack.id}});
+  const std::string set_name = set.name;
+  stack.change_sets[set_name] = std::move(set);
+  impl_->stacks[stack.uuid] = stack;
+  impl_->save(stack);
+  return out;
+}
+
+Result<Document> Stacks::describe_change_set(const wire::Caller& caller, const Document& input) {
+  const std::lock_guard lock(impl_->mutex);
+  const auto [stack, set] = find_change_set(*impl_, caller.scope, input);
+  if (set == nullptr) return no_change_set(input);
+  Document out = Document::object({{"ChangeSetName", set->name}, {"ChangeSetId", set->id}});
+  out.set("StackId", stack->id).set("StackName", stack->name);
+  out.set_if(!set->description.empty(), "Description", set->description);
+  out.set("Parameters", parameter_list(set->parameters)).set("CreationTime", seconds_of(set->created));
+  out.set("ExecutionStatus", set->execution).set("Status", set->status);
+  out.set_if(!set->reason.empty(), "StatusReason", set->reason);
+  out.set("NotificationARNs", Document::array()).set("RollbackConfiguration", Document::object());
+  out.set("Capabilities", set->capabilities).set("Tags", tag_list_of(set->tags)).set("Changes", set->changes);
+  return out.set("IncludeNestedStacks", false);
+}
+
+Result<Document> Stacks::execute_change_set(const wire::Caller& caller, const Document& input) {
+  MR_RETURN_IF_ERROR(check_unsupported(input));
+  const std::lock_guard one(impl_->api_mutex);
+  std::string uuid;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    const auto [stack, set] = find_change_set(*impl_, caller.scope, input);
+    if (set == nullptr) return no_change_set(input);
+    if (set->execution != "AVAILABLE") {
+      return Error(kInvalidChangeSetStatus,
+                   "ChangeSet [" + set->id + "] cannot be executed in its current status of [" + set->status + "]");
+    }
+    if (stack->status != "REVIEW_IN_PROGRESS" && !can_update(*stack)) return cannot_update(*stack);
+    uuid = stack->uuid;
+    const ChangeSet chosen = *set;
+    const bool is_create = stack->status == "REVIEW_IN_PROGRESS";
+    Inputs inputs{chosen.template_text, chosen.parameters, chosen.tags,
+                  chosen.capabilities,  chosen.role,       chosen.original_text};
+    if (is_create) {
+      stack->inputs = std::move(inputs);
+    } else {
+      begin_update(*stack, std::move(inputs), impl_->services.scheduler.now());
+    }
+    const auto document = parse_template(chosen.template_text);
+    if (document.ok()) stack->description = description_of(*document);
+    stack->change_sets.clear();  // AWS: the others are obsolete then
+    stack->change_set_id = chosen.id;
+    stack->keep_on_failure = input.bool_or("DisableRollback", false);
+    stack->token = input.string_or("ClientRequestToken", "");
+    stack->operation_id = impl_->services.random.uuid();
+    impl_->set_status(*stack, is_create ? "CREATE_IN_PROGRESS" : "UPDATE_IN_PROGRESS", "User Initiated");
+    impl_->save(*stack);
+  }
+  impl_->begin(uuid);
+  return Document::object();
+}
+
+Result<Document> Stacks::delete_change_set(const wire::Caller& caller, const Document& input) {
+  const std::lock_guard one(impl_->api_mutex);
+  const std::lock_guard lock(impl_->mutex);
+  const std::string name = name_of(input);
+  if (!name.empty() && impl_->find(caller.scope, name) == nullptr)
+    return invalid("Stack [" + name + "] does not exist");
+  const auto [stack, set] = find_change_set(*impl_, caller.scope, input);
+  if (set == nullptr) return Document::object();  // AWS: deleted already
+  stack->change_sets.erase(std::string(set->name));
+  impl_->save(*stack);
+  return Document::object();
+}
+
+Result<Document> Stacks::list_change_sets(const wire::Caller& caller, const Document& input) {
+  const std::lock_guard lock(impl_->mutex);
+  const Stack* found = impl_->find(caller.scope, name_of(input));
+  if (found == nullptr) return invalid("Stack [" + name_of(input) + "] does not exist");
+  Document list = Document::array();
+  for (const auto& [name, set] : found->change_sets) {
+    Document one = Document::object({{"StackId", found->id}, {"StackName", found->name}});
+    one.set("ChangeSetId", set.id).set("ChangeSetName", name).set("ExecutionStatus", set.execution);
+    one.set("Status", set.status).set_if(!set.reason.empty(), "StatusReason", set.reason);
+    list.push(one.set("CreationTime", seconds_of(set.created)));
+  }
+  return Document::object({{"Summaries", std::move(list)}});
+}
+
+}  // namespace millrace::stacks
