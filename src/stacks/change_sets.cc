@@ -31,12 +31,76 @@ Error no_change_set(const Document& input) {
 
 }  // namespace
 
+Result<std::map<std::string, std::string>> Stacks::Impl::imports_of(const wire::Caller& caller, const Document& input,
+                                                                    const Stack& stack, Prepared& prepared) {
+  std::map<std::string, std::string> imports;
+  const Document& resources = *prepared.document.find("Resources");
+  const bool is_import = input.string_or("ChangeSetType", "UPDATE") == "IMPORT";
+  const Document* given = input.find("ResourcesToImport");
+  for (const Document& each : given == nullptr ? Document::Array{} : given->as_array()) {
+    const std::string id(each.string_or("LogicalResourceId", ""));
+    const Document* declared = resources.find(id);
+    const Document* identifier = each.find("ResourceIdentifier");
+    if (!is_import) return invalid("ResourcesToImport is only valid with ChangeSetType IMPORT.");
+    if (declared == nullptr || declared->string_or("Type", "") != each.string_or("ResourceType", "")) {
+      return invalid("Resources [" + id + "] to import are not in the template with that type.");
+    }
+    if (declared->find("DeletionPolicy") == nullptr) {
+      return invalid("Resources [" + id + "] to import must have DeletionPolicy attribute specified in the template.");
+    }
+    if (identifier == nullptr || !identifier->is_object() || identifier->as_object().empty()) {
+      return invalid("Resources [" + id + "] to import must have a ResourceIdentifier.");
+    }
+    imports[id] = identifier->as_object()[0].second.as_string();
+  }
+  const bool takes_existing = input.bool_or("ImportExistingResources", false);
+  for (Change& change : prepared.changes) {
+    if (is_import && change.action == Change::Action::kAdd && !imports.contains(change.logical_id)) {
+      return invalid("Resources [" + change.logical_id + "] is missing from ResourceToImport list");
+    }
+    if (is_import && change.action != Change::Action::kAdd) {
+      return invalid("You have modified resources [" + change.logical_id +
+                     "] in your template that are not being imported. Update, create or delete operations cannot be "
+                     "executed during import operations.");
+    }
+    if (change.action != Change::Action::kAdd || (!is_import && !takes_existing)) continue;
+    const std::string name = given_name(change.type, change.wanted);
+    if (!is_import && (name.empty() || name.find(kUnknown) != std::string::npos)) continue;
+    Owned owned;
+    owned.logical_id = change.logical_id;
+    owned.type = change.type;
+    owned.properties = change.wanted;
+    if (is_import) owned.physical_id = imports[change.logical_id];
+    owned.skipped = services.types.is_skipped(prepared.document, change.type);
+    if (owned.skipped) continue;
+    Work work = work_for({stack.uuid, stack.name, stack.id, stack.scope, {}}, owned);
+    work.caller = caller;
+    const auto found = services.types.find(change.type)->read(work);
+    if (!found.ok() && is_import) return invalid(found.error().message());
+    if (!found.ok() || !owner_of(stack.scope, change.type, found->physical_id).empty()) continue;
+    change.action = Change::Action::kImport;
+    change.physical_id = found->physical_id;
+    imports[change.logical_id] = found->physical_id;
+  }
+  return imports;
+}
+
+// The id of the stack that has the resource; "": none.
+std::string Stacks::Impl::owner_of(const Scope& scope, const std::string& type, const std::string& physical_id) {
+  const std::lock_guard lock(mutex);
+  for (const auto& [uuid, stack] : stacks) {
+    for (const auto& [id, owned] : stack.resources) {
+      if (stack.scope == scope && owned.type == type && owned.physical_id == physical_id) return stack.id;
+    }
+  }
+  return "";
+}
+
 Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Document& input) {
   MR_RETURN_IF_ERROR(check_unsupported(input));
   const std::lock_guard one(impl_->api_mutex);
   const std::string name = name_of(input);
   const std::string type(input.string_or("ChangeSetType", "UPDATE"));
-  if (type == "IMPORT") return invalid("ChangeSetType IMPORT is not supported by millrace.");
   Stack stack;
   {
     const std::lock_guard lock(impl_->mutex);
@@ -46,8 +110,10 @@ Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Doc
                                        "] already exists and cannot be created again with the changeSet [" +
                                        std::string(input.string_or("ChangeSetName", "")) + "].");
     }
-    if (type != "CREATE" && found == nullptr) return invalid("Stack [" + name + "] does not exist");
-    if (type != "CREATE" && !can_update(*found)) return cannot_update(*found);
+    if (type == "UPDATE" && found == nullptr) return invalid("Stack [" + name + "] does not exist");
+    if (type != "CREATE" && found != nullptr && found->status != "REVIEW_IN_PROGRESS" && !can_update(*found)) {
+      return cannot_update(*found);
+    }
     if (found != nullptr) stack = *found;
   }
   if (stack.id.empty()) stack = impl_->new_stack(caller, name);
@@ -56,7 +122,8 @@ Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Doc
   if (stack.change_sets.contains(set.name)) {
     return Error(kAlreadyExists, "ChangeSet [" + set.name + "] already exists");
   }
-  MR_ASSIGN_OR_RETURN(const auto prepared, impl_->prepare(caller, input, stack));
+  MR_ASSIGN_OR_RETURN(auto prepared, impl_->prepare(caller, input, stack));
+  MR_ASSIGN_OR_RETURN(set.imports, impl_->imports_of(caller, input, stack, prepared));
   set.id = "arn:aws:cloudformation:" + caller.scope.region + ":" + caller.scope.account + ":changeSet/" + set.name +
            "/" + impl_->services.random.uuid();
   set.description = input.string_or("Description", "");
@@ -70,7 +137,7 @@ Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Doc
   set.created = impl_->services.scheduler.now();
   for (const Change& change : prepared.changes) set.changes.push(change_document(change));
   const bool nothing =
-      type != "CREATE" && prepared.changes.empty() && !prepared.outputs_differ && set.tags == stack.inputs.tags;
+      type == "UPDATE" && prepared.changes.empty() && !prepared.outputs_differ && set.tags == stack.inputs.tags;
   set.status = nothing ? "FAILED" : "CREATE_COMPLETE";
   set.execution = nothing ? "UNAVAILABLE" : "AVAILABLE";
   if (nothing) {
@@ -132,7 +199,13 @@ Result<Document> Stacks::execute_change_set(const wire::Caller& caller, const Do
     stack->keep_on_failure = input.bool_or("DisableRollback", false);
     stack->token = input.string_or("ClientRequestToken", "");
     stack->operation_id = impl_->services.random.uuid();
-    impl_->set_status(*stack, is_create ? "CREATE_IN_PROGRESS" : "UPDATE_IN_PROGRESS", "User Initiated");
+    stack->importing = chosen.imports;
+    const bool is_import = chosen.type == "IMPORT";
+    impl_->set_status(*stack,
+                      is_import   ? "IMPORT_IN_PROGRESS"
+                      : is_create ? "CREATE_IN_PROGRESS"
+                                  : "UPDATE_IN_PROGRESS",
+                      "User Initiated");
     impl_->save(*stack);
   }
   impl_->begin(uuid);

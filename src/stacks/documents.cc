@@ -42,7 +42,7 @@ Document stack_document(const Stack& stack) {
 }
 
 Document change_document(const Change& change) {
-  constexpr std::string_view kActions[] = {"Add", "Modify", "Remove"};
+  constexpr std::string_view kActions[] = {"Add", "Modify", "Remove", "Import"};
   Document out = Document::object(
       {{"Action", kActions[static_cast<int>(change.action)]}, {"LogicalResourceId", change.logical_id}});
   out.set_if(!change.physical_id.empty(), "PhysicalResourceId", change.physical_id).set("ResourceType", change.type);
@@ -68,7 +68,7 @@ Document change_document(const Change& change) {
 Result<void> check_unsupported(const Document& input) {
   for (const std::string_view name :
        {"StackPolicyBody", "StackPolicyURL", "StackPolicyDuringUpdateBody", "StackPolicyDuringUpdateURL",
-        "ResourceTypes", "ResourcesToImport", "RetainExceptOnCreate", "DisableValidation", "DeploymentMode"}) {
+        "ResourceTypes", "RetainExceptOnCreate", "DisableValidation", "DeploymentMode"}) {
     const Document* value = input.find(name);
     const bool given = value != nullptr && !(value->is_array() && value->as_array().empty()) &&
                        !(value->is_bool() && !value->as_bool());
@@ -106,7 +106,8 @@ std::string description_of(const Document& document) { return std::string(docume
 
 bool can_update(const Stack& stack) {
   for (const std::string_view status :
-       {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED", "CREATE_FAILED"}) {
+       {"CREATE_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE",
+        "UPDATE_FAILED", "CREATE_FAILED"}) {
     if (stack.status == status) return true;
   }
   return false;

@@ -57,7 +57,9 @@ void Stacks::Impl::begin(const std::string& uuid) {
 // What is to be done in a status. The status is that which the caller has set: once it is a terminal one, the next
 // operation may have begun.
 void Stacks::Impl::run(const std::string& uuid, const std::string& status) {
-  if (status == "CREATE_IN_PROGRESS" || status == "UPDATE_IN_PROGRESS") return deploy(uuid);
+  if (status == "CREATE_IN_PROGRESS" || status == "UPDATE_IN_PROGRESS" || status == "IMPORT_IN_PROGRESS") {
+    return deploy(uuid);
+  }
   if (status == "ROLLBACK_IN_PROGRESS") return remove_all(uuid, true);
   if (status == "UPDATE_ROLLBACK_IN_PROGRESS") return roll_back(uuid);
   if (status == "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS") {
@@ -115,12 +117,13 @@ std::string Stacks::Impl::failures(const std::string& uuid, const std::set<std::
   const Stack stack = copy(uuid);
   std::vector<std::string> made;
   std::vector<std::string> changed;
+  std::vector<std::string> imported;
   for (const std::string& id : failed) {
     const auto found = stack.resources.find(id);
-    const bool is_new = found != stack.resources.end() && found->second.status == "CREATE_FAILED";
-    (is_new ? made : changed).push_back(id);
+    const bool is_missing = found == stack.resources.end();
+    (is_missing ? imported : found->second.status == "CREATE_FAILED" ? made : changed).push_back(id);
   }
-  std::string text = failed_text(made, "create") + failed_text(changed, "update");
+  std::string text = failed_text(made, "create") + failed_text(changed, "update") + failed_text(imported, "import");
   const auto why = cancelled(uuid);
   return why && *why != kOthersFailed ? *why + (text.empty() ? "" : " ") + text : text;
 }
@@ -157,6 +160,7 @@ void Stacks::Impl::deploy(const std::string& uuid) {
   if (!left.empty()) return go_back(uuid, left);
   const Stack stack = copy(uuid);
   const bool is_create = stack.status == "CREATE_IN_PROGRESS";
+  const bool is_import = stack.status == "IMPORT_IN_PROGRESS";
   platform::Timer timeout;
   if (is_create && stack.timeout_minutes > 0) {
     timeout =
@@ -177,8 +181,16 @@ void Stacks::Impl::deploy(const std::string& uuid) {
   } else {
     reason = print.error().message() + " ";
   }
+  if (!reason.empty() && is_import) return forget_imports(uuid, reason);
   if (!reason.empty()) return go_back(uuid, reason);
-  if (is_create) return edit(uuid, [&](Stack& done) { set_status(done, "CREATE_COMPLETE"); });
+  if (is_create || is_import) {
+    return edit(uuid, [&](Stack& done) {
+      for (auto& [id, owned] : done.resources) owned.is_imported = false;
+      done.before.reset();
+      done.snapshot.clear();
+      set_status(done, is_create ? "CREATE_COMPLETE" : "IMPORT_COMPLETE");
+    });
+  }
   edit(uuid, [&](Stack& done) {
     for (auto at = done.resources.begin(); at != done.resources.end();) {
       if ((*print)->wanted.contains(at->first)) {
@@ -191,6 +203,21 @@ void Stacks::Impl::deploy(const std::string& uuid) {
     set_status(done, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS");
   });
   if (!stack.is_deferred) clean_up(uuid, "UPDATE_COMPLETE");
+}
+
+// Nothing but imports was done: the resources stay, the stack forgets them.
+void Stacks::Impl::forget_imports(const std::string& uuid, const std::string& reason) {
+  edit(uuid, [&](Stack& stack) {
+    set_status(stack, "IMPORT_ROLLBACK_IN_PROGRESS", reason);
+    std::erase_if(stack.resources, [](const auto& each) { return each.second.is_imported; });
+    if (stack.before) {
+      stack.inputs = *stack.before;
+      stack.outputs = stack.outputs_before;
+    }
+    stack.before.reset();
+    stack.snapshot.clear();
+    set_status(stack, "IMPORT_ROLLBACK_COMPLETE");
+  });
 }
 
 // After a failure: stays as it is, goes back to the last state that was complete, or away.
@@ -230,7 +257,7 @@ void Stacks::Impl::roll_back(const std::string& uuid) {
         now.metadata = before->second.metadata;
         now.depends = before->second.depends;
         before->second = now;
-      } else if (now.may_exist()) {
+      } else if (now.may_exist() && !now.is_imported) {
         stack.leftovers.push_back(now);
       }
     }
@@ -332,6 +359,7 @@ void Stacks::Impl::clean_up(const std::string& uuid, const std::string& final_st
     done.outputs_before.clear();
     done.skip.clear();
     done.is_deferred = false;
+    for (auto& [id, owned] : done.resources) owned.is_imported = false;
     set_status(done, final_status);
   });
 }
@@ -345,7 +373,7 @@ void Stacks::Impl::remove_all(const std::string& uuid, bool is_rollback) {
     const Owned& owned = stack.resources.at(id);
     const std::string& policy = owned.deletion_policy;
     const bool is_kept = policy == "Retain" || (policy == "RetainExceptOnCreate" && !is_rollback);
-    if (is_in(stack.retain, id) || (is_kept && owned.may_exist())) {
+    if (is_in(stack.retain, id) || (is_rollback && owned.is_imported) || (is_kept && owned.may_exist())) {
       edit(uuid, [&](Stack& changed) {
         emit(changed, id, owned.physical_id, owned.type, "DELETE_SKIPPED", "");
         changed.resources.erase(id);

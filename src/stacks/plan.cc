@@ -63,6 +63,15 @@ void know_resources(Environment& environment, const std::map<std::string, Owned>
   };
 }
 
+std::string given_name(const std::string& type, const Document& properties) {
+  const std::string kind = type.substr(type.rfind(':') + 1);
+  for (const std::string& property : {kind + "Name", std::string("Name")}) {
+    const std::string_view name = properties.string_or(property, "");
+    if (!name.empty()) return std::string(name);
+  }
+  return "";
+}
+
 bool takes_tags(const ResourceType& type) {
   return std::ranges::any_of(type.properties(), [](const Property& property) { return property.name == "Tags"; });
 }
@@ -96,6 +105,7 @@ Result<std::vector<Change>> plan(Environment environment, const std::map<std::st
     Change change;
     change.logical_id = id;
     change.type = declared.string_or("Type", "");
+    change.wanted = *properties;
     const auto owned = resources.find(id);
     if (owned == resources.end() || owned->second.is_unmade) {
       changes.push_back(std::move(change));

@@ -11,7 +11,7 @@
 namespace millrace::stacks {
 
 struct Change {
-  enum class Action { kAdd, kModify, kRemove };
+  enum class Action { kAdd, kModify, kRemove, kImport };
   Action action = Action::kAdd;
   std::string logical_id;
   std::string type;
@@ -20,6 +20,7 @@ struct Change {
   bool retags = false;                  // with tags of the stack
   bool depends_on_unknown = false;      // a value that is known only when it is made: "Conditional"
   std::vector<std::string> properties;  // that differ
+  Document wanted;                      // the properties, with kUnknown in them; null: removed
 };
 
 // What a name stands for that is known only once its resource has been made.
@@ -41,6 +42,8 @@ std::set<std::string> wanted_resources(const Environment& environment);
 // `tags` are the stack's; those that a resource was made with count as a change of it when they differ.
 Result<std::vector<Change>> plan(Environment environment, const std::map<std::string, Owned>& resources,
                                  const TypeRegistry& types, const std::map<std::string, std::string>& tags = {});
+// The name that the properties give: QueueName of AWS::SQS::Queue, or Name. "": it is generated.
+std::string given_name(const std::string& type, const Document& properties);
 // Whether the type takes the tags of its stack.
 bool takes_tags(const ResourceType& type);
 

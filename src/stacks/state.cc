@@ -77,6 +77,7 @@ Document document_of(const Owned& owned) {
   out.set("depends", strings_of(owned.depends)).set("metadata", owned.metadata);
   if (owned.hides_attributes) out.set("hides", true);
   out.set_if(owned.skipped, "skipped", true);
+  if (owned.is_imported) out.set("imported", true);
   if (owned.is_unmade) out.set("unmade", true);
   if (!owned.attempted.is_null()) out.set("attempted", owned.attempted);
   if (!owned.tags.empty()) out.set("tags", map_of(owned.tags));
@@ -102,6 +103,7 @@ Owned owned_from(const Document& in) {
   owned.hides_attributes = in.bool_or("hides", false);
   owned.skipped = in.bool_or("skipped", false);
   owned.is_unmade = in.bool_or("unmade", owned.status == "CREATE_IN_PROGRESS" || owned.status == "CREATE_FAILED");
+  owned.is_imported = in.bool_or("imported", false);
   owned.attempted = member(in, "attempted", nullptr);
   owned.tags = map_from(in.find("tags"));
   return owned;
@@ -150,6 +152,7 @@ Document document_of(const ChangeSet& set) {
   out.set("capabilities", set.capabilities).set("changes", set.changes).set("role", set.role);
   out.set("created", to_unix_ms(set.created));
   out.set_if(!set.original_text.empty(), "original", set.original_text);
+  if (!set.imports.empty()) out.set("imports", map_of(set.imports));
   return out;
 }
 
@@ -170,6 +173,7 @@ ChangeSet change_set_from(const Document& in) {
   set.changes = member(in, "changes", Document::array());
   set.role = in.string_or("role", "");
   set.created = from_unix_ms(in.int_or("created", 0));
+  set.imports = map_from(in.find("imports"));
   return set;
 }
 
@@ -197,6 +201,7 @@ std::string to_text(const Stack& stack) {
   out.set("change_sets", std::move(sets)).set("retain", strings_of(stack.retain));
   if (!stack.skip.empty()) out.set("skip", strings_of(stack.skip));
   if (!stack.parent_id.empty()) out.set("parent", stack.parent_id).set("root", stack.root_id);
+  if (!stack.importing.empty()) out.set("importing", map_of(stack.importing));
   if (stack.is_deferred) out.set("deferred", true);
   if (stack.timeout_minutes > 0) out.set("timeout_minutes", stack.timeout_minutes);
   return out.dump();
@@ -238,6 +243,7 @@ Result<Stack> stack_of(std::string_view text) {
   stack.skip = strings_from(in.find("skip"));
   stack.parent_id = in.string_or("parent", "");
   stack.root_id = in.string_or("root", "");
+  stack.importing = map_from(in.find("importing"));
   stack.is_deferred = in.bool_or("deferred", false);
   stack.timeout_minutes = in.int_or("timeout_minutes", 0);
   return stack;

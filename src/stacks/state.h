@@ -30,6 +30,7 @@ struct Owned {
   Document metadata;
   bool hides_attributes = false;  // NoEcho
   bool skipped = false;           // a record only: its type was skipped when it was deployed
+  bool is_imported = false;       // by the running operation: a rollback leaves it alone
   // An update that has been begun and not ended: what it was to bring. null: none.
   Document attempted;
   std::map<std::string, std::string> tags;  // of the stack, when it was made or updated last
@@ -61,6 +62,7 @@ struct ChangeSet {
   Document changes = Document::array();
   std::string role;
   Time created{};
+  std::map<std::string, std::string> imports;  // logical id -> physical id; "": by its name
 };
 
 // The inputs of a deployment: what a stack was last given.
@@ -101,6 +103,7 @@ struct Stack {
   std::map<std::string, ChangeSet> change_sets;  // by name
   std::vector<std::string> retain;               // DeleteStack's RetainResources
   std::vector<std::string> skip;                 // ContinueUpdateRollback's ResourcesToSkip
+  std::map<std::string, std::string> importing;  // of the running operation, as ChangeSet::imports
   std::int64_t timeout_minutes = 0;              // of the creation; 0: none
   std::string parent_id;                         // ARN of the stack that this one is a resource of
   std::string root_id;                           // the topmost of these

@@ -39,16 +39,6 @@ std::string_view handler_code(const Error& error) {
   return error.type().http_status >= 500 ? "ServiceInternalError" : "InvalidRequest";
 }
 
-// The name that the template gives: QueueName of AWS::SQS::Queue, or Name. "": it is generated.
-std::string given_name(const Owned& owned) {
-  const std::string kind = owned.type.substr(owned.type.rfind(':') + 1);
-  for (const std::string& property : {kind + "Name", std::string("Name")}) {
-    const std::string_view name = owned.properties.string_or(property, "");
-    if (!name.empty()) return std::string(name);
-  }
-  return "";
-}
-
 void take_over(Owned& owned, const Resource& made) {
   owned.physical_id = made.physical_id;
   owned.ref = made.ref;
@@ -68,13 +58,13 @@ void describe_by(Owned& owned, const Document& declared, const std::vector<std::
 }  // namespace
 
 std::string Stacks::Impl::taken_text(const Facts& facts, const Owned& owned) {
-  const std::string name = given_name(owned);
+  const std::string name = given_name(owned.type, owned.properties);
   {
     const std::lock_guard lock(mutex);
     for (const auto& [uuid, stack] : stacks) {
       for (const auto& [id, each] : stack.resources) {
         if (stack.scope == facts.scope && each.type == owned.type && !each.physical_id.empty() &&
-            given_name(each) == name && !each.is_same(owned)) {
+            given_name(each.type, each.properties) == name && !each.is_same(owned)) {
           return name + " already exists in stack " + stack.id;
         }
       }
@@ -215,7 +205,7 @@ bool Stacks::Impl::make(const Step& step, const std::string& why) {
 
 bool Stacks::Impl::fail_to_make(const Step& step, const Owned& owned, bool is_taken, std::string reason) {
   const bool replaces = owned.status.starts_with("UPDATE");
-  const std::string name = given_name(owned);
+  const std::string name = given_name(owned.type, owned.properties);
   if (replaces && is_taken && !name.empty()) {
     reason = "CloudFormation cannot update a stack when a custom-named resource requires replacing. Rename " + name +
              " and update the stack again.";
@@ -241,6 +231,34 @@ bool Stacks::Impl::fail_to_make(const Step& step, const Owned& owned, bool is_ta
     emit(stack, step.id, now.physical_id, owned.type, now.status, reason, &step.shown);
   });
   return false;
+}
+
+// Takes over what is there already.
+bool Stacks::Impl::import(const Step& step, const std::string& physical_id) {
+  Owned owned;
+  owned.logical_id = step.id;
+  owned.type = step.declared.string_or("Type", "");
+  owned.suffix = new_suffix(services.random);
+  owned.properties = step.properties;
+  owned.physical_id = physical_id;
+  owned.is_imported = true;
+  owned.tags = step.stack.tags;
+  owned.updated = services.scheduler.now();
+  describe_by(owned, step.declared, step.depends);
+  const ResourceType& type = *type_of(owned);
+  const auto found = type.read(work_for(step.stack, owned));
+  edit(step.stack.uuid, [&](Stack& stack) {
+    emit(stack, step.id, physical_id, owned.type, "IMPORT_IN_PROGRESS", "Resource import started.", &step.shown);
+    if (!found.ok()) {
+      return emit(stack, step.id, physical_id, owned.type, "IMPORT_FAILED", words(owned.type, found.error()),
+                  &step.shown);
+    }
+    take_over(owned, *found);
+    owned.status = "IMPORT_COMPLETE";
+    stack.resources[step.id] = owned;
+    emit(stack, step.id, owned.physical_id, owned.type, owned.status, "Resource import completed.", &step.shown);
+  });
+  return found.ok();
 }
 
 // In place, from `old_properties` to those of the step.
@@ -295,9 +313,11 @@ bool Stacks::Impl::apply(const std::string& uuid, const Blueprint& print, const 
   step.is_skipped = services.types.is_skipped(print.document, type_name);
   std::map<std::string, Owned> known;
   std::optional<Owned> owned;
+  std::optional<std::string> importing;
   {
     const std::lock_guard lock(mutex);
     const Stack& stack = stacks[uuid];
+    if (const auto found = stack.importing.find(id); found != stack.importing.end()) importing = found->second;
     for (const auto& [name, each] : stack.resources) {
       if (names.contains(name)) known[name] = each;
       if (name == id) owned = each;
@@ -326,6 +346,7 @@ bool Stacks::Impl::apply(const std::string& uuid, const Blueprint& print, const 
     edit(uuid, [&](Stack& stack) { stack.resources.erase(id); });
     owned.reset();
   }
+  if (!owned && importing) return import(step, *importing);
   if (!owned) return make(step, "");
   edit(uuid, [&](Stack& stack) { describe_by(stack.resources[id], declared, step.depends); });
   if (!owned->attempted.is_null()) {

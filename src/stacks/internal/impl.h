@@ -63,6 +63,7 @@ class Stacks::Impl {
   void run(const std::string& uuid, const std::string& status);
   void deploy(const std::string& uuid);
   std::string interrupted(const std::string& uuid);
+  void forget_imports(const std::string& uuid, const std::string& reason);
   void go_back(const std::string& uuid, const std::string& reason);
   void roll_back(const std::string& uuid);
   void remove_all(const std::string& uuid, bool is_rollback);
@@ -80,6 +81,7 @@ class Stacks::Impl {
   // Single resources (steps.cc). false, or an error: failed, and events say why, unless the server is stopping.
   bool apply(const std::string& uuid, const Blueprint& print, const std::string& id);
   bool make(const Step& step, const std::string& why);
+  bool import(const Step& step, const std::string& physical_id);
   bool fail_to_make(const Step& step, const Owned& owned, bool is_taken, std::string reason);
   bool change(const Step& step, const Owned& owned, const Document& old_properties);
   Result<void> resolve(Step& step, const Blueprint& print, const std::map<std::string, Owned>& known);
@@ -140,6 +142,12 @@ class Stacks::Impl {
   Result<Environment> environment_of(const Stack& stack, const Document& document,
                                      const std::vector<Parameter>& parameters);
   Stack new_stack(const wire::Caller& caller, const std::string& name);
+
+  // Change sets (change_sets.cc): what of the additions is imported, logical id -> physical id ("": by its name); marks
+  // these changes. Errors: kValidation.
+  Result<std::map<std::string, std::string>> imports_of(const wire::Caller& caller, const Document& input,
+                                                        const Stack& stack, Prepared& prepared);
+  std::string owner_of(const Scope& scope, const std::string& type, const std::string& physical_id);
 
   Services services;
   Nested nested;
