@@ -1,5 +1,5 @@
 // AWS::Lambda::Function
-#include "crypto/digest.h"
+#include "codec/zip.h"
 #include "crypto/encoding.h"
 #include "resources/type_base.h"
 #include "resources/types.h"
@@ -7,57 +7,82 @@
 namespace millrace::resources {
 namespace lambda_function {
 
-void le16(std::string& out, std::uint32_t value) {
-  out.push_back(static_cast<char>(value));
-  out.push_back(static_cast<char>(value >> 8));
-}
-void le32(std::string& out, std::uint32_t value) {
-  le16(out, value & 0xffff);
-  le16(out, value >> 16);
+// What AWS puts beside inline code: how the function behind a custom resource answers, `send(event, context, status,
+// data, physicalResourceId, noEcho)`.
+constexpr std::string_view kAnswerNode = R"js(const https = require('https');
+
+exports.SUCCESS = 'SUCCESS';
+exports.FAILED = 'FAILED';
+
+exports.send = (event, context, status, data, physicalResourceId, noEcho) => new Promise((resolve) => {
+  const body = JSON.stringify({
+    Status: status,
+    Reason: 'See the details in CloudWatch Log Stream: ' + context.logStreamName,
+    PhysicalResourceId: physicalResourceId || context.logStreamName,
+    StackId: event.StackId,
+    RequestId: event.RequestId,
+    LogicalResourceId: event.LogicalResourceId,
+    NoEcho: noEcho || false,
+    Data: data,
+  });
+  const url = new URL(event.ResponseURL);
+  const done = () => {
+    if (context.done) context.done();
+    resolve();
+  };
+  const request = https.request({
+    hostname: url.hostname, path: url.pathname + url.search, method: 'PUT',
+    headers: { 'content-type': '', 'content-length': Buffer.byteLength(body) },
+  }, (response) => {
+    response.resume();
+    response.on('end', done);
+  });
+  request.on('error', (error) => {
+    console.log('The answer could not be sent: ' + error);
+    done();
+  });
+  request.end(body);
+});
+)js";
+constexpr std::string_view kAnswerPython = R"py(import json
+import urllib.request
+
+SUCCESS = "SUCCESS"
+FAILED = "FAILED"
+
+
+def send(event, context, responseStatus, responseData, physicalResourceId=None, noEcho=False, reason=None):
+    body = json.dumps({
+        "Status": responseStatus,
+        "Reason": reason or "See the details in CloudWatch Log Stream: " + context.log_stream_name,
+        "PhysicalResourceId": physicalResourceId or context.log_stream_name,
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": event["LogicalResourceId"],
+        "NoEcho": noEcho,
+        "Data": responseData,
+    }).encode()
+    request = urllib.request.Request(event["ResponseURL"], data=body, method="PUT", headers={"content-type": ""})
+    try:
+        urllib.request.urlopen(request).close()
+    except Exception as error:
+        print("The answer could not be sent:", error)
+)py";
+
+// Inline code as an archive (AWS: index.js or index.py by runtime).
+Result<std::string> inline_archive(std::string_view runtime, std::string_view code) {
+  const bool is_node = runtime.starts_with("nodejs");
+  if (!is_node && !runtime.starts_with("python")) {
+    return Error(kInvalidRequest, "ZipFile can only be used when Runtime is set to either of nodejs or python.");
+  }
+  codec::ZipWriter zip;
+  const auto mode = codec::ZipWriter::Mode::kFile;
+  zip.add(is_node ? "cfn-response.js" : "cfnresponse.py", is_node ? kAnswerNode : kAnswerPython, mode);
+  zip.add(is_node ? "index.js" : "index.py", code, mode);
+  return zip.finish();
 }
 
-// What local and central headers share, from "version needed" to the lengths of name and extra field.
-std::string zip_fields(std::string_view name, std::string_view content) {
-  std::string fields;
-  le16(fields, 20);           // version needed
-  le16(fields, 0);            // flags
-  le16(fields, 0);            // stored
-  le32(fields, 0x21u << 16);  // 1980-01-01 00:00
-  le32(fields, crypto::crc32(content));
-  le32(fields, static_cast<std::uint32_t>(content.size()));
-  le32(fields, static_cast<std::uint32_t>(content.size()));
-  le16(fields, static_cast<std::uint32_t>(name.size()));
-  le16(fields, 0);  // extra
-  return fields;
-}
-
-// An archive of one file, stored.
-std::string zip_of(std::string_view name, std::string_view content) {
-  std::string out("PK\x03\x04", 4);
-  out += zip_fields(name, content);
-  out.append(name).append(content);
-  const auto directory = static_cast<std::uint32_t>(out.size());
-  out.append("PK\x01\x02", 4);
-  le16(out, 0x0314);  // made by Unix
-  out += zip_fields(name, content);
-  le16(out, 0);               // comment
-  le16(out, 0);               // disk
-  le16(out, 0);               // internal attributes
-  le32(out, 0100644u << 16);  // mode
-  le32(out, 0);               // offset
-  out.append(name);
-  const auto bytes = static_cast<std::uint32_t>(out.size()) - directory;
-  out.append("PK\x05\x06", 4);
-  le32(out, 0);
-  le16(out, 1);
-  le16(out, 1);
-  le32(out, bytes);
-  le32(out, directory);
-  le16(out, 0);
-  return out;
-}
-
-// Code of the operations: the object, or inline text as an archive (AWS: index.js or index.py by runtime).
+// Code of the operations: the object, or inline text as an archive.
 Result<Document> code_of(const Document& properties) {
   const Document* code = properties.find("Code");
   if (code == nullptr || !code->is_object()) return Error(kInvalidRequest, "Code is required.");
@@ -68,14 +93,9 @@ Result<Document> code_of(const Document& properties) {
   }
   Document out = pick(*code, {"S3Bucket", "S3Key", "S3ObjectVersion"});
   if (const Document* inline_text = code->find("ZipFile")) {
-    const std::string runtime = text_of(properties, "Runtime");
-    std::string_view file;
-    if (runtime.starts_with("nodejs")) file = "index.js";
-    if (runtime.starts_with("python")) file = "index.py";
-    if (file.empty()) {
-      return Error(kInvalidRequest, "ZipFile can only be used when Runtime is set to either of nodejs or python.");
-    }
-    out.set("ZipFile", crypto::base64_encode(zip_of(file, text_of(inline_text))));
+    MR_ASSIGN_OR_RETURN(const std::string archive,
+                        inline_archive(text_of(properties, "Runtime"), text_of(inline_text)));
+    out.set("ZipFile", crypto::base64_encode(archive));
   }
   return out;
 }

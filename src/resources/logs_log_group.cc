@@ -52,6 +52,16 @@ class Type final : public TypeBase {
                                  Document::object({{"logGroupName", work.name_or_generated("LogGroupName", 512)}})));
   }
 
+  Result<Resource> read(const Work& work) const override {
+    const std::string name = work.name_or_generated("LogGroupName", 512);
+    MR_ASSIGN_OR_RETURN(const Document found,
+                        work.call("logs", "DescribeLogGroups", Document::object({{"logGroupNamePrefix", name}})));
+    for (const Document& group : list_of(found.find("logGroups"))) {
+      if (text_of(group, "logGroupName") == name) return resource(work, name);
+    }
+    return TypeBase::read(work);
+  }
+
  private:
   static Result<void> set_retention(const Work& work, const std::string& name) {
     const Document* days = work.property("RetentionInDays");

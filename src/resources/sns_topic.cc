@@ -82,6 +82,12 @@ class SnsTopic final : public stacks::ResourceType {
     return ignore_gone(work.call("sns", "DeleteTopic", Document::object({{"TopicArn", arn}})));
   }
 
+  Result<Resource> read(const Work& work) const override {
+    const std::string arn = work.physical_id.empty() ? topic_arn(work) : work.physical_id;
+    MR_RETURN_IF_ERROR(work.call("sns", "GetTopicAttributes", Document::object({{"TopicArn", arn}})));
+    return described(arn);
+  }
+
  private:
   static bool is_attribute(std::string_view property) {
     return property != "TopicName" && property != "Tags" && property != "Subscription" &&

@@ -100,6 +100,13 @@ class SqsQueue final : public stacks::ResourceType {
     return ignore_gone(work.call("sqs", "DeleteQueue", Document::object({{"QueueUrl", url}})));
   }
 
+  Result<Resource> read(const Work& work) const override {
+    if (!work.physical_id.empty()) return described(work, work.physical_id);
+    MR_ASSIGN_OR_RETURN(const Document found,
+                        work.call("sqs", "GetQueueUrl", Document::object({{"QueueName", queue_name(work)}})));
+    return described(work, text_of(found, "QueueUrl"));
+  }
+
  private:
   static bool is_attribute(std::string_view property) {
     return property != "QueueName" && property != "Tags" && !property.starts_with("Kms");

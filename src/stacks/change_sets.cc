@@ -134,6 +134,10 @@ Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Doc
   set.tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
   set.capabilities = capabilities_of(input);
   set.role = input.string_or("RoleARN", stack.inputs.role);
+  set.on_failure = input.string_or("OnStackFailure", "");
+  if (!set.on_failure.empty() && type != "CREATE") {
+    return invalid("OnStackFailure is only valid with ChangeSetType CREATE.");
+  }
   set.created = impl_->services.scheduler.now();
   for (const Change& change : prepared.changes) set.changes.push(change_document(change));
   const bool nothing =
@@ -162,6 +166,7 @@ Result<Document> Stacks::describe_change_set(const wire::Caller& caller, const D
   out.set("StackId", stack->id).set("StackName", stack->name);
   out.set_if(!set->description.empty(), "Description", set->description);
   out.set("Parameters", parameter_list(set->parameters)).set("CreationTime", seconds_of(set->created));
+  out.set_if(!set->on_failure.empty(), "OnStackFailure", set->on_failure);
   out.set("ExecutionStatus", set->execution).set("Status", set->status);
   out.set_if(!set->reason.empty(), "StatusReason", set->reason);
   out.set("NotificationARNs", Document::array()).set("RollbackConfiguration", Document::object());
@@ -196,7 +201,8 @@ Result<Document> Stacks::execute_change_set(const wire::Caller& caller, const Do
     if (document.ok()) stack->description = description_of(*document);
     stack->change_sets.clear();  // AWS: the others are obsolete then
     stack->change_set_id = chosen.id;
-    stack->keep_on_failure = input.bool_or("DisableRollback", false);
+    stack->keep_on_failure = input.bool_or("DisableRollback", false) || chosen.on_failure == "DO_NOTHING";
+    stack->delete_on_failure = chosen.on_failure == "DELETE";
     stack->token = input.string_or("ClientRequestToken", "");
     stack->operation_id = impl_->services.random.uuid();
     stack->importing = chosen.imports;

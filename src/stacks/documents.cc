@@ -74,9 +74,8 @@ Result<void> check_unsupported(const Document& input) {
                        !(value->is_bool() && !value->as_bool());
     if (given) return invalid(std::string(name) + " is not supported by millrace.");
   }
-  for (const auto& [name, only] : {std::pair("OnStackFailure", "ROLLBACK"), std::pair("DeletionMode", "STANDARD")}) {
-    if (const std::string_view value = input.string_or(name, only); value != only)
-      return invalid(std::string(name) + " " + std::string(value) + " is not supported by millrace.");
+  if (const std::string_view mode = input.string_or("DeletionMode", "STANDARD"); mode != "STANDARD") {
+    return invalid("DeletionMode " + std::string(mode) + " is not supported by millrace.");
   }
   // The CDK sends Mode=STANDARD, which is what is done here.
   if (const Document* config = input.find("DeploymentConfig"); config != nullptr && config->is_object()) {

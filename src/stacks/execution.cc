@@ -39,12 +39,12 @@ Stack Stacks::Impl::copy(const std::string& uuid) {
 
 void Stacks::Impl::begin(const std::string& uuid) {
   std::unique_lock lock(mutex);
-  if (stopping()) return;
-  if (auto old = threads.extract(uuid); !old.empty()) {
+  while (auto old = threads.extract(uuid)) {
     lock.unlock();
     old.mapped().join();  // has ended, or is about to: the stack was in a terminal state
     lock.lock();
   }
+  if (stopping()) return;
   cancels.erase(uuid);
   threads[uuid] = std::thread(
       [this, uuid, status = stacks[uuid].status, busy = platform::Busy(services.scheduler.busy())]() mutable {

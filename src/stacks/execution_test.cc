@@ -173,6 +173,23 @@ TEST_F(StacksTest, PoliciesDecideWhatBecomesOfResources) {
   EXPECT_EQ(world_.names(), (std::set<std::string>{"kept", "old", "out"}));
 }
 
+TEST_F(StacksTest, DeletedStacksAreShownFor90Days) {
+  const std::string id(create("s", things({{"A", "{}"}})).string_or("StackId", ""));
+  settled("s");
+  remove("s");
+  ASSERT_TRUE(until([&] { return status("s") == "none"; }));
+  scheduler_.advance(std::chrono::hours(89 * 24));
+  create("t", things({{"A", "{}"}}));
+  settled("t");
+  EXPECT_EQ(status(id), "DELETE_COMPLETE");
+  scheduler_.advance(std::chrono::hours(48));
+  create("u", things({{"A", "{}"}}));
+  settled("u");
+  EXPECT_EQ(status(id), "none");
+  restart();
+  EXPECT_EQ(status(id), "none");
+}
+
 TEST_F(StacksTest, TagsOfTheStackReachResourcesAndAreTakenAway) {
   const Document body = things({{"A", "{}"}});
   create("s", body, json(R"({"Tags":[{"Key":"k","Value":"v"}]})"));
@@ -256,6 +273,48 @@ TEST_F(StacksTest, WhatWasKeptAfterAFailureIsRolledBackOnRequest) {
   ask(&Stacks::rollback, json(R"({"StackName":"s"})"));
   EXPECT_EQ(settled("s"), "UPDATE_ROLLBACK_COMPLETE");
   EXPECT_EQ(world_.shown(), before);
+}
+
+TEST_F(StacksTest, WhatIsThereIsImportedByItsIdentifier) {
+  world_.put("mine", json(R"({"Value":"old"})"));
+  const Document body = things({{"A", R"({"DeletionPolicy":"Retain","Name":"mine","Value":"v"})"}});
+  Document input = Document::object({{"StackName", "s"}, {"ChangeSetName", "c"}, {"ChangeSetType", "IMPORT"}});
+  input.set("TemplateBody", body.dump());
+  EXPECT_THAT(ask(&Stacks::create_change_set, input).dump(), HasSubstr("[A] is missing from ResourceToImport list"));
+  input.set("ResourcesToImport", json(R"([{"ResourceType":"Test::World::Thing","LogicalResourceId":"A",
+      "ResourceIdentifier":{"Name":"mine"}}])"));
+  ASSERT_TRUE(ask(&Stacks::create_change_set, input).is_object());
+  EXPECT_THAT(ask(&Stacks::describe_change_set, json(R"({"StackName":"s","ChangeSetName":"c"})")).dump(),
+              HasSubstr(R"("Action":"Import")"));
+  ask(&Stacks::execute_change_set, json(R"({"StackName":"s","ChangeSetName":"c"})"));
+  ASSERT_EQ(settled("s"), "IMPORT_COMPLETE");
+  EXPECT_THAT(events("s"), IsSupersetOf({"A IMPORT_IN_PROGRESS", "A IMPORT_COMPLETE", "s IMPORT_COMPLETE"}));
+  EXPECT_EQ(listed("s").at("A"), "mine");
+  EXPECT_EQ(world_.calls(), std::vector<std::string>());
+  update("s", things({{"A", R"({"Name":"mine","Value":"w"})"}}));
+  ASSERT_EQ(settled("s"), "UPDATE_COMPLETE");
+  EXPECT_EQ(world_.shown().at("mine"), "Value=\"w\" ");
+}
+
+TEST_F(StacksTest, ExistingResourcesAreImportedOnRequestAndLeftAloneByARollback) {
+  world_.put("mine", json("{}"));
+  const auto ask_for = [&](const std::string& name, const Document& body) {
+    Document input = Document::object({{"StackName", name}, {"ChangeSetName", "c"}, {"ChangeSetType", "CREATE"}});
+    input.set("TemplateBody", body.dump()).set("ImportExistingResources", true);
+    ask(&Stacks::create_change_set, input);
+    ask(&Stacks::execute_change_set, Document::object({{"StackName", name}, {"ChangeSetName", "c"}}));
+    return settled(name);
+  };
+  EXPECT_EQ(ask_for("bad", things({{"A", R"({"Name":"mine"})"}, {"B", R"({"Fail":"create","DependsOn":"A"})"}})),
+            "ROLLBACK_COMPLETE");
+  EXPECT_EQ(world_.names(), std::set<std::string>{"mine"});
+  EXPECT_EQ(ask_for("good", things({{"A", R"({"Name":"mine"})"}, {"B", "{}"}})), "CREATE_COMPLETE");
+  EXPECT_EQ(owned("good"), world_.names());
+  // What another stack has is not to be had.
+  EXPECT_EQ(ask_for("other", things({{"A", R"({"Name":"mine"})"}})), "ROLLBACK_COMPLETE");
+  remove("good");
+  EXPECT_TRUE(until([&] { return status("good") == "none"; }));
+  EXPECT_TRUE(world_.names().empty());
 }
 
 // What each operation does, from which state, with the power failing after every possible number of effects.

@@ -74,6 +74,7 @@ bool Stacks::answer(const std::string& token, Document document) {
 
 Result<Document> Stacks::create(const wire::Caller& caller, const Document& input) {
   MR_RETURN_IF_ERROR(check_unsupported(input));
+  impl_->forget_old();
   const std::lock_guard one(impl_->api_mutex);
   const std::string name = name_of(input);
   {

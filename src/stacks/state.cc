@@ -152,6 +152,7 @@ Document document_of(const ChangeSet& set) {
   out.set("capabilities", set.capabilities).set("changes", set.changes).set("role", set.role);
   out.set("created", to_unix_ms(set.created));
   out.set_if(!set.original_text.empty(), "original", set.original_text);
+  out.set_if(!set.on_failure.empty(), "on_failure", set.on_failure);
   if (!set.imports.empty()) out.set("imports", map_of(set.imports));
   return out;
 }
@@ -173,6 +174,7 @@ ChangeSet change_set_from(const Document& in) {
   set.changes = member(in, "changes", Document::array());
   set.role = in.string_or("role", "");
   set.created = from_unix_ms(in.int_or("created", 0));
+  set.on_failure = in.string_or("on_failure", "");
   set.imports = map_from(in.find("imports"));
   return set;
 }

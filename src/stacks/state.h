@@ -63,6 +63,7 @@ struct ChangeSet {
   std::string role;
   Time created{};
   std::map<std::string, std::string> imports;  // logical id -> physical id; "": by its name
+  std::string on_failure;                      // OnStackFailure: "", ROLLBACK, DELETE, DO_NOTHING
 };
 
 // The inputs of a deployment: what a stack was last given.

@@ -7,6 +7,7 @@ namespace millrace::stacks {
 namespace {
 
 constexpr std::string_view kStackPrefix = "stacks/stack/";
+constexpr std::chrono::hours kDeletedFor{90 * 24};  // AWS: deleted stacks are shown for 90 days
 constexpr std::string_view kEventPrefix = "stacks/event/";
 
 std::string event_key(const std::string& uuid, std::size_t number) {
@@ -58,6 +59,26 @@ Result<void> Stacks::reset(std::string_view account) {
   });
   impl_->last_commit.store(impl_->services.commits.submit(std::move(batch)));
   return {};
+}
+
+void Stacks::Impl::forget_old() {
+  const Time limit = services.scheduler.now() - kDeletedFor;
+  const std::lock_guard lock(mutex);
+  for (auto at = stacks.begin(); at != stacks.end();) {
+    const Stack& stack = at->second;
+    if (stack.exists() || !stack.deleted || *stack.deleted > limit) {
+      ++at;
+      continue;
+    }
+    storage::WriteBatch batch;
+    batch.erase(storage::Family::kCatalogue, std::string(kStackPrefix) + stack.uuid);
+    const std::string of_it = std::string(kEventPrefix) + stack.uuid + "/";
+    batch.erase_range(storage::Family::kCatalogue, of_it, storage::prefix_end(of_it));
+    last_commit.store(services.commits.submit(std::move(batch)));
+    events.erase(stack.uuid);
+    if (auto ended = threads.extract(stack.uuid)) ended.mapped().join();  // at once: it ended with the deletion
+    at = stacks.erase(at);
+  }
 }
 
 void Stacks::Impl::save(const Stack& stack) {

@@ -203,3 +203,38 @@ def test_a_hidden_attribute_is_not_shown_in_events(server, cloudformation, uniqu
     shown = [each["ResourceProperties"] for each in cloudformation.describe_stack_events(StackName=unique)["StackEvents"]
              if each["LogicalResourceId"] == "Queue" and "ResourceProperties" in each]
     assert shown and all("hello secret" not in each and "****" in each for each in shown)
+
+
+@pytest.mark.parametrize("runtime, code", [
+    ("nodejs20.x", "exports.handler = (event, context) => require('cfn-response').send(event, context, 'SUCCESS', {Greeting: 'hi'}, 'x-1');"),
+    ("python3.11", "import cfnresponse\ndef handler(event, context):\n"
+                   "    cfnresponse.send(event, context, cfnresponse.SUCCESS, {'Greeting': 'hi'}, 'x-1')"),
+])
+def test_inline_code_finds_the_module_to_answer_with(cloudformation, unique, runtime, code):
+    body = json.loads(template({"Fn::GetAtt": ["Function", "Arn"]}))
+    body["Resources"]["Function"] = {"Type": "AWS::Lambda::Function", "Properties": {
+        "Runtime": runtime, "Handler": "index.handler", "Code": {"ZipFile": code}, "Role": "arn:aws:iam::000000000000:role/function"}}
+    made = cloudformation.create_stack(StackName=unique, TemplateBody=json.dumps(body))["StackId"]
+    stack = settled(cloudformation, unique)
+    assert {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])} == {"Greeting": "hi", "Id": "x-1"}
+    cloudformation.delete_stack(StackName=unique)
+    assert settled(cloudformation, made)["StackStatus"] == "DELETE_COMPLETE"
+
+
+def test_what_is_there_is_imported(server, cloudformation, unique):
+    names = {"AWS::S3::Bucket": "BucketName", "AWS::SQS::Queue": "QueueName", "AWS::SNS::Topic": "TopicName",
+             "AWS::Logs::LogGroup": "LogGroupName"}
+    server.client("s3").create_bucket(Bucket=unique)
+    server.client("sqs").create_queue(QueueName=unique)
+    server.client("sns").create_topic(Name=unique)
+    server.client("logs").create_log_group(logGroupName=unique)
+    body = {"Resources": {type_.rsplit("::")[-1]: {"Type": type_, "Properties": {name: unique}} for type_, name in names.items()}}
+    cloudformation.create_change_set(StackName=unique, ChangeSetName="c", ChangeSetType="CREATE", ImportExistingResources=True,
+                                     TemplateBody=json.dumps(body))
+    changes = cloudformation.describe_change_set(StackName=unique, ChangeSetName="c")["Changes"]
+    assert {each["ResourceChange"]["Action"] for each in changes} == {"Import"} and len(changes) == 4
+    made = cloudformation.execute_change_set(StackName=unique, ChangeSetName="c") and settled(cloudformation, unique)
+    assert made["StackStatus"] == "CREATE_COMPLETE"
+    cloudformation.delete_stack(StackName=unique)
+    assert settled(cloudformation, made["StackId"])["StackStatus"] == "DELETE_COMPLETE"
+    assert unique not in [each["Name"] for each in server.client("s3").list_buckets()["Buckets"]]

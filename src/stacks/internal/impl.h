@@ -25,6 +25,7 @@ class Stacks::Impl {
   // Memory and storage (storage.cc).
   Result<void> load();
   void save(const Stack& stack);  // REQUIRES: mutex is held
+  void forget_old();              // stacks that were deleted long ago
   // REQUIRES: mutex is held; the caller saves.
   void emit(Stack& stack, const std::string& logical_id, const std::string& physical_id, const std::string& type,
             const std::string& status, const std::string& reason, const Document* properties = nullptr);
