@@ -43,7 +43,8 @@ void take_over(Owned& owned, const Resource& made) {
   owned.physical_id = made.physical_id;
   owned.ref = made.ref;
   // None from an update: as they were, since what only the creation told (a secret) is not known any more.
-  if (!made.attributes.as_object().empty()) owned.attributes = made.attributes;
+  // A custom resource's function says all of them each time.
+  if (owned.is_custom() || !made.attributes.as_object().empty()) owned.attributes = made.attributes;
   owned.hides_attributes = made.hides_attributes;
 }
 
