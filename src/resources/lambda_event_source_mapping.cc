@@ -5,6 +5,22 @@
 namespace millrace::resources {
 namespace lambda_event_source_mapping {
 
+// A literal ARN in a template often names the stream of another account or of an earlier table: what AWS answers, and
+// beside it the stream that the table has.
+Error with_existing_label(const Work& work, const Error& error) {
+  const std::string arn = text_of(work.properties, "EventSourceArn");
+  const auto label = arn.find("/stream/");
+  if (!error.message().starts_with("Stream not found") || label == std::string::npos) return error;
+  const auto found = work.call("dynamodb", "DescribeTable", Document::object({{"TableName", arn.substr(0, label)}}));
+  const Document* table = found.ok() ? found->find("Table") : nullptr;
+  std::string there = "The table does not exist here.";
+  if (table != nullptr) {
+    const std::string latest = text_of(*table, "LatestStreamArn");
+    there = latest.empty() ? "The table has no stream." : "The stream of the table is " + latest + ".";
+  }
+  return Error(error.type(), error.message() + ". " + there);
+}
+
 class Type final : public TypeBase {
  public:
   Type()
@@ -61,8 +77,9 @@ class Type final : public TypeBase {
                                             "StartingPositionTimestamp",
                                             "Topics",
                                             "TumblingWindowInSeconds"});
-    MR_ASSIGN_OR_RETURN(const Document made, work.call("lambda", "CreateEventSourceMapping", std::move(input)));
-    return resource(work, std::string(made.string_or("UUID", "")));
+    const auto made = work.call("lambda", "CreateEventSourceMapping", std::move(input));
+    if (!made.ok()) return with_existing_label(work, made.error());
+    return resource(work, std::string(made->string_or("UUID", "")));
   }
 
   Result<Resource> update(const Work& work) const override {

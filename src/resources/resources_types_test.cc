@@ -141,5 +141,31 @@ TEST_F(ResourceTypesTest, WhatAStackCannotGiveIsRefusedByName) {
   EXPECT_TRUE(calls_.asked.empty());
 }
 
+TEST_F(ResourceTypesTest, AStreamThatIsNotThereIsAnsweredWithTheOneThatIs) {
+  class NoSuchStream final : public wire::Calls {
+   public:
+    Result<Document> call(std::string_view, std::string_view operation, const wire::Caller&, Document input) override {
+      if (operation == "CreateEventSourceMapping") return Error(kRefused, "Stream not found: old");
+      if (input.string_or("TableName", "") != "arn:aws:dynamodb:r:1:table/t") return Error(kMissing, "no");
+      return Document::object({{"Table", std::move(table)}});
+    }
+    Document table = Document::object();
+  } calls;
+  const auto message = [&](const std::string& arn) {
+    Work thing = work(Document::object({{"EventSourceArn", arn}, {"FunctionName", "f"}}));
+    Work other{
+        .calls = calls, .caller = {}, .stack_name = "", .stack_id = "", .logical_id = "", .type = "", .suffix = ""};
+    other.properties = thing.properties;
+    return type("AWS::Lambda::EventSourceMapping").create(other).error().message();
+  };
+  const std::string arn = "arn:aws:dynamodb:r:1:table/t/stream/old";
+  EXPECT_EQ(message(arn), "Stream not found: old. The table has no stream.");
+  calls.table = Document::object({{"LatestStreamArn", "arn:new"}});
+  EXPECT_EQ(message(arn), "Stream not found: old. The stream of the table is arn:new.");
+  EXPECT_EQ(message("arn:aws:dynamodb:r:1:table/u/stream/old"),
+            "Stream not found: old. The table does not exist here.");
+  EXPECT_EQ(message("arn:aws:sqs:r:1:q"), "Stream not found: old");
+}
+
 }  // namespace
 }  // namespace millrace::resources
