@@ -55,7 +55,10 @@ class Records:
             records += found
             if not found:
                 return records, time.monotonic() - started
-            iterator = self.NEXT.search(answer, len(answer) - 600).group(1)
+            following = self.NEXT.search(answer, max(0, len(answer) - 600))
+            if following is None:  # the shard was closed while the load ran
+                return records, time.monotonic() - started
+            iterator = following.group(1)
 
 
 class Rounds:
