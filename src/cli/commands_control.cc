@@ -157,7 +157,7 @@ void add_control_commands(CLI::App& app, Session& session) {
                                 });
   reset->add_option("service", *service,
                     "dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch, ssm, xray, events, kms, ecr or "
-                    "cloudformation; all when absent");
+                    "cloudformation; default: all");
   add_clock(app, session);
   add_faults(app, session);
 }
