@@ -5,10 +5,11 @@ import re
 import socket
 import statistics
 import time
+import urllib.request
 
 import neighbours
 from common import (CONNECTIONS, CREDENTIALS, STREAM, BareHttp, Samples, Server, bare_rocksdb, batch, count, cpu_of, fill, generate, get,
-                    load, make_table, memory_of, new_run, put, query, update)
+                    load, make_table, memory_of, new_run, put, query, update, wait_until)
 
 KEYS = 5000      # that GetItem and UpdateItem choose from
 PAGE_ITEMS = 100
@@ -162,6 +163,17 @@ def report_throughput(report, series, paced, pace):
                "<= 5", p99 <= 5 * p50)
 
 
+def until_merged(server):
+    """Until the database has merged what a load left behind: what follows shall not pay for the load."""
+    def quiet():
+        with urllib.request.urlopen(server.endpoint + "/metrics") as answer:
+            running = re.findall(r"^millrace_storage_running_(?:compactions|flushes) (\S+)", answer.read().decode(), re.MULTILINE)
+        if len(running) != 2:
+            raise RuntimeError("/metrics does not tell of running merges")
+        return not any(map(float, running))
+    wait_until(quiet, "the merges after the load", limit=600)
+
+
 def long_log(report, seconds, rounds, records):
     """PutItem with many stream records behind it, against a server that has none; alternating."""
     with Server() as young, Server() as old:
@@ -169,6 +181,7 @@ def long_log(report, seconds, rounds, records):
             make_table(server.client("dynamodb"), "bench", STREAM)
             make_table(server.client("dynamodb"), "filler", STREAM)
         generate(old.endpoint, batch("filler", new_run(), body=300), 8, 0, -(-records // 25))
+        until_merged(old)
         samples = Samples()
         for _ in range(rounds):
             for name, server in (("young", young), ("old", old)):
