@@ -56,7 +56,8 @@ struct Invocation {
   std::string client_context;  // JSON text, or empty
   std::string trace_id;        // X-Ray trace header, or empty
   std::string invoked_arn;
-  // Set for invocations that are traced: called on the runtime's thread when a process is handed the event, with the access key that it signs with.
+  // Set for invocations that are traced: called on the runtime's thread when a process is handed the event, with the
+  // access key that it signs with.
   std::function<void(std::string_view access_key)> delivered = {};
 };
 

@@ -155,9 +155,8 @@ TEST_F(LambdaFunctionsTest, AFunctionIsShownWithEveryMemberItWasGiven) {
 TEST_F(LambdaFunctionsTest, WhatIsNotServedIsRefusedByName) {
   for (const char* more :
        {R"({"VpcConfig":{"SubnetIds":["s"]}})", R"({"FileSystemConfigs":[{"Arn":"a","LocalMountPath":"/mnt/a"}]})",
-        R"({"KMSKeyArn":"arn"})",
-        R"({"SnapStart":{"ApplyOn":"PublishedVersions"}})", R"({"ImageConfig":{"Command":["a"]}})",
-        R"({"PackageType":"Image"})", R"({"CodeSigningConfigArn":"arn"})"}) {
+        R"({"KMSKeyArn":"arn"})", R"({"SnapStart":{"ApplyOn":"PublishedVersions"}})",
+        R"({"ImageConfig":{"Command":["a"]}})", R"({"PackageType":"Image"})", R"({"CodeSigningConfigArn":"arn"})"}) {
     const auto member = codec::parse_json(more)->as_object()[0].first;
     EXPECT_THAT(error("CreateFunction", create_request("f", more)), HasSubstr(": " + member)) << more;
   }

@@ -1,7 +1,7 @@
 #include "api/iam/operations.h"
 #include "http/message.h"
-#include "iam/errors.h"
 #include "iam/documents.h"
+#include "iam/errors.h"
 
 namespace millrace::api_iam {
 namespace identity {
@@ -76,7 +76,7 @@ Result<Reply> OfIdentity<kind>::get(const Stores& stores, const RequestContext& 
     MR_ASSIGN_OR_RETURN(const auto group, stores.identities.get(identity::name_of(kind, context, input)));
     MR_ASSIGN_OR_RETURN(const auto page,
                         iam::documents::page_of(stores.identities.users_of(group.account, group.name),
-                                               page_request(input), [](const auto& user) { return user.name; }));
+                                                page_request(input), [](const auto& user) { return user.name; }));
     Document users = Document::array();
     for (const auto& user : page.items) users.push(identity_document(user));
     Document output = Document::object({{"Group", identity::whole_document(group)}, {"Users", std::move(users)}});
@@ -90,7 +90,7 @@ Result<Reply> OfIdentity<kind>::list(const Stores& stores, const RequestContext&
   auto all = stores.identities.list(kind, account_of(context));
   std::erase_if(all, [&](const auto& one) { return !one.path.starts_with(input.string_or("PathPrefix", "/")); });
   MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(all), page_request(input),
-                                                              [](const auto& one) { return one.name; }));
+                                                               [](const auto& one) { return one.name; }));
   Document list = Document::array();
   for (const auto& one : page.items) list.push(identity_document(one));
   Document output = Document::object({{std::string(identity::word_of(kind)) + "s", std::move(list)}});
@@ -137,7 +137,7 @@ Result<Reply> OfIdentity<kind>::list_policies(const Stores& stores, const Reques
   std::vector<std::string> names;
   for (const auto& [policy, text] : one.inline_policies) names.push_back(policy);
   MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(names), page_request(input),
-                                                              [](const std::string& policy) { return policy; }));
+                                                               [](const std::string& policy) { return policy; }));
   Document list = Document::array();
   for (const auto& policy : page.items) list.push(policy);
   Document output = Document::object({{"PolicyNames", std::move(list)}});
@@ -177,7 +177,7 @@ Result<Reply> OfIdentity<kind>::list_attached(const Stores& stores, const Reques
     return !iam::documents::path_of_policy(arn).starts_with(input.string_or("PathPrefix", "/"));
   });
   MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(arns), page_request(input),
-                                                              [](const std::string& arn) { return arn; }));
+                                                               [](const std::string& arn) { return arn; }));
   Document output = Document::object({{"AttachedPolicies", attached_policies(page.items)}});
   set_page(output, page);
   return reply(stores, std::move(output));

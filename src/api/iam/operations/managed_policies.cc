@@ -1,7 +1,7 @@
 #include "api/iam/operations.h"
 #include "http/message.h"
-#include "iam/errors.h"
 #include "iam/documents.h"
+#include "iam/errors.h"
 #include "wire/generated/iam_views.h"
 
 namespace millrace::api_iam {
@@ -94,7 +94,7 @@ Result<Reply> list_policies(const Stores& stores, const RequestContext& context,
   });
   std::ranges::sort(policies, {}, &iam::ManagedPolicy::arn);
   MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(policies), page_request(request),
-                                                              [](const auto& policy) { return policy.arn(); }));
+                                                               [](const auto& policy) { return policy.arn(); }));
   Document list = Document::array();
   for (const auto& policy : page.items) list.push(policy_document(stores, account_of(context), policy));
   Document output = Document::object({{"Policies", std::move(list)}});
@@ -209,7 +209,7 @@ Result<Reply> list_policy_tags(const Stores& stores, const RequestContext&, cons
   MR_ASSIGN_OR_RETURN(const auto policy, stores.policies.get(request.policy_arn()));
   std::vector<std::pair<std::string, std::string>> tags(policy.tags.begin(), policy.tags.end());
   MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(tags), page_request(request),
-                                                              [](const auto& tag) { return tag.first; }));
+                                                               [](const auto& tag) { return tag.first; }));
   Document output = Document::object({{"Tags", tags_document({page.items.begin(), page.items.end()})}});
   set_page(output, page);
   return reply(stores, std::move(output));

@@ -31,7 +31,7 @@ Result<Reply> list_user_tags(const Stores& stores, const RequestContext& context
   MR_ASSIGN_OR_RETURN(const auto found, stores.identities.get(user::named(context, request.user_name())));
   std::vector<std::pair<std::string, std::string>> tags(found.tags.begin(), found.tags.end());
   MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(tags), page_request(request),
-                                                              [](const auto& tag) { return tag.first; }));
+                                                               [](const auto& tag) { return tag.first; }));
   Document output = Document::object({{"Tags", tags_document({page.items.begin(), page.items.end()})}});
   set_page(output, page);
   return reply(stores, std::move(output));
@@ -60,7 +60,7 @@ Result<Reply> list_groups_for_user(const Stores& stores, const RequestContext& c
     }
   }
   MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(groups), page_request(request),
-                                                              [](const auto& group) { return group.name; }));
+                                                               [](const auto& group) { return group.name; }));
   Document list = Document::array();
   for (const auto& group : page.items) list.push(identity_document(group));
   Document output = Document::object({{"Groups", std::move(list)}});
@@ -85,7 +85,7 @@ Result<Reply> list_access_keys(const Stores& stores, const RequestContext& conte
   auto keys = found.access_keys;
   std::ranges::sort(keys, {}, &iam::AccessKey::id);
   MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(keys), page_request(input),
-                                                              [](const auto& key) { return key.id; }));
+                                                               [](const auto& key) { return key.id; }));
   Document list = Document::array();
   for (const auto& key : page.items) {
     list.push(Document::object({{"UserName", name},
