@@ -156,8 +156,8 @@ void add_control_commands(CLI::App& app, Session& session) {
                                   return kDone;
                                 });
   reset->add_option("service", *service,
-                    "dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch, ssm, xray, events, kms, ecr or "
-                    "cloudformation; default: all");
+                    "dynamodb, lambda, s3, sqs, sns, iam, logs, cloudwatch, ssm, xray, events, kms, ecr, "
+                    "cloudformation; or all");
   add_clock(app, session);
   add_faults(app, session);
 }
