@@ -13,6 +13,7 @@
 #include "app/internal/parts.h"
 #include "crypto/digest.h"
 #include "storage/rocks/data_directory.h"
+#include "storage/sync_directory.h"
 
 namespace millrace::app {
 
@@ -81,8 +82,7 @@ Result<Summed> read_through(const fs::path& path, const fs::path& copy, const St
 }
 
 Result<void> sync_folder(const fs::path& path) {
-  const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.ok() || ::fsync(folder.get()) != 0) return failed("cannot sync", path);
+  if (!storage::sync_directory(path.string())) return failed("cannot sync", path);
   return {};
 }
 

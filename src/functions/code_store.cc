@@ -12,6 +12,7 @@
 #include "functions/errors.h"
 #include "functions/limits.h"
 #include "runtimes/code_archive.h"
+#include "storage/sync_directory.h"
 #include "telemetry/log.h"
 
 namespace millrace::functions {
@@ -23,11 +24,7 @@ Error disk_error(const fs::path& path) {
 }
 
 Result<void> sync_folder(const fs::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return disk_error(folder);
-  const bool synced = ::fsync(fd) == 0;
-  ::close(fd);
-  if (!synced) return disk_error(folder);
+  if (!storage::sync_directory(folder.string())) return disk_error(folder);
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "s3/blob_store.h"
+#include "storage/sync_directory.h"
 
 namespace millrace::s3 {
 namespace {
@@ -41,8 +42,7 @@ class Descriptor {
 };
 
 Result<void> sync_directory(const std::string& path) {
-  const Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory || ::fsync(directory.get()) != 0) return failed("cannot sync", path);
+  if (!storage::sync_directory(path)) return failed("cannot sync", path);
   return {};
 }
 

@@ -15,6 +15,7 @@
 
 #include "codec/json.h"
 #include "storage/store.h"
+#include "storage/sync_directory.h"
 
 namespace millrace::storage {
 
@@ -60,10 +61,7 @@ Result<void> write_version_file(const std::string& path) {
   const std::string why = reason();
   ::close(fd);
   if (!written || ::rename(temporary.c_str(), target.c_str()) != 0) return refused(path, "is not writable: " + why);
-  if (const int directory = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); directory >= 0) {
-    ::fsync(directory);
-    ::close(directory);
-  }
+  sync_directory(path);
   return {};
 }
 

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include <fcntl.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
@@ -19,12 +18,12 @@
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "storage/rocks/internal/head_file.h"
 #include "storage/rocks/internal/hot_rows.h"
 #include "storage/rocks/internal/rocks_options.h"
+#include "storage/sync_directory.h"
 #include "telemetry/log.h"
 
 namespace millrace::storage {
@@ -100,41 +99,32 @@ class ErrorListener final : public rocksdb::EventListener {
 
 // RocksDB syncs what is in its directory; that the directory itself, and the head file, are there is synced here.
 Result<void> sync_names(const fs::path& directory) {
-  const int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool synced = fd >= 0 && ::fsync(fd) == 0;
-  const std::string why = synced ? "" : std::strerror(errno);
-  if (fd >= 0) ::close(fd);
-  if (!synced) return Error(kStorageFailed, "The directory " + directory.string() + " cannot be synced: " + why);
-  return {};
+  if (sync_directory(directory.string())) return {};
+  return Error(kStorageFailed, "The directory " + directory.string() + " cannot be synced: " + std::strerror(errno));
 }
 
 // Announces to the hot rows what a batch is about to write, until it is destroyed.
 class HotWrite {
  public:
   HotWrite(HotRows& hot, const WriteBatch& batch) : hot_(hot), batch_(batch) {
-    for (const WriteBatch::Operation& operation : batch_.operations()) {
-      if (operation.family != Family::kItems) continue;
-      if (operation.kind == WriteBatch::Kind::kEraseRange) {
-        hot_.begin_write_of_all();
-      } else {
-        hot_.begin_write(operation.key);
-      }
-    }
+    tell(&HotRows::begin_write, &HotRows::begin_write_of_all);
   }
   HotWrite(const HotWrite&) = delete;
   HotWrite& operator=(const HotWrite&) = delete;
-  ~HotWrite() {
+  ~HotWrite() { tell(&HotRows::end_write, &HotRows::end_write_of_all); }
+
+ private:
+  void tell(void (HotRows::*of_key)(std::string_view), void (HotRows::*of_all)()) {
     for (const WriteBatch::Operation& operation : batch_.operations()) {
       if (operation.family != Family::kItems) continue;
       if (operation.kind == WriteBatch::Kind::kEraseRange) {
-        hot_.end_write_of_all();
+        (hot_.*of_all)();
       } else {
-        hot_.end_write(operation.key);
+        (hot_.*of_key)(operation.key);
       }
     }
   }
 
- private:
   HotRows& hot_;
   const WriteBatch& batch_;
 };
