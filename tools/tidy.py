@@ -11,8 +11,8 @@ LINES_MAX = 1000
 RULES = [
     (r"(system_clock|steady_clock|high_resolution_clock)::now|\bgettimeofday\(|\bclock_gettime\(|std::time\(",
      "ask platform::Clock for the time",
-     r"^src/(platform|telemetry|testing|http)/|_test\.(cc|h)$|_bench\.cc$|^bench/"),
-    (r"std::random_device|\brand\(\)|\bgetrandom\(|mt19937", "ask platform::Random", r"^src/platform/|_test\.(cc|h)$|_fuzz\.cc$|^bench/"),
+     r"^src/(platform|telemetry|testing|http)/|_test\.cc$|_bench\.cc$|^bench/"),
+    (r"std::random_device|\brand\(\)|\bgetrandom\(|mt19937", "ask platform::Random", r"^src/platform/|_test\.cc$|_fuzz\.cc$|^bench/"),
     (r"sleep_for|sleep_until|\busleep\(|\bsleep\(\d", "wait for a condition with a limit, or move the clock",
      r"^src/platform/|^bench/"),
     (r"using namespace std;", "name what you use", r"^$"),

@@ -15,6 +15,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "platform/machine_clock.h"
 #include "stacks/stacks.h"
 #include "storage/memory/memory_store.h"
 #include "testing/test_commits.h"
@@ -324,8 +325,8 @@ class StacksTest : public ::testing::Test {
   // Polls (threads of the engine are real) until `holds`, running what is due.
   template <typename Holds>
   bool until(Holds holds) {
-    for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-         std::chrono::steady_clock::now() < end;) {
+    const platform::MachineClock machine;
+    for (const auto end = machine.monotonic_now() + std::chrono::seconds(20); machine.monotonic_now() < end;) {
       scheduler_.run_ready();
       if (holds()) return true;
       std::this_thread::yield();
