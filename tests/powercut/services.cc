@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <cstdlib>
 #include <future>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "model/change_record.h"
 #include "model/stored.h"
+#include "must.h"
 #include "platform/random.h"
 #include "sqs/check.h"
 #include "sqs/service.h"
@@ -31,20 +31,6 @@ using storage::Family;
 const Scope kScope;
 constexpr const char* kTable = "items";
 const std::vector<std::string> kQueues = {"standard", "counted", "ordered.fifo"};
-
-template <typename T>
-T must(Result<T> result, const char* what) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "powercut: %s: %s\n", what, result.error().message().c_str());
-    std::exit(2);
-  }
-  return std::move(result).value();
-}
-void must(const Result<void>& result, const char* what) {
-  if (result.ok()) return;
-  std::fprintf(stderr, "powercut: %s: %s\n", what, result.error().message().c_str());
-  std::exit(2);
-}
 
 AttributeValue string_of(std::string text) { return AttributeValue::string(std::move(text)); }
 AttributeValue number_of(std::uint64_t number) {

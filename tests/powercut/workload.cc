@@ -1,11 +1,11 @@
 #include "workload.h"
 
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <random>
 #include <thread>
 
+#include "must.h"
 #include "platform/random.h"
 #include "s3/object_store.h"
 #include "storage/group_committer.h"
@@ -21,15 +21,6 @@ using storage::Family;
 std::string text(std::uint64_t number) {
   std::string digits = std::to_string(number);
   return std::string(8 - std::min<std::size_t>(digits.size(), 8), '0') + digits;
-}
-
-template <typename T>
-T must(Result<T> result, const char* what) {
-  if (!result.ok()) {
-    std::fprintf(stderr, "powercut: %s: %s\n", what, result.error().message().c_str());
-    std::exit(2);
-  }
-  return std::move(result).value();
 }
 
 // The parts of a server that write to disk, over one directory.
