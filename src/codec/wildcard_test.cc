@@ -27,5 +27,14 @@ TEST(Wildcard, AQuestionMarkStandsForItselfOrForOneCharacter) {
   EXPECT_FALSE(matches_wildcard("a?", "a", QuestionMark::kAnyCharacter));
 }
 
+TEST(Wildcard, MatchesRunsAndSingleBytes) {
+  EXPECT_TRUE(matches_wildcard("*", "", QuestionMark::kAnyCharacter));
+  EXPECT_TRUE(matches_wildcard("uploads/*.json", "uploads/a/b.json", QuestionMark::kAnyCharacter));
+  EXPECT_TRUE(matches_wildcard("a?c", "abc", QuestionMark::kAnyCharacter));
+  EXPECT_FALSE(matches_wildcard("a?c", "ac", QuestionMark::kAnyCharacter));
+  EXPECT_TRUE(matches_wildcard("*ab*ab", "abab", QuestionMark::kAnyCharacter));
+  EXPECT_FALSE(matches_wildcard("a*b", "ab1", QuestionMark::kAnyCharacter));
+}
+
 }  // namespace
 }  // namespace millrace::codec

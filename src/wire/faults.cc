@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "codec/wildcard.h"
+
 namespace millrace::wire {
 namespace {
 
@@ -10,7 +12,8 @@ bool matches(const Fault& fault, std::string_view service, std::string_view oper
   return (fault.service.empty() || fault.service == service) &&
          (fault.operation.empty() || fault.operation == operation) &&
          FaultPlan::applies(fault.action, service, operation) &&
-         (fault.resource.empty() || matches_glob(fault.resource, resource));
+         (fault.resource.empty() ||
+          codec::matches_wildcard(fault.resource, resource, codec::QuestionMark::kAnyCharacter));
 }
 
 // Counts one matching request; true when the rule's share is due with it.
@@ -23,26 +26,6 @@ bool due(Fault& fault) {
 }
 
 }  // namespace
-
-bool matches_glob(std::string_view glob, std::string_view text) {
-  std::size_t g = 0, t = 0, star = std::string_view::npos, mark = 0;
-  while (t < text.size()) {
-    if (g < glob.size() && (glob[g] == '?' || (glob[g] == text[t] && glob[g] != '*'))) {
-      ++g;
-      ++t;
-    } else if (g < glob.size() && glob[g] == '*') {
-      star = g++;
-      mark = t;
-    } else if (star != std::string_view::npos) {  // let the last star take one more
-      g = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (g < glob.size() && glob[g] == '*') ++g;
-  return g == glob.size();
-}
 
 bool FaultPlan::applies(FaultAction action, std::string_view service, std::string_view operation) {
   if (action != FaultAction::kConflict && action != FaultAction::kInProgress) return true;

@@ -63,7 +63,4 @@ class FaultPlan {
   std::atomic<std::size_t> size_{0};
 };
 
-// Whether all of `text` matches `glob`: * is any run, ? any one byte.
-bool matches_glob(std::string_view glob, std::string_view text);
-
 }  // namespace millrace::wire

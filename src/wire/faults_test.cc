@@ -43,15 +43,6 @@ TEST(FaultPlanTest, RefusesRatesThatAreNone) {
   EXPECT_FALSE(plan.remove(1));
 }
 
-TEST(GlobTest, MatchesRunsAndSingleBytes) {
-  EXPECT_TRUE(matches_glob("*", ""));
-  EXPECT_TRUE(matches_glob("uploads/*.json", "uploads/a/b.json"));
-  EXPECT_TRUE(matches_glob("a?c", "abc"));
-  EXPECT_FALSE(matches_glob("a?c", "ac"));
-  EXPECT_TRUE(matches_glob("*ab*ab", "abab"));
-  EXPECT_FALSE(matches_glob("a*b", "ab1"));
-}
-
 TEST(ArnTest, KeepsColonsOfTheResource) {
   const auto arn = parse_arn("arn:aws:lambda:us-east-1:000000000000:function:f:1");
   ASSERT_TRUE(arn.has_value());
