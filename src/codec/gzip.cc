@@ -19,6 +19,18 @@ z_stream stream_over(std::string_view input) {
   return stream;
 }
 
+std::string deflate_with(std::string_view bytes, int window_bits) {
+  z_stream stream = stream_over(bytes);
+  MR_ASSERT(deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+  std::string out(deflateBound(&stream, static_cast<uLong>(bytes.size())), '\0');
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  MR_ASSERT(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+  out.resize(out.size() - stream.avail_out);
+  deflateEnd(&stream);
+  return out;
+}
+
 }  // namespace
 
 Result<std::string> gunzip(std::string_view compressed, std::size_t bytes_max) {
@@ -39,17 +51,8 @@ Result<std::string> gunzip(std::string_view compressed, std::size_t bytes_max) {
   return out;
 }
 
-std::string gzip(std::string_view bytes) {
-  z_stream stream = stream_over(bytes);
-  MR_ASSERT(deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + kGzipOnly, 8, Z_DEFAULT_STRATEGY) ==
-            Z_OK);
-  std::string out(deflateBound(&stream, static_cast<uLong>(bytes.size())), '\0');
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  MR_ASSERT(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(out.size() - stream.avail_out);
-  deflateEnd(&stream);
-  return out;
-}
+std::string gzip(std::string_view bytes) { return deflate_with(bytes, MAX_WBITS + kGzipOnly); }
+
+std::string deflate_raw(std::string_view bytes) { return deflate_with(bytes, -MAX_WBITS); }
 
 }  // namespace millrace::codec

@@ -16,5 +16,7 @@ inline constexpr ErrorType kGzipTooLarge{"RequestEntityTooLargeException", 413, 
 // come out (decompression stops there).
 Result<std::string> gunzip(std::string_view compressed, std::size_t bytes_max);
 std::string gzip(std::string_view bytes);
+// The deflate stream alone, as zip archives have it.
+std::string deflate_raw(std::string_view bytes);
 
 }  // namespace millrace::codec

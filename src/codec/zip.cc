@@ -2,7 +2,7 @@
 
 #include <zlib.h>
 
-#include "base/assert.h"
+#include "codec/gzip.h"
 
 namespace millrace::codec {
 namespace {
@@ -21,20 +21,6 @@ void append_u16(std::string& out, std::uint32_t value) {
 void append_u32(std::string& out, std::uint64_t value) {
   append_u16(out, static_cast<std::uint32_t>(value & 0xffff));
   append_u16(out, static_cast<std::uint32_t>((value >> 16) & 0xffff));
-}
-
-std::string deflate_raw(std::string_view bytes) {
-  z_stream stream{};
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = static_cast<uInt>(bytes.size());
-  MR_ASSERT(deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-  std::string out(deflateBound(&stream, static_cast<uLong>(bytes.size())), '\0');
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  MR_ASSERT(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-  out.resize(out.size() - stream.avail_out);
-  deflateEnd(&stream);
-  return out;
 }
 
 }  // namespace
