@@ -225,7 +225,7 @@ void AsyncQueue::pump(const FunctionReference& function) {
     if (lane.window.empty() && lane.uncommitted.empty() && !lane.more()) lanes_.erase(it);
   }
   for (auto& settlement : work.settlements) settle(std::move(settlement));
-  for (const auto number : work.starts) begin(function, number);
+  for (const auto& [number, attempt] : work.starts) begin(function, number, attempt);
 }
 
 // Takes what is due: to be run, or settled without a run.
@@ -242,7 +242,7 @@ void AsyncQueue::collect(const FunctionReference& function, Lane& lane, const Ev
       lane.due.erase(lane.due.begin());
       entry.running = true;
       ++lane.running;
-      work.starts.push_back(number);
+      work.starts.emplace_back(number, entry.invocations + 1);
     } else {
       return;
     }
@@ -266,7 +266,7 @@ Result<std::optional<Event>> AsyncQueue::read(const FunctionReference& function,
   return internal::decode_event(function, *stored);
 }
 
-void AsyncQueue::begin(const FunctionReference& function, std::uint64_t number) {
+void AsyncQueue::begin(const FunctionReference& function, std::uint64_t number, int attempt) {
   auto found = read(function, number);
   const auto done = [this, function, number](EventAnswer answer) {
     scheduler_.post([this, function, number, answer = std::move(answer)]() mutable {
@@ -279,20 +279,12 @@ void AsyncQueue::begin(const FunctionReference& function, std::uint64_t number) 
   }
   std::optional<Event>& event = *found;
   if (!event) return done({.kind = EventAnswer::Kind::kGone});
-  event->attempt = attempts_of(function, number) + 1;
+  event->attempt = attempt;
   runner_.measure({.metric = Metric::kAsyncEventAge,
                    .function = function.function,
                    .resource = function.resource(),
                    .value = static_cast<double>((scheduler_.now() - event->received).count())});
   runner_.run(*event, done);
-}
-
-int AsyncQueue::attempts_of(const FunctionReference& function, std::uint64_t number) const {
-  const std::lock_guard lock(mutex_);
-  const auto lane = lanes_.find(function);
-  if (lane == lanes_.end()) return 0;
-  const auto entry = lane->second->window.find(number);
-  return entry == lane->second->window.end() ? 0 : entry->second.invocations;
 }
 
 void AsyncQueue::finished(const FunctionReference& function, std::uint64_t number, EventAnswer answer) {

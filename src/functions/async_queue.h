@@ -119,7 +119,7 @@ class AsyncQueue {
   // What a look at a lane leads to, done without the mutex.
   struct Work {
     std::vector<Settlement> settlements;
-    std::vector<std::uint64_t> starts;
+    std::vector<std::pair<std::uint64_t, int>> starts;  // number, attempt
   };
 
   void accepted(const FunctionReference& function, std::uint64_t number, Time received);
@@ -138,9 +138,8 @@ class AsyncQueue {
   void stage_results(const Event& event, const Settlement& settlement, storage::WriteBatch& batch,
                      std::vector<delivery::AfterCommit>& after);
   Result<std::optional<Event>> read(const FunctionReference& function, std::uint64_t number) const;
-  void begin(const FunctionReference& function, std::uint64_t number);
-  int attempts_of(const FunctionReference& function, std::uint64_t number) const;  // invocations so far
-  void count(Metric metric, const FunctionReference& function);                    // REQUIRES: mutex_ is not held
+  void begin(const FunctionReference& function, std::uint64_t number, int attempt);
+  void count(Metric metric, const FunctionReference& function);  // REQUIRES: mutex_ is not held
 
   storage::Store& store_;
   storage::Commits& commits_;

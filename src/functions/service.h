@@ -322,7 +322,6 @@ class Functions final : private EventRunner {
               const runtimes::Outcome& outcome);
   traces::Recorder::Handle begin_trace(const Target& target, const InvokeRequest& request,
                                        const std::string& request_id, std::string& header);
-  bool is_active(const Unit& unit) const;
   std::string event_trace(const FunctionReference& target, std::string header);
   std::shared_ptr<runtimes::Runtime> runtime_for(const UnitPointer& unit);
   runtimes::FunctionSpec spec_of(const Function& function, std::string opt_folder) const;  // guarded

@@ -220,40 +220,35 @@ traces::Recorder::Handle Functions::begin_trace(const Target& target, const Invo
     header = request.trace_id;
     return nullptr;
   }
-  auto decided = recorder_->decide(request.trace_id, is_active(*target.unit), request.target.function.name);
-  traces::Recorder::Handle handle;
-  if (decided.sampled == traces::TraceHeader::Sampled::kYes) {
-    handle = recorder_->begin({.scope = request.target.function.scope,
-                               .function = request.target.function.name,
-                               .version = target.unit->function.version,
-                               .arn = request.target.arn(),
-                               .request_id = request_id,
-                               .cause = request.cause},
-                              decided);
-  } else {
-    decided.parent = traces::new_segment_id(services_.random);
+  bool is_active = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_active = target.unit->function.settings.tracing == kActive;
   }
+  auto decided = recorder_->decide(request.trace_id, is_active, request.target.function.name);
+  auto handle = recorder_->begin({.scope = request.target.function.scope,
+                                  .function = request.target.function.name,
+                                  .version = target.unit->function.version,
+                                  .arn = request.target.arn(),
+                                  .request_id = request_id,
+                                  .cause = request.cause},
+                                 decided);
   header = traces::format_header(decided);
   return handle;
-}
-
-bool Functions::is_active(const Unit& unit) const {
-  const std::lock_guard lock(mutex_);
-  return unit.function.settings.tracing == kActive;
 }
 
 // All attempts of an event are one trace, so it is decided when it comes.
 std::string Functions::event_trace(const FunctionReference& target, std::string header) {
   if (recorder_ == nullptr) return header;
-  UnitPointer unit;
+  bool is_active = false;
   {
     const std::lock_guard lock(mutex_);
-    auto found = find_target(target);
+    const auto found = find_target(target);
     if (!found.ok()) return header;
-    unit = std::move(found->unit);
+    is_active = found->unit->function.settings.tracing == kActive;
   }
-  if (header.empty() && !is_active(*unit)) return header;
-  return traces::format_header(recorder_->decide(header, is_active(*unit), target.function.name));
+  if (header.empty() && !is_active) return header;
+  return traces::format_header(recorder_->decide(header, is_active, target.function.name));
 }
 
 void Functions::set_tracing(traces::Recorder& recorder, std::string daemon) {
