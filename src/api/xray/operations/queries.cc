@@ -66,11 +66,10 @@ Result<Reply> get_trace_summaries(const Parts& parts, const RequestContext& cont
   if (request.end_time() <= request.start_time()) return invalid("The end time must be after the start time.");
   double rate = 1;
   if (const auto strategy = request.sampling_strategy(); strategy && request.sampling().value_or(false)) {
-    const Document* value = input.find("SamplingStrategy")->find("Value");
     if (strategy->name().value_or("PartialScan") == "FixedRate") {
-      if (value == nullptr || value->as_double() <= 0 || value->as_double() > 1)
+      rate = strategy->value().value_or(0);
+      if (rate <= 0 || rate > 1)
         return invalid("The value of the sampling strategy must be greater than 0 and at most 1.");
-      rate = value->as_double();
     }
   }
   auto filter = traces::Filter::parse(request.filter_expression().value_or(""));
