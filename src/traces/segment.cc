@@ -104,6 +104,16 @@ Json with_children(std::size_t at, std::vector<Json>& documents,
   return out;
 }
 
+// `text`: the same document.
+Segment segment_of(const Json& json, std::string text) {
+  Segment out{.trace_id = std::string(json.string_or("trace_id", "")),
+              .id = std::string(json.string_or("id", "")),
+              .start = number_or(json, "start_time", 0),
+              .document = std::move(text)};
+  out.end = std::max(out.start, number_or(json, "end_time", 0));
+  return out;
+}
+
 }  // namespace
 
 double number_or(const Json& json, std::string_view name, double otherwise) {
@@ -139,24 +149,12 @@ std::optional<Segment> read_segment(std::string_view document, Refusal& refusal)
     return refuse("InvalidParentId");
   if (refusal.is_subsegment && parent == nullptr) return refuse("MissingParentId");
   if (const auto code = check_nested(*json, 0); !code.empty()) return refuse(code);
-  if (*trace_id == trace->as_string()) {
-    Segment out{.trace_id = *trace_id, .id = refusal.id, .document = std::string(document)};
-    out.start = number_or(*json, "start_time", 0);
-    out.end = std::max(out.start, number_or(*json, "end_time", 0));
-    return out;
-  }
+  if (*trace_id == trace->as_string()) return segment_of(*json, std::string(document));
   json->set("trace_id", *trace_id);
   return own_segment(*json);
 }
 
-Segment own_segment(const Json& document) {
-  Segment out{.trace_id = std::string(document.string_or("trace_id", "")),
-              .id = std::string(document.string_or("id", "")),
-              .start = number_or(document, "start_time", 0),
-              .document = document.dump()};
-  out.end = std::max(out.start, number_or(document, "end_time", 0));
-  return out;
-}
+Segment own_segment(const Json& document) { return segment_of(document, document.dump()); }
 
 Segment moved(const Segment& segment, double seconds) {
   const std::function<void(Json&)> move = [&](Json& json) {
