@@ -95,6 +95,9 @@ class Recorder::Invocation {
   Json function_segment(const End& end, platform::Random& random) const;
 
  private:
+  std::int64_t waiting_since() const {
+    return start.cause.written == kNever ? began_us : std::min(micros(start.cause.written), began_us);
+  }
   Json waits(platform::Random& random) const;
 };
 
@@ -102,7 +105,7 @@ class Recorder::Invocation {
 Json Recorder::Invocation::waits(platform::Random& random) const {
   const Cause& cause = start.cause;
   Json out = Json::array();
-  std::int64_t from = cause.written == kNever ? began_us : std::min(micros(cause.written), began_us);
+  std::int64_t from = waiting_since();
   const auto add = [&](const char* name, Time until) {
     const std::int64_t to = until == kNever ? began_us : std::clamp(micros(until), from, began_us);
     if (to > from) out.push(part(name, new_segment_id(random), seconds(from), seconds(to)));
@@ -128,9 +131,7 @@ Json Recorder::Invocation::waits(platform::Random& random) const {
 }
 
 Json Recorder::Invocation::service_segment(const End& end, platform::Random& random) const {
-  const double from =
-      start.cause.written == kNever ? seconds(began_us) : seconds(std::min(micros(start.cause.written), began_us));
-  Json out = part(start.function, service_id, from, at(end.ended));
+  Json out = part(start.function, service_id, seconds(waiting_since()), at(end.ended));
   out.set("trace_id", root);
   out.set_if(!upstream.empty(), "parent_id", upstream);
   out.set("origin", "AWS::Lambda").set("resource_arn", start.arn);

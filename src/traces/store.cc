@@ -175,11 +175,11 @@ void Store::flush() {
   submit();
 }
 
-void Store::drop(Entries::iterator entry, storage::WriteBatch& batch) {
+void Store::drop(Entries::iterator entry) {
   const std::uint64_t number = entry->second.number;
-  batch.erase(Family::kText, head_key(number));
+  erased_.erase(Family::kText, head_key(number));
   const std::string from = documents_of(number);
-  batch.erase_range(Family::kText, from, storage::prefix_end(from));
+  erased_.erase_range(Family::kText, from, storage::prefix_end(from));
   pending_.erase(pending_.lower_bound({number, ""}), pending_.lower_bound({number + 1, ""}));
   bytes_ -= entry->second.bytes;
   changed_.erase(entry->first);
@@ -191,7 +191,7 @@ void Store::drop(Entries::iterator entry, storage::WriteBatch& batch) {
 
 void Store::shrink() {
   while (by_number_.size() > 1 && (bytes_ > limits_.bytes || entries_.size() > limits_.traces))
-    drop(by_number_.begin()->second, erased_);
+    drop(by_number_.begin()->second);
 }
 
 void Store::arm_persist() {
@@ -217,7 +217,7 @@ void Store::sweep() {
   const Time before = scheduler_.now() - limits_.age;
   for (auto it = entries_.begin(); it != entries_.end();) {
     const auto entry = it++;
-    if (entry->second.last <= before) drop(entry, erased_);
+    if (entry->second.last <= before) drop(entry);
   }
   submit();
   arm_sweep();
@@ -281,7 +281,7 @@ void Store::reset(std::string_view account) {
   const std::lock_guard lock(mutex_);
   for (auto it = entries_.begin(); it != entries_.end();) {
     const auto entry = it++;
-    if (entry->first.scope.account == account) drop(entry, erased_);
+    if (entry->first.scope.account == account) drop(entry);
   }
   submit();
 }

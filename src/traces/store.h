@@ -117,7 +117,7 @@ class Store {
   Key key_of(const std::optional<Scope>& scope, const std::string& trace_id) const;  // guarded
   Entry& open(const Key& key);                                                       // guarded
   void submit();                                                                     // guarded
-  void drop(Entries::iterator entry, storage::WriteBatch& batch);                    // guarded
+  void drop(Entries::iterator entry);                                                // guarded
   void shrink();                                                                     // guarded
   void arm_persist();                                                                // guarded
   void arm_sweep();                                                                  // guarded

@@ -1,7 +1,7 @@
 #include "traces/summary.h"
 
 #include <algorithm>
-#include <functional>
+#include <map>
 #include <set>
 
 namespace millrace::traces {
@@ -39,7 +39,8 @@ Flags flags_of(const Json& segment) {
 }
 
 Picture::Picture(std::string id, std::vector<Json> segments) : id_(std::move(id)), segments_(std::move(segments)) {
-  std::set<std::string, std::less<>> parents;  // that sent segments below them
+  std::map<std::string, int, std::less<>> owner;  // node in which a segment or subsegment lies
+  std::set<std::string, std::less<>> parents;     // that sent segments below them
   for (const auto& segment : segments_) parents.emplace(segment.string_or("parent_id", ""));
   for (const auto& segment : segments_) {
     const int own = static_cast<int>(nodes_.size());
@@ -47,7 +48,7 @@ Picture::Picture(std::string id, std::vector<Json> segments) : id_(std::move(id)
                       segment.bool_or("inferred", false)});
     for_each(segment, [&](const Json& each, int depth) {
       const auto each_id = each.string_or("id", "");
-      owner_.try_emplace(std::string(each_id), own);
+      owner.try_emplace(std::string(each_id), own);
       const auto space = each.string_or("namespace", "");
       if (depth == 0 || (space != "aws" && space != "remote") || parents.contains(each_id)) return;
       nodes_.push_back({&each, own, std::string(each.string_or("name", "")), type_of(each), true});
@@ -56,8 +57,8 @@ Picture::Picture(std::string id, std::vector<Json> segments) : id_(std::move(id)
   }
   for (auto& node : nodes_) {
     if (node.caller >= 0) continue;
-    const auto found = owner_.find(node.json->string_or("parent_id", ""));
-    if (found != owner_.end() && nodes_[static_cast<std::size_t>(found->second)].json != node.json)
+    const auto found = owner.find(node.json->string_or("parent_id", ""));
+    if (found != owner.end() && nodes_[static_cast<std::size_t>(found->second)].json != node.json)
       node.caller = found->second;
   }
   const auto root = std::ranges::find(nodes_, -1, &Node::caller);

@@ -1,7 +1,6 @@
 // What is told of a trace in one line: a fold over its segments. Pure. AWS: TraceSummary of the X-Ray API reference.
 #pragma once
 
-#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,7 +53,6 @@ class Picture {
   std::string id_;
   std::vector<Json> segments_;
   std::vector<Node> nodes_;
-  std::map<std::string, int, std::less<>> owner_;  // node in which a segment or subsegment lies
   std::size_t root_ = 0;
   double start_ = 0;
   double end_ = 0;
