@@ -30,10 +30,6 @@ std::string event_of(const QueueBatch& batch) {
   return out += "]}";
 }
 
-}  // namespace
-
-namespace {
-
 Time earliest(const QueueBatch& batch, Time QueueMessage::*which) {
   Time out = kNever;
   for (const QueueMessage& message : batch.messages) out = std::min(out, message.*which);
