@@ -489,11 +489,9 @@ Result<void> Server::Impl::listen() {
   parts.self_writes = self_writes.get();
   dispatcher->set_watch(*self_writes);
   dispatcher->set_access_keys([this](std::string_view key) -> std::optional<wire::KnownCaller> {
-    if (const auto session = sessions->resolve(key)) {
-      return wire::KnownCaller{session->principal.account, session->principal.arn};
-    }
-    if (const auto user = identities->user_of_key(key)) return wire::KnownCaller{user->account, user->arn()};
-    return std::nullopt;
+    auto known = sessions->principal_of(key);
+    if (!known) return std::nullopt;
+    return wire::KnownCaller{std::move(known->account), std::move(known->arn)};
   });
   http::ServerOptions serving;
   serving.address = config.address == "localhost" ? "127.0.0.1" : config.address;

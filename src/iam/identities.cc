@@ -355,10 +355,21 @@ Result<void> Identities::delete_key(const Name& user, std::string_view key) {
 
 std::optional<Identity> Identities::user_of_key(std::string_view access_key) const {
   const std::scoped_lock lock(mutex_);
+  const Identity* user = holder(access_key);
+  return user == nullptr ? std::nullopt : std::optional(*user);
+}
+
+std::optional<Principal> Identities::principal_of_key(std::string_view access_key) const {
+  const std::scoped_lock lock(mutex_);
+  const Identity* user = holder(access_key);
+  return user == nullptr ? std::nullopt : std::optional(Principal{user->account, user->arn(), user->id});
+}
+
+const Identity* Identities::holder(std::string_view access_key) const {
   const auto it = keys_.find(access_key);
-  if (it == keys_.end()) return std::nullopt;
+  if (it == keys_.end()) return nullptr;
   const auto user = identities_.find(it->second);
-  return user == identities_.end() ? std::nullopt : std::optional(user->second);
+  return user == identities_.end() ? nullptr : &user->second;
 }
 
 void Identities::reset(std::string_view account) {

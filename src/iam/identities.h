@@ -55,6 +55,13 @@ struct Identity {
   }
 };
 
+// Who a caller is.
+struct Principal {
+  std::string account;
+  std::string arn;      // of a user, or arn:aws:sts::<account>:assumed-role/<role>/<session>
+  std::string user_id;  // of a user, or <role id>:<session>
+};
+
 struct NewIdentity {
   std::string name;
   std::string path = "/";
@@ -102,6 +109,8 @@ class Identities {
   Result<void> delete_key(const Name& user, std::string_view key);
   // The user whose key it is, active or not; nullopt: nobody's.
   std::optional<Identity> user_of_key(std::string_view access_key) const;
+  // The same, without what belongs to the user: asked with every request.
+  std::optional<Principal> principal_of_key(std::string_view access_key) const;
 
   void reset(std::string_view account);
 
@@ -109,6 +118,7 @@ class Identities {
   using Key = std::tuple<IdentityKind, std::string, std::string>;  // account, name
   static Key key_of(const Name& name) { return {name.kind, std::string(name.account), std::string(name.name)}; }
   Result<const Identity*> find(const Name& name) const;
+  const Identity* holder(std::string_view access_key) const;  // guarded; nullptr: nobody
   template <typename Change>
   Result<void> update(const Name& name, Change change);
   void save(const Identity& identity);

@@ -154,16 +154,25 @@ Credentials Sessions::store(Session session, Time now) {
 
 std::optional<Session> Sessions::resolve(std::string_view access_key) const {
   const std::scoped_lock lock(mutex_);
+  const Session* session = live(access_key);
+  return session == nullptr ? std::nullopt : std::optional(*session);
+}
+
+const Session* Sessions::live(std::string_view access_key) const {
   const auto it = sessions_.find(access_key);
-  if (it == sessions_.end() || it->second.expiration <= clock_.machine_now()) return std::nullopt;
-  return it->second;
+  return it == sessions_.end() || it->second.expiration <= clock_.machine_now() ? nullptr : &it->second;
+}
+
+std::optional<Principal> Sessions::principal_of(std::string_view access_key) const {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const Session* session = live(access_key)) return session->principal;
+  }
+  return identities_ == nullptr ? std::nullopt : identities_->principal_of_key(access_key);
 }
 
 Principal Sessions::principal_of(std::string_view account, std::string_view access_key) const {
-  if (auto session = resolve(access_key)) return std::move(session->principal);
-  if (const auto user = identities_ == nullptr ? std::nullopt : identities_->user_of_key(access_key)) {
-    return {user->account, user->arn(), user->id};
-  }
+  if (auto known = principal_of(access_key)) return *std::move(known);
   const std::string id(account);
   return {id, "arn:aws:iam::" + id + ":root", id};
 }

@@ -29,12 +29,6 @@ struct Credentials {
   Time expiration{};  // machine time
 };
 
-struct Principal {
-  std::string account;
-  std::string arn;      // arn:aws:sts::<account>:assumed-role/<role>/<session>
-  std::string user_id;  // <role id>:<session>
-};
-
 struct Session {
   Principal principal;
   std::string role_arn;
@@ -59,9 +53,11 @@ class Sessions {
 
   // nullopt: not a key of ours, or expired.
   std::optional<Session> resolve(std::string_view access_key) const;
-  // From now on principal_of() knows users by their access keys. `identities` outlives this. Before use.
+  // From now on users are known by their access keys, too. `identities` outlives this. Before use.
   void know(const Identities& identities) { identities_ = &identities; }
-  // Who is behind a caller as the dispatcher knows him: an assumed role, a user, else the account's root user.
+  // Who is behind a key of ours: an assumed role or a user. nullopt: nobody.
+  std::optional<Principal> principal_of(std::string_view access_key) const;
+  // The same of a caller as the dispatcher knows him: else the account's root user.
   Principal principal_of(std::string_view account, std::string_view access_key) const;
 
   // The account of a role's ARN ("arn:aws:iam::123456789012:role/path/name"), or nullopt.
@@ -69,6 +65,7 @@ class Sessions {
   void reset(std::string_view account);
 
  private:
+  const Session* live(std::string_view access_key) const;  // guarded; nullptr: none, or expired
   Credentials store(Session session, Time now);
   void drop_expired(Time now, storage::WriteBatch& batch);
 
