@@ -4,6 +4,7 @@
 
 #include "codec/key.h"
 #include "events/errors.h"
+#include "storage/scan.h"
 #include "telemetry/log.h"
 
 namespace millrace::events {
@@ -27,15 +28,15 @@ Error not_found(std::string_view name) {
 
 Result<void> Events::load() {
   const std::scoped_lock lock(mutex_);
-  auto it = resources_.store.iterate(Family::kCatalogue, {std::string(kPrefix), storage::prefix_end(kPrefix)});
-  for (it->seek(kPrefix); it->valid(); it->next()) {
-    const auto json = codec::parse_json(it->value());
+  const auto read = [&](std::string_view, std::string_view value) -> Result<void> {
+    const auto json = codec::parse_json(value);
     auto rule = json.ok() ? rule_from_json(*json) : Result<Rule>(json.error());
     if (!rule.ok()) return Error(storage::kStorageFailed, "damaged rule in the data directory");
     Name name{rule->scope, rule->name};
     rules_[std::move(name)].rule = *std::move(rule);
-  }
-  return it->status();
+    return {};
+  };
+  return storage::for_each(resources_.store, Family::kCatalogue, kPrefix, read);
 }
 
 void Events::start() {

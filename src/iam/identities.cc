@@ -6,6 +6,7 @@
 #include "iam/documents.h"
 #include "iam/errors.h"
 #include "iam/policy.h"
+#include "storage/scan.h"
 
 namespace millrace::iam {
 namespace identities {
@@ -99,17 +100,17 @@ Result<void> check_user_tags(const Tags& tags) {
 Result<void> Identities::load() {
   const std::scoped_lock lock(mutex_);
   for (const auto kind : {IdentityKind::kUser, IdentityKind::kGroup}) {
-    const std::string prefix(kind == IdentityKind::kUser ? identities::kUserPrefix : identities::kGroupPrefix);
-    auto it = store_.iterate(storage::Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
-    for (it->seek(prefix); it->valid(); it->next()) {
-      const auto json = codec::parse_json(it->value());
-      if (!json.ok()) return Error(storage::kStorageFailed, "damaged identity record: " + std::string(it->key()));
+    const auto prefix = kind == IdentityKind::kUser ? identities::kUserPrefix : identities::kGroupPrefix;
+    const auto read = [&](std::string_view record, std::string_view value) -> Result<void> {
+      const auto json = codec::parse_json(value);
+      if (!json.ok()) return Error(storage::kStorageFailed, "damaged identity record: " + std::string(record));
       Identity identity = identities::from_json(kind, *json);
       Key key{kind, identity.account, identity.name};
       for (const auto& one : identity.access_keys) keys_.insert_or_assign(one.id, key);
       identities_.insert_or_assign(std::move(key), std::move(identity));
-    }
-    MR_RETURN_IF_ERROR(it->status());
+      return {};
+    };
+    MR_RETURN_IF_ERROR(storage::for_each(store_, storage::Family::kCatalogue, prefix, read));
   }
   return {};
 }

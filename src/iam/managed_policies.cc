@@ -6,6 +6,7 @@
 #include "iam/documents.h"
 #include "iam/errors.h"
 #include "iam/policy.h"
+#include "storage/scan.h"
 
 namespace millrace::iam {
 namespace managed {
@@ -106,16 +107,15 @@ const PolicyVersion* ManagedPolicy::version(std::string_view wanted) const {
 
 Result<void> ManagedPolicies::load() {
   const std::scoped_lock lock(mutex_);
-  const std::string prefix(managed::kPrefix);
-  auto it = store_.iterate(storage::Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
-  for (it->seek(prefix); it->valid(); it->next()) {
-    const auto json = codec::parse_json(it->value());
-    if (!json.ok()) return Error(storage::kStorageFailed, "damaged policy record: " + std::string(it->key()));
+  const auto read = [&](std::string_view record, std::string_view value) -> Result<void> {
+    const auto json = codec::parse_json(value);
+    if (!json.ok()) return Error(storage::kStorageFailed, "damaged policy record: " + std::string(record));
     ManagedPolicy policy = managed::from_json(*json);
     Key key{policy.account, policy.name};
     policies_.insert_or_assign(std::move(key), std::move(policy));
-  }
-  return it->status();
+    return {};
+  };
+  return storage::for_each(store_, storage::Family::kCatalogue, managed::kPrefix, read);
 }
 
 Result<const ManagedPolicy*> ManagedPolicies::find(std::string_view arn) const {

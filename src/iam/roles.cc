@@ -7,6 +7,7 @@
 #include "iam/documents.h"
 #include "iam/errors.h"
 #include "iam/policy.h"
+#include "storage/scan.h"
 
 namespace millrace::iam {
 namespace {
@@ -107,16 +108,15 @@ Roles::Roles(storage::Store& store, storage::Commits& commits, platform::Clock& 
 
 Result<void> Roles::load() {
   const std::scoped_lock lock(mutex_);
-  const std::string prefix(kRolePrefix);
-  auto it = store_.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
-  for (it->seek(prefix); it->valid(); it->next()) {
-    auto json = codec::parse_json(it->value());
-    if (!json.ok()) return Error(storage::kStorageFailed, "damaged role record: " + std::string(it->key()));
+  const auto read = [&](std::string_view record, std::string_view value) -> Result<void> {
+    const auto json = codec::parse_json(value);
+    if (!json.ok()) return Error(storage::kStorageFailed, "damaged role record: " + std::string(record));
     Role role = from_json(*json);
     Key key{role.account, role.name};
     roles_.insert_or_assign(std::move(key), std::move(role));
-  }
-  return it->status();
+    return {};
+  };
+  return storage::for_each(store_, Family::kCatalogue, kRolePrefix, read);
 }
 
 Result<const Role*> Roles::find(std::string_view account, std::string_view name) const {

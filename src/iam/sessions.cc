@@ -6,6 +6,7 @@
 #include "crypto/digest.h"
 #include "crypto/encoding.h"
 #include "iam/errors.h"
+#include "storage/scan.h"
 
 namespace millrace::iam {
 namespace {
@@ -87,17 +88,16 @@ Sessions::Sessions(storage::Store& store, storage::Commits& commits, platform::C
 
 Result<void> Sessions::load() {
   const std::scoped_lock lock(mutex_);
-  const std::string prefix(kSessionPrefix);
-  auto it = store_.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
-  for (it->seek(prefix); it->valid(); it->next()) {
-    auto json = codec::parse_json(it->value());
+  const auto read = [&](std::string_view record, std::string_view value) -> Result<void> {
+    const auto json = codec::parse_json(value);
     if (!json.ok()) return Error(storage::kStorageFailed, "damaged session record in the data directory");
-    std::string key(it->key().substr(prefix.size()));
+    std::string key(record.substr(kSessionPrefix.size()));
     Session session = session_from_json(*json);
     by_expiration_.emplace(session.expiration, key);
     sessions_.emplace(std::move(key), std::move(session));
-  }
-  MR_RETURN_IF_ERROR(it->status());
+    return {};
+  };
+  MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kCatalogue, kSessionPrefix, read));
   storage::WriteBatch batch;
   drop_expired(clock_.machine_now(), batch);
   if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));

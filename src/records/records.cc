@@ -1,6 +1,7 @@
 #include "records/records.h"
 
 #include "codec/key.h"
+#include "storage/scan.h"
 
 namespace millrace::records {
 namespace {
@@ -34,14 +35,14 @@ std::optional<Name> name_of(std::string_view key) {
 
 Result<void> Records::load() {
   const std::scoped_lock lock(mutex_);
-  auto it = store_.iterate(Family::kCatalogue, {std::string(kPrefix), storage::prefix_end(kPrefix)});
-  for (it->seek(kPrefix); it->valid(); it->next()) {
-    auto name = name_of(it->key());
-    auto document = codec::parse_json(it->value());
+  const auto read = [&](std::string_view key, std::string_view value) -> Result<void> {
+    auto name = name_of(key);
+    auto document = codec::parse_json(value);
     if (!name || !document.ok()) return Error(storage::kStorageFailed, "damaged record in the data directory");
     documents_.insert_or_assign(*std::move(name), *std::move(document));
-  }
-  return it->status();
+    return {};
+  };
+  return storage::for_each(store_, Family::kCatalogue, kPrefix, read);
 }
 
 std::optional<Json> Records::find(const Name& name) const {
