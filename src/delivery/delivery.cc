@@ -22,6 +22,15 @@ std::string document_key(std::string_view prefix, Time timestamp) {
   return std::string(prefix) + "/" + day + "/" + time;
 }
 
+std::function<void(const storage::Committed&)> call_when_durable(std::vector<AfterCommit> after) {
+  return [after = std::move(after)](const storage::Committed& committed) {
+    if (committed.error != nullptr) return;
+    for (const auto& each : after) {
+      if (each) each();
+    }
+  };
+}
+
 Result<Target*> Delivery::find(std::string_view arn) {
   // arn:partition:service:region:account:resource
   const auto invalid = [&] { return Error(kUnsupportedTarget, "Invalid destination ARN: " + std::string(arn)); };

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "storage/committer.h"
 #include "storage/store.h"
 
 namespace millrace::delivery {
@@ -41,6 +42,8 @@ inline constexpr ErrorType kUnsupportedTarget{"InvalidParameterValueException", 
 
 // To be called once the batch is durable (wakes long polls and the like). May be empty.
 using AfterCommit = std::function<void()>;
+// For Commits::submit(): calls them, in order, once the batch is durable.
+std::function<void(const storage::Committed&)> call_when_durable(std::vector<AfterCommit> after);
 
 // Thread-safe.
 class Target {

@@ -70,14 +70,8 @@ void Events::save(const Rule& rule, WriteBatch& batch) const {
 }
 
 void Events::submit(WriteBatch batch, std::vector<delivery::AfterCommit> after) {
-  const auto number =
-      resources_.commits.submit(std::move(batch), [after = std::move(after)](const storage::Committed& committed) {
-        if (committed.error != nullptr) return;
-        for (const auto& each : after) {
-          if (each) each();
-        }
-      });
-  last_commit_.store(number);
+  auto done = delivery::call_when_durable(std::move(after));
+  last_commit_.store(resources_.commits.submit(std::move(batch), std::move(done)));
 }
 
 Result<void> Events::check_room(const Scope& scope) const {

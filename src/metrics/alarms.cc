@@ -157,15 +157,8 @@ void Alarms::start() {
 }
 
 void Alarms::submit(WriteBatch batch) {
-  auto after = std::exchange(after_, {});
-  const auto number =
-      resources_.commits.submit(std::move(batch), [after = std::move(after)](const storage::Committed& committed) {
-        if (committed.error != nullptr) return;
-        for (const auto& each : after) {
-          if (each) each();
-        }
-      });
-  last_commit_.store(number);
+  auto done = delivery::call_when_durable(std::exchange(after_, {}));
+  last_commit_.store(resources_.commits.submit(std::move(batch), std::move(done)));
 }
 
 void Alarms::watch(const Entry& entry) {
