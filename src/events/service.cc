@@ -20,11 +20,11 @@ std::string key_of(const Rule& rule) {
   return codec::KeyWriter(kPrefix).text(rule.scope.account).text(rule.scope.region).text(rule.name).str();
 }
 
-Error not_found(std::string_view name) {
+}  // namespace
+
+Error no_rule(std::string_view name) {
   return Error(kResourceNotFound, "Rule " + std::string(name) + " does not exist on EventBus default.");
 }
-
-}  // namespace
 
 Result<void> Events::load() {
   const std::scoped_lock lock(mutex_);
@@ -61,12 +61,18 @@ void Events::start() {
 
 Result<Events::Entry*> Events::find_entry(const Scope& scope, std::string_view name) {
   const auto it = rules_.find(Name{scope, std::string(name)});
-  if (it == rules_.end()) return not_found(name);
+  if (it == rules_.end()) return no_rule(name);
   return &it->second;
 }
 
 void Events::save(const Rule& rule, WriteBatch& batch) const {
   batch.put(Family::kCatalogue, key_of(rule), to_json(rule).dump());
+}
+
+void Events::store(const Rule& rule) {
+  WriteBatch batch;
+  save(rule, batch);
+  submit(std::move(batch));
 }
 
 void Events::submit(WriteBatch batch, std::vector<delivery::AfterCommit> after) {
@@ -101,9 +107,7 @@ Result<Rule> Events::put(Rule rule) {
     }
   }
   if (!keeps_time) reschedule(rule, now);
-  WriteBatch batch;
-  save(rule, batch);
-  submit(std::move(batch));
+  store(rule);
   Entry& entry = rules_[name];
   entry.rule = rule;
   arm(name, entry);
@@ -145,9 +149,7 @@ Result<void> Events::set_enabled(const Scope& scope, std::string_view name, bool
   rule.enabled = enabled;
   rule.anchor = resources_.scheduler.now();
   reschedule(rule, rule.anchor);
-  WriteBatch batch;
-  save(rule, batch);
-  submit(std::move(batch));
+  store(rule);
   arm({scope, rule.name}, *entry);
   return {};
 }
@@ -165,9 +167,7 @@ Result<void> Events::put_targets(const Scope& scope, std::string_view name, std:
   }
   std::ranges::sort(all, {}, &Target::id);
   entry->rule.targets = std::move(all);
-  WriteBatch batch;
-  save(entry->rule, batch);
-  submit(std::move(batch));
+  store(entry->rule);
   return {};
 }
 
@@ -181,9 +181,7 @@ Result<std::vector<std::string>> Events::remove_targets(const Scope& scope, std:
       unknown.push_back(id);
     }
   }
-  WriteBatch batch;
-  save(entry->rule, batch);
-  submit(std::move(batch));
+  store(entry->rule);
   return unknown;
 }
 
@@ -195,9 +193,7 @@ Result<void> Events::change_tags(
   auto tags = entry->rule.tags;
   MR_RETURN_IF_ERROR(change(tags));
   entry->rule.tags = std::move(tags);
-  WriteBatch batch;
-  save(entry->rule, batch);
-  submit(std::move(batch));
+  store(entry->rule);
   return {};
 }
 

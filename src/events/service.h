@@ -27,6 +27,9 @@
 
 namespace millrace::events {
 
+// kResourceNotFound: what is said of a rule that is not there.
+Error no_rule(std::string_view name);
+
 class Events {
  public:
   struct Resources {
@@ -82,6 +85,7 @@ class Events {
   void dead_letter(const Rule& rule, const Target& target, const std::string& body, const Error& error,
                    storage::WriteBatch& batch, std::vector<delivery::AfterCommit>& after);
   void save(const Rule& rule, storage::WriteBatch& batch) const;
+  void store(const Rule& rule);  // save() and submit()
   void submit(storage::WriteBatch batch, std::vector<delivery::AfterCommit> after = {});
 
   const Resources resources_;

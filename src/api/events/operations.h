@@ -39,7 +39,6 @@ Result<void> check_bus(const RequestContext& context, std::string_view name);
 inline Result<void> check_bus(const RequestContext& context, const Document& input) {
   return check_bus(context, input.string_or("EventBusName", ""));
 }
-Error no_rule(std::string_view name);
 
 // Of `items`, in order of their names, the page that Limit and NextToken ask for; sets NextToken.
 template <typename Item, typename NameOf>

@@ -22,10 +22,6 @@ Result<void> check_bus(const RequestContext& context, std::string_view name) {
   return Error(events::kResourceNotFound, "Event bus " + std::string(name) + " does not exist.");
 }
 
-Error no_rule(std::string_view name) {
-  return Error(events::kResourceNotFound, "Rule " + std::string(name) + " does not exist on EventBus default.");
-}
-
 std::unique_ptr<wire::Service> make_events_service(const Resources& resources) {
   auto service = std::make_unique<wire::Service>(wire::events::kModel);
   using Operation = Result<Reply> (*)(const Resources&, const RequestContext&, const Document&);

@@ -69,7 +69,7 @@ Result<Reply> describe_rule(const Resources& all, const RequestContext& context,
   MR_RETURN_IF_ERROR(check_bus(context, input));
   const std::string_view name = input.string_or("Name", "");
   const auto rule = all.events.find(context.caller.scope, name);
-  if (!rule) return no_rule(name).hold_until(all.events.last_commit());
+  if (!rule) return events::no_rule(name).hold_until(all.events.last_commit());
   Document document = rules::rule_document(*rule);
   document.set("CreatedBy", rule->scope.account);
   return reply(all, std::move(document));
@@ -126,7 +126,7 @@ Result<Reply> list_tags(const Resources& all, const RequestContext&, const Docum
   const wire::events::ListTagsForResourceRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto place, rules::place_of(request.resource_arn()));
   const auto rule = all.events.find(place.scope, place.name);
-  if (!rule) return no_rule(place.name);
+  if (!rule) return events::no_rule(place.name);
   Document tags = Document::array();
   for (const auto& [key, value] : rule->tags) tags.push(Document::object({{"Key", key}, {"Value", value}}));
   return reply(all, Document::object({{"Tags", std::move(tags)}}));
