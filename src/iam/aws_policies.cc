@@ -1,5 +1,4 @@
 #include "codec/json.h"
-#include "crypto/digest.h"
 #include "iam/managed_policies.h"
 
 namespace millrace::iam {
@@ -20,10 +19,7 @@ ManagedPolicy policy_of(std::string path, std::string name, std::vector<std::str
   policy.account = kAwsAccount;
   policy.path = std::move(path);
   policy.name = std::move(name);
-  policy.id = "ANPA";
-  for (const char c : crypto::sha256(policy.arn()).substr(0, 17)) {
-    policy.id.push_back("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[static_cast<unsigned char>(c) & 31]);
-  }
+  policy.id = derived_id("ANPA", policy.arn());
   policy.created = policy.updated = from_unix_ms(1'428'624'000'000);  // the day when Lambda became available
   policy.versions.push_back(
       {1, policy.created, Json::object({{"Version", "2012-10-17"}, {"Statement", Json::array({statement})}}).dump()});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/json.h"
+#include "crypto/digest.h"
 #include "crypto/encoding.h"
 #include "iam/documents.h"
 #include "iam/errors.h"
@@ -20,6 +21,7 @@ using documents::read_map;
 using storage::Family;
 
 constexpr std::string_view kRolePrefix = "iam/roles/";
+constexpr std::string_view kIdDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 std::string role_key(const Role& role) { return std::string(kRolePrefix) + role.account + "/" + role.name; }
 
@@ -84,24 +86,31 @@ Result<void> check_tags(const Tags& tags) {
 }  // namespace
 
 std::string new_id(platform::Random& random, std::string_view prefix, std::size_t digits) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
   std::string id(prefix);
   std::uint64_t bits = 0;
   for (std::size_t i = 0; i < digits; ++i, bits >>= 5) {
     if (i % 12 == 0) bits = random.next();
-    id.push_back(kDigits[bits & 31]);
+    id.push_back(kIdDigits[bits & 31]);
   }
   return id;
 }
 
-std::string new_secret(platform::Random& random) {
-  std::string bytes;
-  for (int word = 0; word < 4; ++word) {
-    const std::uint64_t bits = random.next();
-    for (int shift = 0; shift < 64; shift += 8) bytes.push_back(static_cast<char>(bits >> shift));
-  }
-  return crypto::base64_encode(bytes).substr(0, 40);
+std::string derived_id(std::string_view prefix, std::string_view text) {
+  std::string id(prefix);
+  for (const char c : crypto::sha256(text).substr(0, 17)) id.push_back(kIdDigits[static_cast<unsigned char>(c) & 31]);
+  return id;
 }
+
+std::string random_text(platform::Random& random, std::size_t words) {
+  std::string bytes;
+  for (std::size_t i = 0; i < words; ++i) {
+    const std::uint64_t word = random.next();
+    for (int shift = 0; shift < 64; shift += 8) bytes.push_back(static_cast<char>(word >> shift));
+  }
+  return crypto::base64_encode(bytes);
+}
+
+std::string new_secret(platform::Random& random) { return random_text(random, 4).substr(0, 40); }
 
 Roles::Roles(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random)
     : store_(store), commits_(commits), clock_(clock), random_(random) {}

@@ -126,6 +126,10 @@ class Roles {
 
 // "ASIA", "AROA" and the like: `prefix` and `digits` characters of base32 (A-Z, 2-7).
 std::string new_id(platform::Random& random, std::string_view prefix, std::size_t digits);
+// As new_id() of 17 characters, always the same for a `text`.
+std::string derived_id(std::string_view prefix, std::string_view text);
+// That many random words as base64.
+std::string random_text(platform::Random& random, std::size_t words);
 // 40 characters of base64.
 std::string new_secret(platform::Random& random);
 

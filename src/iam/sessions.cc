@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "codec/json.h"
-#include "crypto/digest.h"
-#include "crypto/encoding.h"
 #include "iam/errors.h"
 #include "storage/scan.h"
 
@@ -35,24 +33,6 @@ std::optional<RoleArn> parse_role_arn(std::string_view arn) {
       parsed.account.size() == 12 && std::ranges::all_of(parsed.account, [](char c) { return c >= '0' && c <= '9'; });
   if (!digits || parsed.name.empty()) return std::nullopt;
   return parsed;
-}
-
-std::string random_text(platform::Random& random, std::size_t words) {
-  std::string bytes;
-  for (std::size_t i = 0; i < words; ++i) {
-    const std::uint64_t word = random.next();
-    for (int shift = 0; shift < 64; shift += 8) bytes.push_back(static_cast<char>(word >> shift));
-  }
-  return crypto::base64_encode(bytes);
-}
-
-// For roles that do not exist: the same ARN always shows the same id.
-std::string derived_role_id(std::string_view role_arn) {
-  std::string id = "AROA";
-  for (const char c : crypto::sha256(role_arn).substr(0, 17)) {
-    id.push_back("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[static_cast<unsigned char>(c) & 31]);
-  }
-  return id;
 }
 
 std::string to_json(const Session& session) {
@@ -116,7 +96,8 @@ Result<Credentials> Sessions::issue(std::string_view role_arn, std::string_view 
   const auto role = parse_role_arn(role_arn);
   if (!role) return Error(kValidation, std::string(role_arn) + " is invalid");
   const auto known = roles_.get(role->account, role->name);
-  const std::string role_id = known.ok() ? known->id : derived_role_id(role_arn);
+  // A role that does not exist always shows the same id.
+  const std::string role_id = known.ok() ? known->id : derived_id("AROA", role_arn);
   const Time now = clock_.machine_now();
   Session session;
   session.principal.account = role->account;
