@@ -132,6 +132,12 @@ Result<const ManagedPolicy*> ManagedPolicies::find(std::string_view arn) const {
   return &it->second;
 }
 
+Result<const ManagedPolicy*> ManagedPolicies::find_own(std::string_view arn) const {
+  MR_ASSIGN_OR_RETURN(const ManagedPolicy* policy, find(arn));
+  if (policy->account != kAwsAccount) return policy;
+  return Error(kInvalidInput, "Policy " + std::string(arn) + " is AWS's and cannot be changed.");
+}
+
 void ManagedPolicies::save(const ManagedPolicy& policy) {
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, managed::record_key(policy), managed::to_json(policy));
@@ -141,10 +147,7 @@ void ManagedPolicies::save(const ManagedPolicy& policy) {
 template <typename Change>
 Result<void> ManagedPolicies::update(std::string_view arn, Change change) {
   const std::scoped_lock lock(mutex_);
-  MR_ASSIGN_OR_RETURN(const ManagedPolicy* policy, find(arn));
-  if (policy->account == kAwsAccount) {
-    return Error(kInvalidInput, "Policy " + std::string(arn) + " is AWS's and cannot be changed.");
-  }
+  MR_ASSIGN_OR_RETURN(const ManagedPolicy* policy, find_own(arn));
   ManagedPolicy changed = *policy;
   MR_RETURN_IF_ERROR(change(changed));
   save(changed);
@@ -211,10 +214,7 @@ std::vector<ManagedPolicy> ManagedPolicies::list(std::string_view account) const
 
 Result<void> ManagedPolicies::remove(std::string_view arn) {
   const std::scoped_lock lock(mutex_);
-  MR_ASSIGN_OR_RETURN(const ManagedPolicy* policy, find(arn));
-  if (policy->account == kAwsAccount) {
-    return Error(kInvalidInput, "Policy " + std::string(arn) + " is AWS's and cannot be changed.");
-  }
+  MR_ASSIGN_OR_RETURN(const ManagedPolicy* policy, find_own(arn));
   if (policy->versions.size() > 1) {
     return Error(kDeleteConflict,
                  "This policy has more than one version. Before you delete a policy, you must delete the policy's "

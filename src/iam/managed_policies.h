@@ -80,6 +80,7 @@ class ManagedPolicies {
  private:
   using Key = std::pair<std::string, std::string>;  // account, name
   Result<const ManagedPolicy*> find(std::string_view arn) const;
+  Result<const ManagedPolicy*> find_own(std::string_view arn) const;  // kInvalidInput for AWS's
   template <typename Change>
   Result<void> update(std::string_view arn, Change change);
   void save(const ManagedPolicy& policy);

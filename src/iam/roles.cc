@@ -42,10 +42,8 @@ std::string to_json(const Role& role) {
       .set("session", role.max_session_seconds)
       .set_if(!role.permissions_boundary.empty(), "boundary", role.permissions_boundary)
       .set("tags", map_to_json(role.tags))
-      .set("policies", map_to_json(role.inline_policies));
-  Json attached = Json::array();
-  for (const auto& arn : role.attached_policies) attached.push(arn);
-  json.set("attached", std::move(attached));
+      .set("policies", map_to_json(role.inline_policies))
+      .set("attached", documents::set_to_json(role.attached_policies));
   return json.dump();
 }
 
@@ -62,11 +60,7 @@ Role from_json(const Json& json) {
   role.permissions_boundary = json.string_or("boundary", "");
   read_map(json.find("tags"), role.tags);
   read_map(json.find("policies"), role.inline_policies);
-  if (const Json* attached = json.find("attached"); attached != nullptr && attached->is_array()) {
-    for (const auto& arn : attached->as_array()) {
-      if (arn.is_string()) role.attached_policies.insert(arn.as_string());
-    }
-  }
+  documents::read_set(json.find("attached"), role.attached_policies);
   return role;
 }
 
