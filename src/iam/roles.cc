@@ -187,6 +187,15 @@ Result<Page<Role>> Roles::list(std::string_view account, std::string_view path_p
   return page_of(std::move(roles), page, [](const Role& role) { return role.name; });
 }
 
+std::vector<Role> Roles::all(std::string_view account) const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<Role> roles;
+  for (const auto& [key, role] : roles_) {
+    if (key.first == account) roles.push_back(role);
+  }
+  return roles;
+}
+
 Result<void> Roles::remove(std::string_view account, std::string_view name) {
   const std::scoped_lock lock(mutex_);
   MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
@@ -306,15 +315,6 @@ Result<Page<std::string>> Roles::list_attached(std::string_view account, std::st
     if (documents::path_of_policy(arn).starts_with(path_prefix)) arns.push_back(arn);
   }
   return page_of(std::move(arns), page, [](const std::string& arn) { return arn; });
-}
-
-std::vector<Role> Roles::with_policy(std::string_view account, std::string_view policy_arn) const {
-  const std::scoped_lock lock(mutex_);
-  std::vector<Role> found;
-  for (const auto& [key, role] : roles_) {
-    if (key.first == account && role.attached_policies.contains(policy_arn)) found.push_back(role);
-  }
-  return found;
 }
 
 Result<void> Roles::tag(std::string_view account, std::string_view name, const Tags& tags) {

@@ -78,6 +78,7 @@ class Roles {
   Result<Role> create(std::string_view account, NewRole role);
   Result<Role> get(std::string_view account, std::string_view name) const;  // kNoSuchEntity, like all below
   Result<Page<Role>> list(std::string_view account, std::string_view path_prefix, PageRequest page) const;
+  std::vector<Role> all(std::string_view account) const;                 // by name
   Result<void> remove(std::string_view account, std::string_view name);  // kDeleteConflict while it has policies
   // What is nullopt stays as it is.
   Result<void> set_settings(std::string_view account, std::string_view name, std::optional<std::string> description,
@@ -95,9 +96,6 @@ class Roles {
   Result<void> detach(std::string_view account, std::string_view name, std::string_view policy_arn);
   Result<Page<std::string>> list_attached(std::string_view account, std::string_view name, std::string_view path_prefix,
                                           PageRequest page) const;
-
-  // Those of the account that have it attached.
-  std::vector<Role> with_policy(std::string_view account, std::string_view policy_arn) const;
 
   Result<void> tag(std::string_view account, std::string_view name, const Tags& tags);
   Result<void> untag(std::string_view account, std::string_view name, const std::vector<std::string>& keys);

@@ -9,32 +9,34 @@ namespace managed_policy {
 
 using iam::ManagedPolicy;
 
-// Who has a policy attached.
-struct Holders {
-  std::vector<iam::Identity> users;
-  std::vector<iam::Identity> groups;
-  std::vector<iam::Role> roles;
-  std::size_t count() const { return users.size() + groups.size() + roles.size(); }
-};
+// How often each policy is attached, by ARN.
+using Attachments = std::map<std::string, std::uint64_t>;
 
-Holders holders_of(const Stores& stores, const std::string& account, const std::string& arn) {
-  Holders holders;
-  const auto lacks = [&](const auto& one) { return !one.attached_policies.contains(arn); };
-  holders.users = stores.identities.list(IdentityKind::kUser, account);
-  std::erase_if(holders.users, lacks);
-  holders.groups = stores.identities.list(IdentityKind::kGroup, account);
-  std::erase_if(holders.groups, lacks);
-  holders.roles = stores.roles.with_policy(account, arn);
-  return holders;
+Attachments attachments_in(const Stores& stores, const std::string& account) {
+  Attachments attachments;
+  const auto count = [&](const auto& all) {
+    for (const auto& one : all) {
+      for (const auto& arn : one.attached_policies) ++attachments[arn];
+    }
+  };
+  count(stores.identities.list(IdentityKind::kUser, account));
+  count(stores.identities.list(IdentityKind::kGroup, account));
+  count(stores.roles.all(account));
+  return attachments;
 }
 
-Document policy_document(const Stores& stores, const std::string& account, const ManagedPolicy& policy) {
+std::uint64_t count_of(const Attachments& attachments, const std::string& arn) {
+  const auto it = attachments.find(arn);
+  return it == attachments.end() ? 0 : it->second;
+}
+
+Document policy_document(const ManagedPolicy& policy, const Attachments& attachments) {
   return Document::object({{"PolicyName", policy.name},
                            {"PolicyId", policy.id},
                            {"Arn", policy.arn()},
                            {"Path", policy.path},
                            {"DefaultVersionId", "v" + std::to_string(policy.default_version)},
-                           {"AttachmentCount", std::uint64_t{holders_of(stores, account, policy.arn()).count()}},
+                           {"AttachmentCount", count_of(attachments, policy.arn())},
                            {"PermissionsBoundaryUsageCount", 0},
                            {"IsAttachable", true},
                            {"CreateDate", to_unix_s(policy.created)},
@@ -49,7 +51,8 @@ Document version_document(const ManagedPolicy& policy, const iam::PolicyVersion&
 
 }  // namespace managed_policy
 
-using managed_policy::holders_of;
+using managed_policy::attachments_in;
+using managed_policy::count_of;
 using managed_policy::policy_document;
 using managed_policy::version_document;
 
@@ -62,7 +65,7 @@ Result<Reply> create_policy(const Stores& stores, const RequestContext& context,
   policy.description = request.description().value_or("");
   policy.tags = tags_of(input);
   MR_ASSIGN_OR_RETURN(const auto made, stores.policies.create(account_of(context), std::move(policy)));
-  Document document = policy_document(stores, account_of(context), made);
+  Document document = policy_document(made, attachments_in(stores, account_of(context)));
   if (!made.tags.empty()) document.set("Tags", tags_document(made.tags));
   return reply(stores, Document::object({{"Policy", std::move(document)}}));
 }
@@ -70,7 +73,7 @@ Result<Reply> create_policy(const Stores& stores, const RequestContext& context,
 Result<Reply> get_policy(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::GetPolicyRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto policy, stores.policies.get(request.policy_arn()));
-  Document document = policy_document(stores, account_of(context), policy);
+  Document document = policy_document(policy, attachments_in(stores, account_of(context)));
   if (!policy.description.empty()) document.set("Description", policy.description);
   if (!policy.tags.empty()) document.set("Tags", tags_document(policy.tags));
   return reply(stores, Document::object({{"Policy", std::move(document)}}));
@@ -87,16 +90,16 @@ Result<Reply> list_policies(const Stores& stores, const RequestContext& context,
   if (scope != "Local") {
     for (auto& policy : stores.policies.list(iam::kAwsAccount)) policies.push_back(std::move(policy));
   }
+  const auto attachments = attachments_in(stores, account_of(context));
   std::erase_if(policies, [&](const auto& policy) {
     if (!policy.path.starts_with(request.path_prefix().value_or("/"))) return true;
-    return request.only_attached().value_or(false) &&
-           holders_of(stores, account_of(context), policy.arn()).count() == 0;
+    return request.only_attached().value_or(false) && count_of(attachments, policy.arn()) == 0;
   });
   std::ranges::sort(policies, {}, &iam::ManagedPolicy::arn);
   MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(policies), page_request(request),
                                                                [](const auto& policy) { return policy.arn(); }));
   Document list = Document::array();
-  for (const auto& policy : page.items) list.push(policy_document(stores, account_of(context), policy));
+  for (const auto& policy : page.items) list.push(policy_document(policy, attachments));
   Document output = Document::object({{"Policies", std::move(list)}});
   set_page(output, page);
   return reply(stores, std::move(output));
@@ -104,7 +107,7 @@ Result<Reply> list_policies(const Stores& stores, const RequestContext& context,
 
 Result<Reply> delete_policy(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::DeletePolicyRequest request(input);
-  if (holders_of(stores, account_of(context), std::string(request.policy_arn())).count() > 0) {
+  if (count_of(attachments_in(stores, account_of(context)), std::string(request.policy_arn())) > 0) {
     return Error(iam::kDeleteConflict, "Cannot delete a policy attached to entities.");
   }
   MR_RETURN_IF_ERROR(stores.policies.remove(request.policy_arn()));
@@ -173,21 +176,20 @@ Result<Reply> list_entities_for_policy(const Stores& stores, const RequestContex
   }
   const std::string arn(request.policy_arn());
   MR_RETURN_IF_ERROR(stores.policies.check_attachable(account_of(context), arn));
-  const auto holders = holders_of(stores, account_of(context), arn);
   const std::string_view filter = request.entity_filter().value_or("");
-  const auto wanted = [&](std::string_view kind) { return filter.empty() || filter == kind; };
-  Document users = Document::array();
-  for (const auto& user : holders.users) users.push(Document::object({{"UserName", user.name}, {"UserId", user.id}}));
-  Document groups = Document::array();
-  for (const auto& group : holders.groups) {
-    groups.push(Document::object({{"GroupName", group.name}, {"GroupId", group.id}}));
-  }
-  Document roles = Document::array();
-  for (const auto& role : holders.roles) roles.push(Document::object({{"RoleName", role.name}, {"RoleId", role.id}}));
+  const auto holders = [&](const std::string& kind, const auto& all) {
+    Document list = Document::array();
+    if (!filter.empty() && filter != kind) return list;
+    for (const auto& one : all) {
+      if (!one.attached_policies.contains(arn)) continue;
+      list.push(Document::object({{kind + "Name", one.name}, {kind + "Id", one.id}}));
+    }
+    return list;
+  };
   Document output = Document::object({{"IsTruncated", false}});
-  output.set("PolicyUsers", wanted("User") ? std::move(users) : Document::array())
-      .set("PolicyGroups", wanted("Group") ? std::move(groups) : Document::array())
-      .set("PolicyRoles", wanted("Role") ? std::move(roles) : Document::array());
+  output.set("PolicyUsers", holders("User", stores.identities.list(IdentityKind::kUser, account_of(context))))
+      .set("PolicyGroups", holders("Group", stores.identities.list(IdentityKind::kGroup, account_of(context))))
+      .set("PolicyRoles", holders("Role", stores.roles.all(account_of(context))));
   return reply(stores, std::move(output));
 }
 
