@@ -331,12 +331,4 @@ Result<void> Roles::untag(std::string_view account, std::string_view name, const
   });
 }
 
-Result<Page<std::pair<std::string, std::string>>> Roles::list_tags(std::string_view account, std::string_view name,
-                                                                   PageRequest page) const {
-  const std::scoped_lock lock(mutex_);
-  MR_ASSIGN_OR_RETURN(const Role* role, find(account, name));
-  std::vector<std::pair<std::string, std::string>> tags(role->tags.begin(), role->tags.end());
-  return page_of(std::move(tags), page, [](const auto& tag) { return tag.first; });
-}
-
 }  // namespace millrace::iam

@@ -99,8 +99,6 @@ class Roles {
 
   Result<void> tag(std::string_view account, std::string_view name, const Tags& tags);
   Result<void> untag(std::string_view account, std::string_view name, const std::vector<std::string>& keys);
-  Result<Page<std::pair<std::string, std::string>>> list_tags(std::string_view account, std::string_view name,
-                                                              PageRequest page) const;
 
   // Removes every role of the account, policies or not.
   void reset(std::string_view account);

@@ -96,6 +96,10 @@ inline const std::string& account_of(const RequestContext& context) { return con
 Result<std::string> user_name(const Stores& stores, const RequestContext& context, const Document& input);
 Document tags_document(const iam::Tags& tags);
 iam::Tags tags_of(const Document& input);
+// A page of them as an answer.
+Result<Reply> tags_reply(const Stores& stores, const iam::Tags& tags, const iam::PageRequest& request);
+// What a user or role shows of its boundary, which is not "".
+Document boundary_document(const std::string& policy_arn);
 // What a list of attached policies shows.
 Document attached_policies(const std::vector<std::string>& arns);
 // As in a list; users and groups.

@@ -19,8 +19,7 @@ Document whole_document(const iam::Identity& identity) {
   Document document = identity_document(identity);
   if (!identity.tags.empty()) document.set("Tags", tags_document(identity.tags));
   if (!identity.permissions_boundary.empty()) {
-    document.set("PermissionsBoundary", Document::object({{"PermissionsBoundaryType", "PermissionsBoundaryPolicy"},
-                                                          {"PermissionsBoundaryArn", identity.permissions_boundary}}));
+    document.set("PermissionsBoundary", boundary_document(identity.permissions_boundary));
   }
   return document;
 }

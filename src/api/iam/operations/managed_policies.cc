@@ -209,12 +209,7 @@ Result<Reply> untag_policy(const Stores& stores, const RequestContext&, const Do
 Result<Reply> list_policy_tags(const Stores& stores, const RequestContext&, const Document& input) {
   const wire::iam::ListPolicyTagsRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto policy, stores.policies.get(request.policy_arn()));
-  std::vector<std::pair<std::string, std::string>> tags(policy.tags.begin(), policy.tags.end());
-  MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(tags), page_request(request),
-                                                               [](const auto& tag) { return tag.first; }));
-  Document output = Document::object({{"Tags", tags_document({page.items.begin(), page.items.end()})}});
-  set_page(output, page);
-  return reply(stores, std::move(output));
+  return tags_reply(stores, policy.tags, page_request(request));
 }
 
 }  // namespace millrace::api_iam

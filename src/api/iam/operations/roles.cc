@@ -1,5 +1,6 @@
 #include "api/iam/operations.h"
 #include "http/message.h"
+#include "iam/documents.h"
 #include "wire/generated/iam_views.h"
 
 namespace millrace::api_iam {
@@ -17,8 +18,7 @@ Document role_document(const iam::Role& role) {
       .set_if(role.description.has_value(), "Description", role.description.value_or(""))
       .set("MaxSessionDuration", role.max_session_seconds);
   if (!role.permissions_boundary.empty()) {
-    document.set("PermissionsBoundary", Document::object({{"PermissionsBoundaryType", "PermissionsBoundaryPolicy"},
-                                                          {"PermissionsBoundaryArn", role.permissions_boundary}}));
+    document.set("PermissionsBoundary", boundary_document(role.permissions_boundary));
   }
   if (!role.tags.empty()) document.set("Tags", tags_document(role.tags));
   return document;
@@ -38,6 +38,20 @@ iam::Tags tags_of(const Document& input) {
   if (list == nullptr || !list->is_array()) return tags;
   for (const auto& tag : list->as_array()) tags[std::string(tag.string_or("Key", ""))] = tag.string_or("Value", "");
   return tags;
+}
+
+Result<Reply> tags_reply(const Stores& stores, const iam::Tags& tags, const iam::PageRequest& request) {
+  std::vector<std::pair<std::string, std::string>> all(tags.begin(), tags.end());
+  MR_ASSIGN_OR_RETURN(const auto page,
+                      iam::documents::page_of(std::move(all), request, [](const auto& tag) { return tag.first; }));
+  Document output = Document::object({{"Tags", tags_document({page.items.begin(), page.items.end()})}});
+  set_page(output, page);
+  return reply(stores, std::move(output));
+}
+
+Document boundary_document(const std::string& policy_arn) {
+  return Document::object(
+      {{"PermissionsBoundaryType", "PermissionsBoundaryPolicy"}, {"PermissionsBoundaryArn", policy_arn}});
 }
 
 Result<Reply> create_role(const Stores& stores, const RequestContext& context, const Document& input) {
@@ -120,11 +134,8 @@ Result<Reply> untag_role(const Stores& stores, const RequestContext& context, co
 
 Result<Reply> list_role_tags(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::ListRoleTagsRequest request(input);
-  MR_ASSIGN_OR_RETURN(const auto page,
-                      stores.roles.list_tags(context.caller.scope.account, request.role_name(), page_request(request)));
-  Document output = Document::object({{"Tags", tags_document({page.items.begin(), page.items.end()})}});
-  set_page(output, page);
-  return reply(stores, std::move(output));
+  MR_ASSIGN_OR_RETURN(const auto role, stores.roles.get(context.caller.scope.account, request.role_name()));
+  return tags_reply(stores, role.tags, page_request(request));
 }
 
 }  // namespace millrace::api_iam

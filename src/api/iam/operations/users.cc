@@ -29,12 +29,7 @@ Result<Reply> untag_user(const Stores& stores, const RequestContext& context, co
 Result<Reply> list_user_tags(const Stores& stores, const RequestContext& context, const Document& input) {
   const wire::iam::ListUserTagsRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto found, stores.identities.get(user::named(context, request.user_name())));
-  std::vector<std::pair<std::string, std::string>> tags(found.tags.begin(), found.tags.end());
-  MR_ASSIGN_OR_RETURN(const auto page, iam::documents::page_of(std::move(tags), page_request(request),
-                                                               [](const auto& tag) { return tag.first; }));
-  Document output = Document::object({{"Tags", tags_document({page.items.begin(), page.items.end()})}});
-  set_page(output, page);
-  return reply(stores, std::move(output));
+  return tags_reply(stores, found.tags, page_request(request));
 }
 
 Result<Reply> add_user_to_group(const Stores& stores, const RequestContext& context, const Document& input) {
