@@ -51,17 +51,6 @@ std::optional<Json> Records::find(const Name& name) const {
   return it == documents_.end() ? std::nullopt : std::optional(it->second);
 }
 
-Page page_of(Listed all, std::size_t max, std::string_view after) {
-  std::erase_if(all, [&](const auto& entry) { return !after.empty() && entry.first <= after; });
-  Page page;
-  if (all.size() > max) {
-    all.resize(max);
-    if (max > 0) page.next = all.back().first;
-  }
-  page.items = std::move(all);
-  return page;
-}
-
 Listed Records::list(std::string_view kind, const Scope& scope) const {
   const std::scoped_lock lock(mutex_);
   Listed found;

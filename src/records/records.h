@@ -34,12 +34,6 @@ struct Name {
 };
 
 using Listed = std::vector<std::pair<std::string, codec::Json>>;
-struct Page {
-  Listed items;
-  std::string next;  // to be given as `after` for the next page; "" at the end
-};
-// Of `all`, which are in order of their names, at most `max` behind the name `after`. Pure.
-Page page_of(Listed all, std::size_t max, std::string_view after);
 
 class Records {
  public:

@@ -5,6 +5,7 @@
 #include "wire/arn.h"
 #include "wire/generated/ecr.h"
 #include "wire/generated/ecr_views.h"
+#include "wire/page.h"
 
 namespace millrace::api_ecr {
 namespace {
@@ -154,8 +155,8 @@ Result<Reply> describe_repositories(RepositoryStore& store, const RequestContext
     return store.reply(Document::object({{"repositories", std::move(list)}}));
   }
   const auto page =
-      records::page_of(store.records.list(kKind, scope), static_cast<std::size_t>(request.max_results().value_or(100)),
-                       request.next_token().value_or(""));
+      wire::page_of(store.records.list(kKind, scope), static_cast<std::size_t>(request.max_results().value_or(100)),
+                    request.next_token().value_or(""), [](const auto& entry) { return entry.first; });
   for (const auto& [name, json] : page.items) list.push(repository_from_json(json).shown);
   Document output = Document::object({{"repositories", std::move(list)}});
   output.set_if(!page.next.empty(), "nextToken", page.next);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "api/events/service.h"
+#include "wire/page.h"
 
 namespace millrace::api_events {
 
@@ -43,14 +44,10 @@ inline Result<void> check_bus(const RequestContext& context, const Document& inp
 // Of `items`, in order of their names, the page that Limit and NextToken ask for; sets NextToken.
 template <typename Item, typename NameOf>
 std::vector<Item> page_of(std::vector<Item> items, const Document& input, Document& output, NameOf name_of) {
-  const std::string_view after = input.string_or("NextToken", "");
-  std::erase_if(items, [&](const Item& item) { return !after.empty() && name_of(item) <= after; });
-  const auto max = static_cast<std::size_t>(input.int_or("Limit", 100));
-  if (items.size() > max) {
-    items.erase(items.begin() + static_cast<std::ptrdiff_t>(max), items.end());
-    output.set("NextToken", name_of(items.back()));
-  }
-  return items;
+  auto page = wire::page_of(std::move(items), static_cast<std::size_t>(input.int_or("Limit", 100)),
+                            input.string_or("NextToken", ""), name_of);
+  output.set_if(!page.next.empty(), "NextToken", page.next);
+  return std::move(page.items);
 }
 
 }  // namespace millrace::api_events

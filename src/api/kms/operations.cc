@@ -1,9 +1,11 @@
 #include <utility>
+#include <vector>
 
 #include "api/kms/keys.h"
 #include "api/kms/service.h"
 #include "wire/generated/kms.h"
 #include "wire/generated/kms_views.h"
+#include "wire/page.h"
 
 namespace millrace::api_kms {
 namespace {
@@ -17,14 +19,16 @@ Error unsupported(std::string_view member) {
 }
 
 // The members that a page adds to `output`.
-void set_page(Document& output, const records::Page& page) {
+template <typename Item>
+void set_page(Document& output, const wire::Page<Item>& page) {
   output.set("Truncated", !page.next.empty()).set_if(!page.next.empty(), "NextMarker", page.next);
 }
 
-template <typename Request>
-records::Page page_of(const Request& request, records::Listed all) {
-  return records::page_of(std::move(all), static_cast<std::size_t>(request.limit().value_or(100)),
-                          request.marker().value_or(""));
+// Of pairs of a name and a value, in order.
+template <typename Request, typename Item>
+wire::Page<Item> page_of(const Request& request, std::vector<Item> all) {
+  return wire::page_of(std::move(all), static_cast<std::size_t>(request.limit().value_or(100)),
+                       request.marker().value_or(""), [](const Item& item) { return item.first; });
 }
 
 template <typename Tags>
@@ -240,9 +244,8 @@ Result<Reply> list_resource_tags(KeyStore& store, const RequestContext& context,
   const wire::kms::ListResourceTagsRequest request(input);
   MR_ASSIGN_OR_RETURN(const Reference reference, store.resolve(context.caller.scope, request.key_id()));
   MR_ASSIGN_OR_RETURN(const Key key, store.find(reference));
-  records::Listed all;
-  for (const auto& [name, value] : key.tags) all.emplace_back(name, value);
-  const auto page = page_of(request, std::move(all));
+  const auto page =
+      page_of(request, std::vector<std::pair<std::string, std::string>>(key.tags.begin(), key.tags.end()));
   Document tags = Document::array();
   for (const auto& [name, value] : page.items) tags.push(Document::object({{"TagKey", name}, {"TagValue", value}}));
   Document output = Document::object({{"Tags", std::move(tags)}});
