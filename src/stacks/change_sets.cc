@@ -128,20 +128,14 @@ Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Doc
            "/" + impl_->services.random.uuid();
   set.description = input.string_or("Description", "");
   set.type = type;
-  set.template_text = prepared.text;
-  set.original_text = prepared.original;
-  set.parameters = prepared.parameters;
-  set.tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
-  set.capabilities = capabilities_of(input);
-  set.role = input.string_or("RoleARN", stack.inputs.role);
+  set.inputs = std::move(prepared.inputs);
   set.on_failure = input.string_or("OnStackFailure", "");
   if (!set.on_failure.empty() && type != "CREATE") {
     return invalid("OnStackFailure is only valid with ChangeSetType CREATE.");
   }
   set.created = impl_->services.scheduler.now();
   for (const Change& change : prepared.changes) set.changes.push(change_document(change));
-  const bool nothing =
-      type == "UPDATE" && prepared.changes.empty() && !prepared.outputs_differ && set.tags == stack.inputs.tags;
+  const bool nothing = type == "UPDATE" && prepared.is_same;
   set.status = nothing ? "FAILED" : "CREATE_COMPLETE";
   set.execution = nothing ? "UNAVAILABLE" : "AVAILABLE";
   if (nothing) {
@@ -165,12 +159,13 @@ Result<Document> Stacks::describe_change_set(const wire::Caller& caller, const D
   Document out = Document::object({{"ChangeSetName", set->name}, {"ChangeSetId", set->id}});
   out.set("StackId", stack->id).set("StackName", stack->name);
   out.set_if(!set->description.empty(), "Description", set->description);
-  out.set("Parameters", parameter_list(set->parameters)).set("CreationTime", seconds_of(set->created));
+  out.set("Parameters", parameter_list(set->inputs.parameters)).set("CreationTime", seconds_of(set->created));
   out.set_if(!set->on_failure.empty(), "OnStackFailure", set->on_failure);
   out.set("ExecutionStatus", set->execution).set("Status", set->status);
   out.set_if(!set->reason.empty(), "StatusReason", set->reason);
   out.set("NotificationARNs", Document::array()).set("RollbackConfiguration", Document::object());
-  out.set("Capabilities", set->capabilities).set("Tags", tag_list_of(set->tags)).set("Changes", set->changes);
+  out.set("Capabilities", set->inputs.capabilities).set("Tags", tag_list_of(set->inputs.tags));
+  out.set("Changes", set->changes);
   return out.set("IncludeNestedStacks", false);
 }
 
@@ -190,14 +185,12 @@ Result<Document> Stacks::execute_change_set(const wire::Caller& caller, const Do
     uuid = stack->uuid;
     const ChangeSet chosen = *set;
     const bool is_create = stack->status == "REVIEW_IN_PROGRESS";
-    Inputs inputs{chosen.template_text, chosen.parameters, chosen.tags,
-                  chosen.capabilities,  chosen.role,       chosen.original_text};
     if (is_create) {
-      stack->inputs = std::move(inputs);
+      stack->inputs = chosen.inputs;
     } else {
-      begin_update(*stack, std::move(inputs), impl_->services.scheduler.now());
+      begin_update(*stack, chosen.inputs, impl_->services.scheduler.now());
     }
-    const auto document = parse_template(chosen.template_text);
+    const auto document = parse_template(chosen.inputs.template_text);
     if (document.ok()) stack->description = description_of(*document);
     stack->change_sets.clear();  // AWS: the others are obsolete then
     stack->change_set_id = chosen.id;

@@ -37,7 +37,7 @@ Document input_of(const Work& work, const std::string& name) {
     if (!key.starts_with("aws:")) tags[key] = value;
   }
   for (const auto& [key, value] : tags_of(work.properties)) tags[key] = value;
-  input.set("Parameters", std::move(parameters)).set("Tags", tag_list_of(tags));
+  input.set("Parameters", std::move(parameters)).set("Tags", tag_list_of(tags)).set("RoleARN", "");
   // What the parent may do was acknowledged for all of it.
   return input.set("Capabilities",
                    Document::array({"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}));
@@ -90,10 +90,9 @@ Result<Resource> Stacks::Impl::Nested::create(const Work& work) {
   Stack child = impl_.new_stack(work.caller, name);
   {
     const std::lock_guard one(impl_.api_mutex);
-    const auto prepared = impl_.prepare(work.caller, input, child);
+    auto prepared = impl_.prepare(work.caller, input, child);
     if (!prepared.ok()) return plain(prepared.error());
-    child.inputs = {prepared->text,    prepared->parameters, tags_of(input), capabilities_of(input), "",
-                    prepared->original};
+    child.inputs = std::move(prepared->inputs);
     child.description = description_of(prepared->document);
     child.keep_on_failure = true;  // the parent removes it
     child.parent_id = work.stack_id;
@@ -138,16 +137,14 @@ Result<Resource> Stacks::Impl::Nested::update(const Work& work) {
   const Document input = input_of(work, child.name);
   {
     const std::lock_guard one(impl_.api_mutex);
-    const auto prepared = impl_.prepare(work.caller, input, child);
+    auto prepared = impl_.prepare(work.caller, input, child);
     if (!prepared.ok()) return plain(prepared.error());
-    const auto tags = tags_of(input);
-    if (prepared->changes.empty() && !prepared->outputs_differ && tags == child.inputs.tags) return described(child);
+    if (prepared->is_same) return described(child);
     // The parent's update before this one was kept half done.
     impl_.finish_nested(child.id);
     child = impl_.copy(child.uuid);
     if (!can_update(child)) return plain(cannot_update(child));
-    begin_update(child, {prepared->text, prepared->parameters, tags, capabilities_of(input), "", prepared->original},
-                 impl_.services.scheduler.now());
+    begin_update(child, std::move(prepared->inputs), impl_.services.scheduler.now());
     child.description = description_of(prepared->document);
     child.keep_on_failure = false;
     child.is_deferred = true;

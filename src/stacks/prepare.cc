@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "stacks/errors.h"
+#include "stacks/internal/documents.h"
 #include "stacks/internal/impl.h"
 #include "stacks/template.h"
 
@@ -50,8 +51,7 @@ Result<std::string> Stacks::Impl::template_text(const wire::Caller& caller, cons
     return text;
   }
   if (input.bool_or("UsePreviousTemplate", false) && previous != nullptr && !previous->inputs.template_text.empty()) {
-    const Inputs& inputs = previous->inputs;
-    return inputs.original_text.empty() ? inputs.template_text : inputs.original_text;
+    return previous->inputs.written_text();
   }
   return invalid("Either Template URL or Template Body must be specified.");
 }
@@ -95,8 +95,9 @@ bool has_capability(const Document& input, std::initializer_list<std::string_vie
 Result<Stacks::Impl::Prepared> Stacks::Impl::prepare(const wire::Caller& caller, const Document& input,
                                                      const Stack& stack) {
   Prepared prepared;
-  MR_ASSIGN_OR_RETURN(prepared.text, template_text(caller, input, &stack));
-  MR_ASSIGN_OR_RETURN(prepared.document, parse_template(prepared.text));
+  Inputs& inputs = prepared.inputs;
+  MR_ASSIGN_OR_RETURN(inputs.template_text, template_text(caller, input, &stack));
+  MR_ASSIGN_OR_RETURN(prepared.document, parse_template(inputs.template_text));
   MR_ASSIGN_OR_RETURN(const bool transforms, asks_for_serverless(prepared.document));
   const auto ssm = [&](const std::string& name) -> Result<std::string> {
     MR_ASSIGN_OR_RETURN(const Document found,
@@ -116,18 +117,20 @@ Result<Stacks::Impl::Prepared> Stacks::Impl::prepare(const wire::Caller& caller,
     std::map<std::string, std::string> texts;
     for (const Parameter& parameter : parameters) texts[parameter.key] = parameter.text;
     MR_ASSIGN_OR_RETURN(prepared.document, transformed(caller.scope, prepared.document, texts));
-    prepared.original = std::exchange(prepared.text, prepared.document.dump());
+    inputs.original_text = std::exchange(inputs.template_text, prepared.document.dump());
   }
   MR_RETURN_IF_ERROR(check_template(prepared.document, services.types));
-  MR_ASSIGN_OR_RETURN(prepared.parameters, resolve_parameters(prepared.document, given == nullptr ? none : *given,
-                                                              stack.inputs.parameters, ssm));
+  MR_ASSIGN_OR_RETURN(inputs.parameters, resolve_parameters(prepared.document, given == nullptr ? none : *given,
+                                                            stack.inputs.parameters, ssm));
   const std::string needed = needed_capability(prepared.document);
   if (!needed.empty() && !has_capability(input, {needed, "CAPABILITY_NAMED_IAM"})) {
     return Error(kInsufficientCapabilities, "Requires capabilities : [" + needed + "]");
   }
-  MR_ASSIGN_OR_RETURN(const Environment environment, environment_of(stack, prepared.document, prepared.parameters));
+  MR_ASSIGN_OR_RETURN(const Environment environment, environment_of(stack, prepared.document, inputs.parameters));
   MR_RETURN_IF_ERROR(check_rules(environment));
-  const auto tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
+  inputs.tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
+  inputs.capabilities = capabilities_of(input);
+  inputs.role = input.string_or("RoleARN", stack.inputs.role);
   std::string retyped;
   for (const std::string& id : wanted_resources(environment)) {
     const auto owned = stack.resources.find(id);
@@ -141,21 +144,20 @@ Result<Stacks::Impl::Prepared> Stacks::Impl::prepare(const wire::Caller& caller,
         "[" +
         retyped + "]");
   }
-  MR_ASSIGN_OR_RETURN(prepared.changes, plan(environment, stack.resources, services.types, tags));
-  const Document before = parse_template(stack.inputs.template_text.empty() ? "{}" : stack.inputs.template_text).ok()
-                              ? *parse_template(stack.inputs.template_text.empty() ? "{}" : stack.inputs.template_text)
-                              : Document::object();
-  const Document* old_outputs = before.find("Outputs");
+  MR_ASSIGN_OR_RETURN(prepared.changes, plan(environment, stack.resources, services.types, inputs.tags));
+  const auto before = parse_template(stack.inputs.template_text.empty() ? "{}" : stack.inputs.template_text);
+  const Document* old_outputs = before.ok() ? before->find("Outputs") : nullptr;
   const Document* new_outputs = prepared.document.find("Outputs");
-  prepared.outputs_differ =
+  bool outputs_differ =
       (old_outputs == nullptr ? "" : old_outputs->dump()) != (new_outputs == nullptr ? "" : new_outputs->dump());
   // Outputs may also change by their parameters and conditions.
-  for (const Parameter& parameter : prepared.parameters) {
+  for (const Parameter& parameter : inputs.parameters) {
     const auto old = std::ranges::find(stack.inputs.parameters, parameter.key, &Parameter::key);
     if (new_outputs != nullptr && (old == stack.inputs.parameters.end() || !(old->value == parameter.value))) {
-      prepared.outputs_differ = true;
+      outputs_differ = true;
     }
   }
+  prepared.is_same = prepared.changes.empty() && !outputs_differ && inputs.tags == stack.inputs.tags;
   return prepared;
 }
 

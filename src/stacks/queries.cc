@@ -113,14 +113,12 @@ Result<Document> Stacks::get_template(const wire::Caller& caller, const Document
   if (found == nullptr) return no_stack(name_of(input));
   // AWS: processed by default.
   const bool original = input.string_or("TemplateStage", "Processed") == "Original";
-  const auto stage = [original](const auto& of) {
-    return original && !of.original_text.empty() ? of.original_text : of.template_text;
-  };
+  const auto stage = [original](const Inputs& of) { return original ? of.written_text() : of.template_text; };
   std::string text = stage(found->inputs);
   if (const std::string set(input.string_or("ChangeSetName", "")); !set.empty()) {
     text.clear();
     for (const auto& [name, each] : found->change_sets) {
-      if (name == set || each.id == set) text = stage(each);
+      if (name == set || each.id == set) text = stage(each.inputs);
     }
     if (text.empty()) return Error(kChangeSetNotFound, "ChangeSet [" + set + "] does not exist");
   }
@@ -134,7 +132,7 @@ Result<Document> Stacks::template_summary(const wire::Caller& caller, const Docu
     const std::lock_guard lock(impl_->mutex);
     const Stack* found = impl_->find(caller.scope, name);
     if (found == nullptr) return no_stack(name);
-    text = found->inputs.original_text.empty() ? found->inputs.template_text : found->inputs.original_text;
+    text = found->inputs.written_text();
   } else {
     MR_ASSIGN_OR_RETURN(text, impl_->template_text(caller, input, nullptr));
   }

@@ -82,13 +82,8 @@ Result<Document> Stacks::create(const wire::Caller& caller, const Document& inpu
     if (impl_->find(caller.scope, name) != nullptr) return Error(kAlreadyExists, "Stack [" + name + "] already exists");
   }
   Stack stack = impl_->new_stack(caller, name);
-  MR_ASSIGN_OR_RETURN(const auto prepared, impl_->prepare(caller, input, stack));
-  stack.inputs = {prepared.text,
-                  prepared.parameters,
-                  tags_of(input),
-                  capabilities_of(input),
-                  std::string(input.string_or("RoleARN", "")),
-                  prepared.original};
+  MR_ASSIGN_OR_RETURN(auto prepared, impl_->prepare(caller, input, stack));
+  stack.inputs = std::move(prepared.inputs);
   stack.description = description_of(prepared.document);
   stack.is_protected = input.bool_or("EnableTerminationProtection", false);
   const std::string_view on_failure = input.string_or("OnFailure", "ROLLBACK");
@@ -119,15 +114,9 @@ Result<Document> Stacks::update(const wire::Caller& caller, const Document& inpu
     if (!can_update(*found)) return cannot_update(*found);
     stack = *found;
   }
-  MR_ASSIGN_OR_RETURN(const auto prepared, impl_->prepare(caller, input, stack));
-  const auto tags = input.find("Tags") == nullptr ? stack.inputs.tags : tags_of(input);
-  if (prepared.changes.empty() && !prepared.outputs_differ && tags == stack.inputs.tags) {
-    return invalid("No updates are to be performed.");
-  }
-  begin_update(stack,
-               {prepared.text, prepared.parameters, tags, capabilities_of(input),
-                std::string(input.string_or("RoleARN", stack.inputs.role)), prepared.original},
-               impl_->services.scheduler.now());
+  MR_ASSIGN_OR_RETURN(auto prepared, impl_->prepare(caller, input, stack));
+  if (prepared.is_same) return invalid("No updates are to be performed.");
+  begin_update(stack, std::move(prepared.inputs), impl_->services.scheduler.now());
   stack.description = description_of(prepared.document);
   stack.keep_on_failure = input.bool_or("DisableRollback", false);
   stack.token = input.string_or("ClientRequestToken", "");

@@ -145,13 +145,10 @@ Inputs inputs_from(const Document& in) {
 }
 
 Document document_of(const ChangeSet& set) {
-  Document out = Document::object();
+  Document out = document_of(set.inputs);
   out.set("id", set.id).set("name", set.name).set("description", set.description).set("status", set.status);
   out.set("reason", set.reason).set("execution", set.execution).set("type", set.type);
-  out.set("template", set.template_text).set("parameters", parameters_of(set.parameters)).set("tags", map_of(set.tags));
-  out.set("capabilities", set.capabilities).set("changes", set.changes).set("role", set.role);
-  out.set("created", to_unix_ms(set.created));
-  out.set_if(!set.original_text.empty(), "original", set.original_text);
+  out.set("changes", set.changes).set("created", to_unix_ms(set.created));
   out.set_if(!set.on_failure.empty(), "on_failure", set.on_failure);
   if (!set.imports.empty()) out.set("imports", map_of(set.imports));
   return out;
@@ -166,13 +163,8 @@ ChangeSet change_set_from(const Document& in) {
   set.reason = in.string_or("reason", "");
   set.execution = in.string_or("execution", "");
   set.type = in.string_or("type", "");
-  set.template_text = in.string_or("template", "");
-  set.original_text = in.string_or("original", "");
-  set.parameters = parameters_from(in.find("parameters"));
-  set.tags = map_from(in.find("tags"));
-  set.capabilities = member(in, "capabilities", Document::array());
+  set.inputs = inputs_from(in);
   set.changes = member(in, "changes", Document::array());
-  set.role = in.string_or("role", "");
   set.created = from_unix_ms(in.int_or("created", 0));
   set.on_failure = in.string_or("on_failure", "");
   set.imports = map_from(in.find("imports"));

@@ -41,9 +41,16 @@ struct Owned {
   bool is_same(const Owned& other) const { return suffix == other.suffix && physical_id == other.physical_id; }
 };
 
-struct Tag {
-  std::string key;
-  std::string value;
+// The inputs of a deployment: what a stack was last given, or a change set will give it.
+struct Inputs {
+  std::string template_text;
+  std::vector<Parameter> parameters;
+  std::map<std::string, std::string> tags;
+  Document capabilities = Document::array();
+  std::string role;
+  std::string original_text;  // "": as template_text; else what a transform made it of
+
+  const std::string& written_text() const { return original_text.empty() ? template_text : original_text; }
 };
 
 struct ChangeSet {
@@ -54,26 +61,11 @@ struct ChangeSet {
   std::string reason;
   std::string execution;
   std::string type;  // CREATE, UPDATE
-  std::string template_text;
-  std::string original_text;  // as of Inputs
-  std::vector<Parameter> parameters;
-  std::map<std::string, std::string> tags;
-  Document capabilities = Document::array();
+  Inputs inputs;
   Document changes = Document::array();
-  std::string role;
   Time created{};
   std::map<std::string, std::string> imports;  // logical id -> physical id; "": by its name
   std::string on_failure;                      // OnStackFailure: "", ROLLBACK, DELETE, DO_NOTHING
-};
-
-// The inputs of a deployment: what a stack was last given.
-struct Inputs {
-  std::string template_text;
-  std::vector<Parameter> parameters;
-  std::map<std::string, std::string> tags;
-  Document capabilities = Document::array();
-  std::string role;
-  std::string original_text;  // "": as template_text; else what a transform made it of
 };
 
 struct Stack {

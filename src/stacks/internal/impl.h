@@ -128,12 +128,10 @@ class Stacks::Impl {
 
   // Planning (prepare.cc).
   struct Prepared {
-    std::string text;
-    std::string original;  // "": as `text`; else what a transform made it of
-    Document document;
-    std::vector<Parameter> parameters;
+    Inputs inputs;
+    Document document;  // of inputs.template_text
     std::vector<Change> changes;
-    bool outputs_differ = false;
+    bool is_same = false;  // neither resources nor outputs nor tags would change
   };
   Result<std::string> template_text(const wire::Caller& caller, const Document& input, const Stack* previous);
   // What the template's transforms make of it; the document itself when there are none. Takes a second.
