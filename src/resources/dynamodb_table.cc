@@ -89,15 +89,9 @@ class DynamoDbTable final : public stacks::ResourceType {
     if (differs(work, "TimeToLiveSpecification")) MR_RETURN_IF_ERROR(set_expiry(work, work.physical_id));
     MR_ASSIGN_OR_RETURN(Resource resource, described(work, work.physical_id));
     const std::string arn = text_of(resource.attributes, "Arn");
-    const auto untag = [&](Document keys) {
-      return work.call("dynamodb", "UntagResource",
-                       Document::object({{"ResourceArn", arn}, {"TagKeys", std::move(keys)}}));
-    };
-    const auto tag = [&] {
-      return work.call("dynamodb", "TagResource",
-                       Document::object({{"ResourceArn", arn}, {"Tags", tag_list(work, work.properties)}}));
-    };
-    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    MR_RETURN_IF_ERROR(
+        update_tags(work, {"dynamodb", "UntagResource", "TagResource", Document::object({{"ResourceArn", arn}})},
+                    tag_list(work, work.properties)));
     return resource;
   }
 

@@ -56,16 +56,11 @@ class Type final : public TypeBase {
     }
     MR_RETURN_IF_ERROR(set_policies(work, name));
     const Resource made = resource(work, name);
-    const Document arn = Document::object({{"resourceArn", text_of(made.attributes, "Arn")}});
-    const auto untag = [&](Document keys) {
-      Document input = arn;
-      return work.call("ecr", "UntagResource", std::move(input.set("tagKeys", std::move(keys))));
-    };
-    const auto tag = [&] {
-      Document input = arn;
-      return work.call("ecr", "TagResource", std::move(input.set("tags", tag_list(work, work.properties))));
-    };
-    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    MR_RETURN_IF_ERROR(
+        update_tags(work,
+                    {"ecr", "UntagResource", "TagResource",
+                     Document::object({{"resourceArn", text_of(made.attributes, "Arn")}}), "tagKeys", "tags"},
+                    tag_list(work, work.properties)));
     return made;
   }
 

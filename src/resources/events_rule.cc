@@ -51,15 +51,9 @@ class Type final : public TypeBase {
     for (const auto& id : ids_of(work.property("Targets"))) gone.erase(id);
     MR_RETURN_IF_ERROR(remove_targets(work, name, gone));
     MR_RETURN_IF_ERROR(put_targets(work, name));
-    const auto untag = [&](Document keys) {
-      return work.call("events", "UntagResource",
-                       Document::object({{"ResourceARN", arn}, {"TagKeys", std::move(keys)}}));
-    };
-    const auto tag = [&] {
-      return work.call("events", "TagResource",
-                       Document::object({{"ResourceARN", arn}, {"Tags", tag_list(work, work.properties)}}));
-    };
-    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    MR_RETURN_IF_ERROR(update_tags(work,
+                                   {"events", "UntagResource", "TagResource", Document::object({{"ResourceARN", arn}})},
+                                   tag_list(work, work.properties)));
     return resource(name, arn);
   }
 

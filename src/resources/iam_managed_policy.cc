@@ -46,14 +46,8 @@ class Type final : public TypeBase {
       }
     }
     MR_RETURN_IF_ERROR(attach(work, arn));
-    const auto untag = [&](Document keys) {
-      return work.call("iam", "UntagPolicy", Document::object({{"PolicyArn", arn}, {"TagKeys", std::move(keys)}}));
-    };
-    const auto tag = [&] {
-      return work.call("iam", "TagPolicy",
-                       Document::object({{"PolicyArn", arn}, {"Tags", tag_list(work, work.properties)}}));
-    };
-    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    MR_RETURN_IF_ERROR(update_tags(work, {"iam", "UntagPolicy", "TagPolicy", Document::object({{"PolicyArn", arn}})},
+                                   tag_list(work, work.properties)));
     return described(work, arn);
   }
 

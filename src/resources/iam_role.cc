@@ -46,14 +46,9 @@ class Type final : public TypeBase {
       MR_RETURN_IF_ERROR(work.call("iam", "UpdateRole", std::move(input.set("RoleName", name))));
     }
     MR_RETURN_IF_ERROR(iam_identity::set_policies(work, "Role", name));
-    const auto untag = [&](Document keys) {
-      return work.call("iam", "UntagRole", Document::object({{"RoleName", name}, {"TagKeys", std::move(keys)}}));
-    };
-    const auto tag = [&] {
-      return work.call("iam", "TagRole",
-                       Document::object({{"RoleName", name}, {"Tags", tag_list(work, work.properties)}}));
-    };
-    if (tags_differ(work)) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    if (tags_differ(work))
+      MR_RETURN_IF_ERROR(update_tags(work, {"iam", "UntagRole", "TagRole", Document::object({{"RoleName", name}})},
+                                     tag_list(work, work.properties)));
     return read(work);
   }
 

@@ -42,14 +42,8 @@ class Type final : public TypeBase {
     }
     MR_RETURN_IF_ERROR(iam_identity::set_policies(work, "User", name));
     MR_RETURN_IF_ERROR(set_groups(work, name));
-    const auto untag = [&](Document keys) {
-      return work.call("iam", "UntagUser", Document::object({{"UserName", name}, {"TagKeys", std::move(keys)}}));
-    };
-    const auto tag = [&] {
-      return work.call("iam", "TagUser",
-                       Document::object({{"UserName", name}, {"Tags", tag_list(work, work.properties)}}));
-    };
-    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    MR_RETURN_IF_ERROR(update_tags(work, {"iam", "UntagUser", "TagUser", Document::object({{"UserName", name}})},
+                                   tag_list(work, work.properties)));
     return read(work);
   }
 

@@ -73,15 +73,7 @@ class Key final : public TypeBase {
       }
       if (!is_on(work, "Enabled", "true")) MR_RETURN_IF_ERROR(work.call("kms", "DisableKey", named(id)));
     }
-    const auto untag = [&](Document keys) {
-      Document input = named(id);
-      return work.call("kms", "UntagResource", std::move(input.set("TagKeys", std::move(keys))));
-    };
-    const auto tag = [&] {
-      Document input = named(id);
-      return work.call("kms", "TagResource", std::move(input.set("Tags", key_tags(work))));
-    };
-    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    MR_RETURN_IF_ERROR(update_tags(work, {"kms", "UntagResource", "TagResource", named(id)}, key_tags(work)));
     return resource(work, id);
   }
 

@@ -176,14 +176,10 @@ class Type final : public TypeBase {
     if (differs(work, "ReservedConcurrentExecutions")) MR_RETURN_IF_ERROR(set_concurrency(work, name));
     MR_ASSIGN_OR_RETURN(Resource found, read(work));
     const std::string arn = text_of(found.attributes, "Arn");
-    const auto untag = [&](Document keys) {
-      return work.call("lambda", "UntagResource", Document::object({{"Resource", arn}, {"TagKeys", std::move(keys)}}));
-    };
-    const auto tag = [&] {
-      return work.call("lambda", "TagResource",
-                       Document::object({{"Resource", arn}, {"Tags", tag_map(work, work.properties)}}));
-    };
-    if (tags_differ(work)) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    if (tags_differ(work))
+      MR_RETURN_IF_ERROR(update_tags(work,
+                                     {"lambda", "UntagResource", "TagResource", Document::object({{"Resource", arn}})},
+                                     tag_map(work, work.properties)));
     return found;
   }
 

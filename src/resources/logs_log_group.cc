@@ -36,14 +36,10 @@ class Type final : public TypeBase {
   Result<Resource> update(const Work& work) const override {
     const std::string& name = work.physical_id;
     if (differs(work, "RetentionInDays")) MR_RETURN_IF_ERROR(set_retention(work, name));
-    const auto untag = [&](Document keys) {
-      return work.call("logs", "UntagLogGroup", Document::object({{"logGroupName", name}, {"tags", std::move(keys)}}));
-    };
-    const auto tag = [&] {
-      return work.call("logs", "TagLogGroup",
-                       Document::object({{"logGroupName", name}, {"tags", tag_map(work, work.properties)}}));
-    };
-    if (tags_differ(work)) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    if (tags_differ(work))
+      MR_RETURN_IF_ERROR(update_tags(
+          work, {"logs", "UntagLogGroup", "TagLogGroup", Document::object({{"logGroupName", name}}), "tags", "tags"},
+          tag_map(work, work.properties)));
     return resource(work, name);
   }
 

@@ -64,16 +64,9 @@ class SnsTopic final : public stacks::ResourceType {
       MR_RETURN_IF_ERROR(unsubscribe_all(work));
       MR_RETURN_IF_ERROR(subscribe(work, work.physical_id));
     }
-    const auto untag = [&](Document keys) {
-      return work.call("sns", "UntagResource",
-                       Document::object({{"ResourceArn", work.physical_id}, {"TagKeys", std::move(keys)}}));
-    };
-    const auto tag = [&] {
-      return work.call(
-          "sns", "TagResource",
-          Document::object({{"ResourceArn", work.physical_id}, {"Tags", tag_list(work, work.properties)}}));
-    };
-    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    MR_RETURN_IF_ERROR(update_tags(
+        work, {"sns", "UntagResource", "TagResource", Document::object({{"ResourceArn", work.physical_id}})},
+        tag_list(work, work.properties)));
     return described(work.physical_id);
   }
 

@@ -78,15 +78,9 @@ class SqsQueue final : public stacks::ResourceType {
       MR_RETURN_IF_ERROR(work.call("sqs", "SetQueueAttributes",
                                    Document::object({{"QueueUrl", work.physical_id}, {"Attributes", attributes}})));
     }
-    const auto untag = [&](Document keys) {
-      return work.call("sqs", "UntagQueue",
-                       Document::object({{"QueueUrl", work.physical_id}, {"TagKeys", std::move(keys)}}));
-    };
-    const auto tag = [&] {
-      return work.call("sqs", "TagQueue",
-                       Document::object({{"QueueUrl", work.physical_id}, {"Tags", tag_map(work, work.properties)}}));
-    };
-    MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    MR_RETURN_IF_ERROR(
+        update_tags(work, {"sqs", "UntagQueue", "TagQueue", Document::object({{"QueueUrl", work.physical_id}})},
+                    tag_map(work, work.properties)));
     return described(work, work.physical_id);
   }
 

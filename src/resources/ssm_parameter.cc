@@ -34,15 +34,9 @@ class Type final : public TypeBase {
     input.set("Name", name).set("Overwrite", true);
     MR_RETURN_IF_ERROR(work.call("ssm", "PutParameter", std::move(input)));
     const Document named = Document::object({{"ResourceType", "Parameter"}, {"ResourceId", name}});
-    const auto untag = [&](Document keys) {
-      Document change = named;
-      return work.call("ssm", "RemoveTagsFromResource", std::move(change.set("TagKeys", std::move(keys))));
-    };
-    const auto tag = [&] {
-      Document change = named;
-      return work.call("ssm", "AddTagsToResource", std::move(change.set("Tags", tag_list(work, work.properties))));
-    };
-    if (tags_differ(work)) MR_RETURN_IF_ERROR(update_tags(work, untag, tag));
+    if (tags_differ(work))
+      MR_RETURN_IF_ERROR(update_tags(work, {"ssm", "RemoveTagsFromResource", "AddTagsToResource", named},
+                                     tag_list(work, work.properties)));
     return resource(work, name);
   }
 

@@ -29,17 +29,20 @@ bool any_differs(const Work& work, std::initializer_list<std::string_view> prope
   return std::ranges::any_of(properties, [&](std::string_view property) { return differs(work, property); });
 }
 
-Result<void> update_tags(const Work& work, const std::function<Result<Document>(Document keys)>& untag,
-                         const std::function<Result<Document>()>& tag) {
+Result<void> update_tags(const Work& work, const Tagging& how, Document tags) {
+  const auto call = [&](std::string_view operation, std::string_view member, Document value) -> Result<void> {
+    Document input = how.resource;
+    MR_RETURN_IF_ERROR(work.call(how.service, operation, std::move(input.set(member, std::move(value)))));
+    return {};
+  };
   const Document after = tag_map(work, work.properties);
   const Document before = tag_map(work, work.old_properties);
   Document keys = Document::array();
   for (const auto& [key, value] : before.as_object()) {
     if (after.find(key) == nullptr) keys.push(key);
   }
-  if (!keys.as_array().empty()) MR_RETURN_IF_ERROR(untag(std::move(keys)));
-  if (!after.as_object().empty()) MR_RETURN_IF_ERROR(tag());
-  return {};
+  if (!keys.as_array().empty()) MR_RETURN_IF_ERROR(call(how.untag, how.keys_member, std::move(keys)));
+  return after.as_object().empty() ? Result<void>() : call(how.tag, how.tags_member, std::move(tags));
 }
 
 }  // namespace millrace::resources

@@ -1,7 +1,6 @@
 // What most types have in common: the tables as members, and small ways to shape documents.
 #pragma once
 
-#include <functional>
 #include <initializer_list>
 #include <set>
 #include <span>
@@ -52,9 +51,17 @@ std::set<std::string> texts_of(const Document* list);
 
 bool any_differs(const Work& work, std::initializer_list<std::string_view> properties);
 
-// Brings tags from the old properties to the new ones: `untag` gets the keys that are gone, `tag` puts all that are
-// there, the stack's own included; neither is called for none.
-Result<void> update_tags(const Work& work, const std::function<Result<Document>(Document keys)>& untag,
-                         const std::function<Result<Document>()>& tag);
+// How a service takes tags from a resource and gives them to it.
+struct Tagging {
+  std::string_view service;
+  std::string_view untag;  // operations
+  std::string_view tag;
+  Document resource;  // what both are told it by
+  std::string_view keys_member = "TagKeys";
+  std::string_view tags_member = "Tags";
+};
+// Brings tags from the old properties to the new ones: takes the keys that are gone, and gives `tags`, all that are
+// there, the stack's own included. Calls neither for none.
+Result<void> update_tags(const Work& work, const Tagging& how, Document tags);
 
 }  // namespace millrace::resources
