@@ -7,12 +7,6 @@
 namespace millrace::resources {
 namespace events_rule {
 
-std::set<std::string> ids_of(const Document* targets) {
-  std::set<std::string> ids;
-  for (const auto& target : list_of(targets)) ids.insert(text_of(target, "Id"));
-  return ids;
-}
-
 class Type final : public TypeBase {
  public:
   Type()
@@ -47,8 +41,8 @@ class Type final : public TypeBase {
     const std::string& name = work.physical_id;
     MR_ASSIGN_OR_RETURN(const Document made, work.call("events", "PutRule", rule(work, name)));
     const std::string arn = text_of(made, "RuleArn");
-    std::set<std::string> gone = ids_of(work.old_properties.find("Targets"));
-    for (const auto& id : ids_of(work.property("Targets"))) gone.erase(id);
+    std::set<std::string> gone = texts_of(work.old_properties.find("Targets"), "Id");
+    for (const auto& id : texts_of(work.property("Targets"), "Id")) gone.erase(id);
     MR_RETURN_IF_ERROR(remove_targets(work, name, gone));
     MR_RETURN_IF_ERROR(put_targets(work, name));
     MR_RETURN_IF_ERROR(update_tags(work,
@@ -59,7 +53,7 @@ class Type final : public TypeBase {
 
   Result<void> remove(const Work& work) const override {
     const std::string name = name_of(work);
-    MR_RETURN_IF_ERROR(remove_targets(work, name, ids_of(work.property("Targets"))));
+    MR_RETURN_IF_ERROR(remove_targets(work, name, texts_of(work.property("Targets"), "Id")));
     return ignore_gone(work.call("events", "DeleteRule", Document::object({{"Name", name}})));
   }
 

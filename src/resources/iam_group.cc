@@ -1,6 +1,4 @@
 // AWS::IAM::Group and AWS::IAM::UserToGroupAddition
-#include <set>
-
 #include "resources/iam_identity.h"
 #include "resources/types.h"
 
@@ -24,12 +22,7 @@ class Group final : public TypeBase {
 
   Result<Resource> update(const Work& work) const override {
     const std::string& name = work.physical_id;
-    if (differs(work, "Path")) {
-      const Document* path = work.property("Path");
-      MR_RETURN_IF_ERROR(
-          work.call("iam", "UpdateGroup",
-                    Document::object({{"GroupName", name}, {"NewPath", path == nullptr ? "/" : text_of(path)}})));
-    }
+    MR_RETURN_IF_ERROR(iam_identity::update_path(work, "Group", name));
     MR_RETURN_IF_ERROR(iam_identity::set_policies(work, "Group", name));
     return read(work);
   }

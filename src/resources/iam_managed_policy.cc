@@ -1,13 +1,9 @@
 // AWS::IAM::ManagedPolicy
-#include <set>
-
-#include "resources/type_base.h"
+#include "resources/iam_identity.h"
 #include "resources/types.h"
 
 namespace millrace::resources {
 namespace iam_managed_policy {
-
-constexpr std::pair<const char*, const char*> kHolders[] = {{"Roles", "Role"}, {"Users", "User"}, {"Groups", "Group"}};
 
 class Type final : public TypeBase {
  public:
@@ -39,10 +35,10 @@ class Type final : public TypeBase {
   Result<Resource> update(const Work& work) const override {
     const std::string& arn = work.physical_id;
     if (differs(work, "PolicyDocument")) MR_RETURN_IF_ERROR(new_version(work, arn));
-    for (const auto& [property, word] : kHolders) {
+    for (const auto& [property, word] : iam_identity::kHolders) {
       const auto wanted = texts_of(work.property(property));
       for (const auto& holder : texts_of(work.old_properties.find(property))) {
-        if (!wanted.contains(holder)) MR_RETURN_IF_ERROR(detach(work, arn, word, holder));
+        if (!wanted.contains(holder)) MR_RETURN_IF_ERROR(iam_identity::detach(work, word, holder, arn));
       }
     }
     MR_RETURN_IF_ERROR(attach(work, arn));
@@ -53,9 +49,9 @@ class Type final : public TypeBase {
 
   Result<void> remove(const Work& work) const override {
     const std::string arn = arn_of(work);
-    for (const auto& [property, word] : kHolders) {
+    for (const auto& [property, word] : iam_identity::kHolders) {
       for (const auto& holder : texts_of(work.property(property))) {
-        MR_RETURN_IF_ERROR(detach(work, arn, word, holder));
+        MR_RETURN_IF_ERROR(iam_identity::detach(work, word, holder, arn));
       }
     }
     MR_RETURN_IF_ERROR(delete_old_versions(work, arn));
@@ -95,19 +91,12 @@ class Type final : public TypeBase {
   }
 
   static Result<void> attach(const Work& work, const std::string& arn) {
-    for (const auto& [property, word] : kHolders) {
+    for (const auto& [property, word] : iam_identity::kHolders) {
       for (const auto& holder : texts_of(work.property(property))) {
-        MR_RETURN_IF_ERROR(work.call("iam", "Attach" + std::string(word) + "Policy",
-                                     Document::object({{std::string(word) + "Name", holder}, {"PolicyArn", arn}})));
+        MR_RETURN_IF_ERROR(iam_identity::attach(work, word, holder, arn));
       }
     }
     return {};
-  }
-
-  static Result<void> detach(const Work& work, const std::string& arn, const std::string& word,
-                             const std::string& holder) {
-    return ignore_gone(
-        work.call("iam", "Detach" + word + "Policy", Document::object({{word + "Name", holder}, {"PolicyArn", arn}})));
   }
 
   static Result<Resource> described(const Work& work, const std::string& arn) {

@@ -1,13 +1,9 @@
 // AWS::IAM::Policy: an inline policy of roles, users and groups.
-#include <set>
-
-#include "resources/type_base.h"
+#include "resources/iam_identity.h"
 #include "resources/types.h"
 
 namespace millrace::resources {
 namespace iam_policy {
-
-constexpr std::pair<const char*, const char*> kHolders[] = {{"Roles", "Role"}, {"Users", "User"}, {"Groups", "Group"}};
 
 class Type final : public TypeBase {
  public:
@@ -27,7 +23,7 @@ class Type final : public TypeBase {
     MR_RETURN_IF_ERROR(check(work));
     MR_RETURN_IF_ERROR(put(work));
     const bool renamed = differs(work, "PolicyName");
-    for (const auto& [property, word] : kHolders) {
+    for (const auto& [property, word] : iam_identity::kHolders) {
       const auto wanted = texts_of(work.property(property));
       for (const auto& holder : texts_of(work.old_properties.find(property))) {
         if (renamed || !wanted.contains(holder)) MR_RETURN_IF_ERROR(drop(work, work.old_properties, word, holder));
@@ -37,7 +33,7 @@ class Type final : public TypeBase {
   }
 
   Result<void> remove(const Work& work) const override {
-    for (const auto& [property, word] : kHolders) {
+    for (const auto& [property, word] : iam_identity::kHolders) {
       for (const auto& holder : texts_of(work.property(property))) {
         MR_RETURN_IF_ERROR(drop(work, work.properties, word, holder));
       }
@@ -47,14 +43,14 @@ class Type final : public TypeBase {
 
  private:
   static Result<void> check(const Work& work) {
-    for (const auto& [property, word] : kHolders) {
+    for (const auto& [property, word] : iam_identity::kHolders) {
       if (!list_of(work.property(property)).empty()) return {};
     }
     return Error(kInvalidRequest, "At least one of [Groups,Roles,Users] must be non-empty.");
   }
 
   static Result<void> put(const Work& work) {
-    for (const auto& [property, word] : kHolders) {
+    for (const auto& [property, word] : iam_identity::kHolders) {
       for (const auto& holder : texts_of(work.property(property))) {
         MR_RETURN_IF_ERROR(
             work.call("iam", "Put" + std::string(word) + "Policy",

@@ -1,6 +1,4 @@
 // AWS::IAM::User
-#include <set>
-
 #include "resources/iam_identity.h"
 #include "resources/types.h"
 
@@ -34,12 +32,7 @@ class Type final : public TypeBase {
 
   Result<Resource> update(const Work& work) const override {
     const std::string& name = work.physical_id;
-    if (differs(work, "Path")) {
-      const Document* path = work.property("Path");
-      MR_RETURN_IF_ERROR(
-          work.call("iam", "UpdateUser",
-                    Document::object({{"UserName", name}, {"NewPath", path == nullptr ? "/" : text_of(path)}})));
-    }
+    MR_RETURN_IF_ERROR(iam_identity::update_path(work, "User", name));
     MR_RETURN_IF_ERROR(iam_identity::set_policies(work, "User", name));
     MR_RETURN_IF_ERROR(set_groups(work, name));
     MR_RETURN_IF_ERROR(update_tags(work, {"iam", "UntagUser", "TagUser", Document::object({{"UserName", name}})},

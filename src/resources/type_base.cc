@@ -25,6 +25,12 @@ std::set<std::string> texts_of(const Document* list) {
   return found;
 }
 
+std::set<std::string> texts_of(const Document* list, std::string_view member) {
+  std::set<std::string> found;
+  for (const auto& element : list_of(list)) found.insert(text_of(element, member));
+  return found;
+}
+
 bool any_differs(const Work& work, std::initializer_list<std::string_view> properties) {
   return std::ranges::any_of(properties, [&](std::string_view property) { return differs(work, property); });
 }

@@ -48,6 +48,8 @@ std::string text_of(const Document* value);
 const Document::Array& list_of(const Document* value);
 // The same as texts.
 std::set<std::string> texts_of(const Document* list);
+// A member of each.
+std::set<std::string> texts_of(const Document* list, std::string_view member);
 
 bool any_differs(const Work& work, std::initializer_list<std::string_view> properties);
 
