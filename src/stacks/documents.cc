@@ -16,7 +16,7 @@ Document parameter_list(const std::vector<Parameter>& parameters) {
   Document list = Document::array();
   for (const Parameter& parameter : parameters) {
     Document one = Document::object({{"ParameterKey", parameter.key}});
-    one.set("ParameterValue", parameter.no_echo ? "****" : parameter.text);
+    one.set("ParameterValue", parameter.no_echo ? std::string(kHidden) : parameter.text);
     if (parameter.resolved) one.set("ResolvedValue", *parameter.resolved);
     list.push(std::move(one));
   }

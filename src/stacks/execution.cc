@@ -26,6 +26,11 @@ Waits removal_waits(const std::map<std::string, Owned>& resources) {
   return reversed(waits);
 }
 
+// AWS: what a DeletionPolicy or UpdateReplacePolicy means.
+bool is_retained(const std::string& policy, bool is_rollback) {
+  return policy == "Retain" || (policy == "RetainExceptOnCreate" && !is_rollback);
+}
+
 bool is_in(const std::vector<std::string>& list, const std::string& name) {
   return std::ranges::find(list, name) != list.end();
 }
@@ -349,8 +354,7 @@ void Stacks::Impl::clean_up(const std::string& uuid, const std::string& final_st
   if (stopping()) return;
   remove_leftovers(uuid, [&](const Owned& owned) {
     const bool is_replaced = !is_rollback && stack.resources.contains(owned.logical_id);
-    const std::string& policy = is_replaced ? owned.replace_policy : owned.deletion_policy;
-    return policy == "Retain" || (policy == "RetainExceptOnCreate" && !is_rollback);
+    return is_retained(is_replaced ? owned.replace_policy : owned.deletion_policy, is_rollback);
   });
   if (stopping()) return;
   edit(uuid, [&](Stack& done) {
@@ -371,8 +375,7 @@ void Stacks::Impl::remove_all(const std::string& uuid, bool is_rollback) {
   const Stack stack = copy(uuid);
   const auto remove = [&](const std::string& id) {
     const Owned& owned = stack.resources.at(id);
-    const std::string& policy = owned.deletion_policy;
-    const bool is_kept = policy == "Retain" || (policy == "RetainExceptOnCreate" && !is_rollback);
+    const bool is_kept = is_retained(owned.deletion_policy, is_rollback);
     if (is_in(stack.retain, id) || (is_rollback && owned.is_imported) || (is_kept && owned.may_exist())) {
       edit(uuid, [&](Stack& changed) {
         emit(changed, id, owned.physical_id, owned.type, "DELETE_SKIPPED", "");

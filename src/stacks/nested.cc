@@ -170,12 +170,8 @@ Result<void> Stacks::Impl::Nested::remove(const Work& work) {
   impl_.cancel(found->uuid, "Its parent is being deleted.");
   MR_ASSIGN_OR_RETURN(Stack child, settled(work, found->uuid));
   if (!child.exists()) return {};
-  for (const Document& output : child.outputs) {
-    const std::string name(output.string_or("ExportName", ""));
-    const auto users = name.empty() ? std::vector<std::string>() : impl_.importers(child.scope, name);
-    if (users.empty()) continue;
-    return Error(kResourceFailed, "Export " + name + " cannot be deleted as it is in use by " + users[0]);
-  }
+  const std::string used = impl_.export_in_use(child);
+  if (!used.empty()) return Error(kResourceFailed, used);
   impl_.edit(child.uuid, [&](Stack& stack) {
     stack.change_sets.clear();
     stack.is_deferred = false;

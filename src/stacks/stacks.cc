@@ -135,8 +135,7 @@ Result<Document> Stacks::update(const wire::Caller& caller, const Document& inpu
 Result<Document> Stacks::remove(const wire::Caller& caller, const Document& input) {
   MR_RETURN_IF_ERROR(check_unsupported(input));
   const std::lock_guard one(impl_->api_mutex);
-  std::string uuid;
-  std::vector<std::string> exports;
+  Stack stack;
   {
     const std::lock_guard lock(impl_->mutex);
     const Stack* found = impl_->find(caller.scope, name_of(input));
@@ -152,24 +151,20 @@ Result<Document> Stacks::remove(const wire::Caller& caller, const Document& inpu
       return invalid("Invalid operation on stack [" + found->id +
                      "]. Only stacks in DELETE_FAILED state can be deleted with RetainResources.");
     }
-    uuid = found->uuid;
-    for (const Document& output : found->outputs) exports.emplace_back(output.string_or("ExportName", ""));
+    stack = *found;
   }
-  for (const std::string& name : exports) {
-    const auto users = name.empty() ? std::vector<std::string>() : impl_->importers(caller.scope, name);
-    if (!users.empty()) return invalid("Export " + name + " cannot be deleted as it is in use by " + users[0]);
-  }
-  impl_->edit(uuid, [&](Stack& stack) {
-    stack.token = input.string_or("ClientRequestToken", "");
-    stack.operation_id = impl_->services.random.uuid();
-    stack.change_sets.clear();
-    stack.retain.clear();
+  if (const std::string used = impl_->export_in_use(stack); !used.empty()) return invalid(used);
+  impl_->edit(stack.uuid, [&](Stack& leaving) {
+    leaving.token = input.string_or("ClientRequestToken", "");
+    leaving.operation_id = impl_->services.random.uuid();
+    leaving.change_sets.clear();
+    leaving.retain.clear();
     if (const Document* retain = input.find("RetainResources")) {
-      for (const Document& each : retain->as_array()) stack.retain.push_back(each.as_string());
+      for (const Document& each : retain->as_array()) leaving.retain.push_back(each.as_string());
     }
-    impl_->set_status(stack, "DELETE_IN_PROGRESS", "User Initiated");
+    impl_->set_status(leaving, "DELETE_IN_PROGRESS", "User Initiated");
   });
-  impl_->begin(uuid);
+  impl_->begin(stack.uuid);
   return Document::object();
 }
 

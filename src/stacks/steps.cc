@@ -4,7 +4,6 @@
 
 #include "stacks/errors.h"
 #include "stacks/internal/impl.h"
-#include "stacks/template.h"
 
 namespace millrace::stacks {
 namespace {
@@ -308,7 +307,7 @@ bool Stacks::Impl::change(const Step& step, const Owned& owned, const Document& 
 // What the template wants of one resource, in comparison with what there is.
 bool Stacks::Impl::apply(const std::string& uuid, const Blueprint& print, const std::string& id) {
   const Document& declared = *print.document.find("Resources")->find(id);
-  const auto names = dependencies(print.document, declared);
+  const std::set<std::string>& names = print.waits.at(id);
   Step step{facts(uuid), id, declared, {names.begin(), names.end()}};
   const std::string type_name(declared.string_or("Type", ""));
   step.is_skipped = services.types.is_skipped(print.document, type_name);

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "stacks/errors.h"
+#include "stacks/internal/documents.h"
 #include "stacks/internal/impl.h"
 
 namespace millrace::stacks {
@@ -14,6 +15,12 @@ std::string event_key(const std::string& uuid, std::size_t number) {
   std::string digits = std::to_string(number);
   return std::string(kEventPrefix) + uuid + "/" + std::string(10 - std::min<std::size_t>(10, digits.size()), '0') +
          digits;
+}
+
+void erase_records(storage::WriteBatch& batch, const std::string& uuid) {
+  batch.erase(storage::Family::kCatalogue, std::string(kStackPrefix) + uuid);
+  const std::string events = std::string(kEventPrefix) + uuid + "/";
+  batch.erase_range(storage::Family::kCatalogue, events, storage::prefix_end(events));
 }
 
 }  // namespace
@@ -51,9 +58,7 @@ Result<void> Stacks::reset(std::string_view account) {
   storage::WriteBatch batch;
   std::erase_if(impl_->stacks, [&](const auto& each) {
     if (each.second.scope.account != account) return false;
-    batch.erase(storage::Family::kCatalogue, std::string(kStackPrefix) + each.first);
-    const std::string events = std::string(kEventPrefix) + each.first + "/";
-    batch.erase_range(storage::Family::kCatalogue, events, storage::prefix_end(events));
+    erase_records(batch, each.first);
     impl_->events.erase(each.first);
     return true;
   });
@@ -71,9 +76,7 @@ void Stacks::Impl::forget_old() {
       continue;
     }
     storage::WriteBatch batch;
-    batch.erase(storage::Family::kCatalogue, std::string(kStackPrefix) + stack.uuid);
-    const std::string of_it = std::string(kEventPrefix) + stack.uuid + "/";
-    batch.erase_range(storage::Family::kCatalogue, of_it, storage::prefix_end(of_it));
+    erase_records(batch, stack.uuid);
     last_commit.store(services.commits.submit(std::move(batch)));
     events.erase(stack.uuid);
     if (auto ended = threads.extract(stack.uuid)) ended.mapped().join();  // at once: it ended with the deletion
@@ -96,7 +99,7 @@ void Stacks::Impl::emit(Stack& stack, const std::string& logical_id, const std::
   event.set("LogicalResourceId", logical_id).set("PhysicalResourceId", physical_id).set("ResourceType", type);
   // Later than the event before, by a millisecond if need be: clients sort by it.
   auto& list = events[stack.uuid];
-  double timestamp = static_cast<double>(to_unix_ms(services.scheduler.now())) / 1000.0;
+  double timestamp = seconds_of(services.scheduler.now());
   if (!list.empty()) timestamp = std::max(timestamp, list.back().find("Timestamp")->as_double() + 0.001);
   event.set("Timestamp", timestamp).set("ResourceStatus", status);
   event.set_if(!reason.empty(), "ResourceStatusReason", reason);
@@ -154,6 +157,15 @@ std::vector<std::string> Stacks::Impl::importers(const Scope& scope, const std::
     }
   }
   return names;
+}
+
+std::string Stacks::Impl::export_in_use(const Stack& stack) {
+  for (const Document& output : stack.outputs) {
+    const std::string name(output.string_or("ExportName", ""));
+    const auto users = name.empty() ? std::vector<std::string>() : importers(stack.scope, name);
+    if (!users.empty()) return "Export " + name + " cannot be deleted as it is in use by " + users[0];
+  }
+  return "";
 }
 
 }  // namespace millrace::stacks

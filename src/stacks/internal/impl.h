@@ -33,6 +33,7 @@ class Stacks::Impl {
   Stack* find(const Scope& scope, std::string_view name_or_id);                              // REQUIRES: mutex is held
   Result<Document> exported(const Scope& scope, const std::string& name);
   std::vector<std::string> importers(const Scope& scope, const std::string& name);
+  std::string export_in_use(const Stack& stack);  // why the stack cannot be deleted; "": none is in use
 
   // The template of an operation, parsed once and shared by its steps.
   struct Blueprint {
