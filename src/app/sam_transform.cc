@@ -44,26 +44,6 @@ except InvalidDocumentException as problem:
     say(error=" ".join([problem.message, *(cause.message for cause in problem.causes)]))
 )python";
 
-class Pipe {
- public:
-  Pipe() {
-    if (::pipe2(ends_.data(), O_CLOEXEC) != 0) ends_ = {-1, -1};
-  }
-  ~Pipe() {
-    close(0);
-    close(1);
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-  int operator[](std::size_t end) const { return ends_[end]; }
-  void close(std::size_t end) {
-    if (ends_[end] >= 0) ::close(std::exchange(ends_[end], -1));
-  }
-
- private:
-  std::array<int, 2> ends_{-1, -1};
-};
-
 // This process's environment with the region that the translator asks for.
 std::vector<std::string> environment_with(const std::string& region) {
   std::vector<std::string> variables{"AWS_DEFAULT_REGION=" + region};
@@ -86,6 +66,26 @@ std::string transform_text(const std::string& what) {
 
 }  // namespace
 
+class SamTransform::Pipe {
+ public:
+  Pipe() {
+    if (::pipe2(ends_.data(), O_CLOEXEC) != 0) ends_ = {-1, -1};
+  }
+  ~Pipe() {
+    close(0);
+    close(1);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  int operator[](std::size_t end) const { return ends_[end]; }
+  void close(std::size_t end) {
+    if (ends_[end] >= 0) ::close(std::exchange(ends_[end], -1));
+  }
+
+ private:
+  std::array<int, 2> ends_{-1, -1};
+};
+
 SamTransform::SamTransform(std::string python, const platform::Clock& clock)
     : python_(python.empty() ? "python3" : std::move(python)), clock_(clock) {}
 
@@ -96,9 +96,9 @@ void SamTransform::stop() {
 }
 
 // Feeds the process and reads what it says, until it has closed both of its outputs, or the limit.
-void SamTransform::exchange(int in, int out, int problems, const std::string& input, Ended& ended) {
+void SamTransform::exchange(Pipe& in, const Pipe& out, const Pipe& problems, const std::string& input, Ended& ended) {
   const Deadline end = clock_.monotonic_now() + kSamLimit;
-  std::array<pollfd, 3> watched{{{in, POLLOUT, 0}, {out, POLLIN, 0}, {problems, POLLIN, 0}}};
+  std::array<pollfd, 3> watched{{{in[1], POLLOUT, 0}, {out[0], POLLIN, 0}, {problems[0], POLLIN, 0}}};
   std::size_t written = 0;
   std::array<char, 65536> buffer;
   while (watched[1].fd >= 0 || watched[2].fd >= 0) {
@@ -109,10 +109,10 @@ void SamTransform::exchange(int in, int out, int problems, const std::string& in
     }
     if (::poll(watched.data(), watched.size(), static_cast<int>(left.count())) < 0 && errno != EINTR) return;
     if (watched[0].fd >= 0 && watched[0].revents != 0) {
-      const ssize_t count = ::write(in, input.data() + written, input.size() - written);
+      const ssize_t count = ::write(in[1], input.data() + written, input.size() - written);
       if (count > 0) written += static_cast<std::size_t>(count);
       if (written == input.size() || (count < 0 && errno != EINTR && errno != EAGAIN)) {
-        ::close(in);
+        in.close(1);
         watched[0].fd = -1;
       }
     }
@@ -164,11 +164,9 @@ Result<SamTransform::Ended> SamTransform::run(const std::string& input, const st
   in.close(0);
   out.close(1);
   problems.close(1);
-  const int write_end = ::fcntl(in[1], F_DUPFD_CLOEXEC, 0);  // exchange() closes it
-  ::fcntl(write_end, F_SETFL, O_NONBLOCK);
-  in.close(1);
+  ::fcntl(in[1], F_SETFL, O_NONBLOCK);
   Ended ended;
-  exchange(write_end, out[0], problems[0], input, ended);
+  exchange(in, out, problems, input, ended);
   {
     const std::lock_guard lock(mutex_);
     if (ended.late) ::kill(child, SIGKILL);
@@ -176,7 +174,7 @@ Result<SamTransform::Ended> SamTransform::run(const std::string& input, const st
   while (true) {
     {
       const std::lock_guard lock(mutex_);  // so that stop() never kills what has been waited for
-      if (::waitpid(child, &ended.status, WNOHANG) != 0) {
+      if (::waitpid(child, nullptr, WNOHANG) != 0) {
         child_ = 0;
         return ended;
       }

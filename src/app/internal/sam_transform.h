@@ -25,14 +25,14 @@ class SamTransform final : public stacks::Transformer {
   void stop() override;
 
  private:
+  class Pipe;
   struct Ended {
     std::string out;
     std::string problems;  // standard error
-    int status = 0;        // as of waitpid
     bool late = false;
   };
   Result<Ended> run(const std::string& input, const std::string& region);
-  void exchange(int in, int out, int problems, const std::string& input, Ended& ended);
+  void exchange(Pipe& in, const Pipe& out, const Pipe& problems, const std::string& input, Ended& ended);
 
   const std::string python_;
   const platform::Clock& clock_;
