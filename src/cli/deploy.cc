@@ -74,16 +74,21 @@ void conclude(StackClient& client, const std::string& name, const std::string& w
   std::cout.flush();
 }
 
-// A stack that never came to be, or only what is left of it, makes room.
-Result<bool> clear_the_way(StackClient& client, const std::string& name, const Json& summary, Pause& pause) {
-  const std::string status(summary.string_or("StackStatus", ""));
-  if (status != "ROLLBACK_COMPLETE" && status != "REVIEW_IN_PROGRESS") return true;
+// A stack that never came to be, or only what is left of it.
+bool is_remnant(const Json& summary) {
+  const std::string_view status = summary.string_or("StackStatus", "");
+  return status == "ROLLBACK_COMPLETE" || status == "REVIEW_IN_PROGRESS";
+}
+
+// A remnant makes room.
+Result<void> clear_the_way(StackClient& client, const std::string& name, const Json& summary, Pause& pause) {
   const std::string id(summary.string_or("StackId", ""));
-  client.output().line(name + " is in " + status + " from an earlier attempt: deleting it first");
+  client.output().line(name + " is in " + std::string(summary.string_or("StackStatus", "")) +
+                       " from an earlier attempt: deleting it first");
   MR_ASSIGN_OR_RETURN(EventReader reader, client.events_from_now(id));
   MR_RETURN_IF_ERROR(client.call("DeleteStack", Json::object({{"StackName", id}})));
   MR_ASSIGN_OR_RETURN(const Outcome outcome, client.follow(name, id, reader, pause));
-  if (is_good(outcome.status)) return false;
+  if (is_good(outcome.status)) return {};
   client.explain(name, outcome);
   return Error(kInvalidArgument, name + " could not be deleted");
 }
@@ -93,13 +98,10 @@ Result<int> deploy_one(StackClient& client, const DeployOptions& options, const 
                        const fs::path& file, const std::string& name, Pause& pause, std::set<fs::path>* read_from) {
   MR_ASSIGN_OR_RETURN(auto existing, client.find(name));
   // Read and checked before anything of an earlier attempt is deleted.
-  const bool fresh = existing && existing->string_or("StackStatus", "") != "ROLLBACK_COMPLETE" &&
-                     existing->string_or("StackStatus", "") != "REVIEW_IN_PROGRESS";
-  MR_ASSIGN_OR_RETURN(Prepared prepared, prepare_deployment(client, options, read, file, name, fresh, true, read_from));
-  bool exists = existing.has_value();
-  if (exists) {
-    MR_ASSIGN_OR_RETURN(exists, clear_the_way(client, name, *existing, pause));
-  }
+  const bool exists = existing && !is_remnant(*existing);
+  MR_ASSIGN_OR_RETURN(Prepared prepared,
+                      prepare_deployment(client, options, read, file, name, exists, true, read_from));
+  if (existing && !exists) MR_RETURN_IF_ERROR(clear_the_way(client, name, *existing, pause));
   std::string id;
   EventReader reader(client.api(), name);
   if (exists) {
@@ -229,7 +231,7 @@ Result<Prepared> prepare_deployment(StackClient& client, const DeployOptions& op
     return client.api().put_object(uploader.bucket, key, std::move(content));
   };
   MR_ASSIGN_OR_RETURN(Packaged packaged, package(file, read, uploader, read_from));
-  MR_ASSIGN_OR_RETURN(std::string body, read_file(file));
+  std::string body = std::move(packaged.text);
   if (packaged.changed || !options.skip.empty()) {
     add_skips(packaged.document, options.skip);
     body = packaged.document.dump_pretty();

@@ -66,10 +66,10 @@ class Packager {
   Result<Packaged> run(const fs::path& file, int depth) {
     if (depth > kNestedMax) return Error(kInvalidArgument, file.string() + ": templates are nested too deeply");
     read_from_.insert(file);
-    MR_ASSIGN_OR_RETURN(const std::string text, read_file(file));
+    MR_ASSIGN_OR_RETURN(std::string text, read_file(file));
     auto document = read_(text);
     if (!document.ok()) return Error(document.error().type(), file.string() + ": " + document.error().message());
-    Packaged packaged{*std::move(document), false, {}};
+    Packaged packaged{*std::move(document), std::move(text)};
     Json* resources = packaged.document.find("Resources");
     if (resources == nullptr || !resources->is_object()) return packaged;
     for (auto& [id, resource] : resources->as_object()) {
@@ -120,11 +120,8 @@ class Packager {
 
 Result<Packaged> package(const fs::path& file, const TemplateReader& read, const Uploader& uploader,
                          std::set<fs::path>* read_from) {
-  std::set<fs::path> paths;
-  auto packaged = Packager(read, uploader, paths).run(file, 0);
-  if (packaged.ok()) packaged->read_from = paths;
-  if (read_from != nullptr) read_from->merge(paths);
-  return packaged;
+  std::set<fs::path> unasked;
+  return Packager(read, uploader, read_from == nullptr ? unasked : *read_from).run(file, 0);
 }
 
 Result<std::string> archive(const fs::path& path) {

@@ -24,9 +24,9 @@ struct Uploader {
 };
 
 struct Packaged {
-  codec::Json document;                       // with addresses instead of paths
-  bool changed = false;                       // something was a path
-  std::set<std::filesystem::path> read_from;  // the template, nested ones, code files and folders
+  codec::Json document;  // with addresses instead of paths
+  std::string text;      // as it was read
+  bool changed = false;  // something was a path
 };
 
 using TemplateReader = std::function<Result<codec::Json>(std::string_view text)>;
@@ -35,7 +35,7 @@ using TemplateReader = std::function<Result<codec::Json>(std::string_view text)>
 // AWS::Lambda::Function, Content of AWS::Lambda::LayerVersion, CodeUri of AWS::Serverless::Function, ContentUri of
 // AWS::Serverless::LayerVersion, TemplateURL of AWS::CloudFormation::Stack and Location of
 // AWS::Serverless::Application: a text without a scheme. Errors: kNotFound for paths that are not there, the reader's,
-// the uploader's. `read_from` (if given) holds what was read so far also when it fails.
+// the uploader's. `read_from` (if given) gets the template, nested ones, code files and folders, also when it fails.
 Result<Packaged> package(const std::filesystem::path& file, const TemplateReader& read, const Uploader& uploader,
                          std::set<std::filesystem::path>* read_from);
 
