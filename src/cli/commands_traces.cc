@@ -1,7 +1,6 @@
 // traces: X-Ray as a person reads it.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -46,10 +45,8 @@ std::string state_of(const Json& summary) {
 
 std::string services_of(const Json& summary) {
   std::string out;
-  const Json* list = summary.find("ServiceIds");
-  if (list == nullptr || !list->is_array()) return out;
   std::vector<std::string> names;
-  for (const auto& each : list->as_array()) {
+  for (const auto& each : elements(summary, "ServiceIds")) {
     std::string name(each.string_or("Name", ""));
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
     out += (out.empty() ? "" : " ") + name;
@@ -69,10 +66,9 @@ Result<Json> summaries(Api& api, const WantedTraces& wanted) {
   body.set_if(!wanted.filter.empty(), "FilterExpression", wanted.filter);
   Json all = Json::array();
   while (all.as_array().size() < wanted.limit) {
-    MR_ASSIGN_OR_RETURN(Json page, api.rest("xray", "/TraceSummaries", body));
-    if (Json* list = page.find("TraceSummaries"); list != nullptr && list->is_array())
-      for (auto& each : list->as_array())
-        if (all.as_array().size() < wanted.limit) all.push(std::move(each));
+    MR_ASSIGN_OR_RETURN(const Json page, api.rest("xray", "/TraceSummaries", body));
+    for (const auto& each : elements(page, "TraceSummaries"))
+      if (all.as_array().size() < wanted.limit) all.push(each);
     const std::string token(page.string_or("NextToken", ""));
     if (token.empty()) break;
     body.set("NextToken", token);
@@ -90,7 +86,7 @@ Result<int> list_traces(Api& api, Output& output, const WantedTraces& wanted) {
     return 0;
   }
   Json rows = Json::array();
-  for (const auto& each : found.find("TraceSummaries")->as_array()) {
+  for (const auto& each : elements(found, "TraceSummaries")) {
     rows.push(Json::object({{"id", each.string_or("Id", "")},
                             {"time", format_iso_ms(from_unix_ms(std::llround(number(each, "StartTime") * 1000)))},
                             {"duration", span_text(number(each, "Duration"))},
@@ -109,12 +105,11 @@ Result<int> list_traces(Api& api, Output& output, const WantedTraces& wanted) {
 
 Result<int> show_trace(Api& api, Output& output, const std::string& id) {
   MR_ASSIGN_OR_RETURN(const Json found, api.rest("xray", "/Traces", Json::object({{"TraceIds", Json::array({id})}})));
-  const Json* traces = found.find("Traces");
-  if (traces == nullptr || !traces->is_array() || traces->as_array().empty())
-    return Error(kNotFound, "there is no trace " + id);
-  const Json& trace = traces->as_array().front();
+  const auto& traces = elements(found, "Traces");
+  if (traces.empty()) return Error(kNotFound, "there is no trace " + id);
+  const Json& trace = traces.front();
   std::vector<Json> segments;
-  for (const auto& each : trace.find("Segments")->as_array()) {
+  for (const auto& each : elements(trace, "Segments")) {
     MR_ASSIGN_OR_RETURN(Json segment, codec::parse_json(each.string_or("Document", "")));
     segments.push_back(std::move(segment));
   }

@@ -1,11 +1,11 @@
 #include "cli/internal/waterfall.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <map>
 #include <set>
 
+#include "cli/internal/api.h"
 #include "cli/internal/output.h"
 
 namespace millrace::cli {
@@ -68,8 +68,8 @@ class Rows {
  private:
   void collect_ids(const Json& json, int depth) {
     ids_.emplace(json.string_or("id", ""));
-    if (const Json* list = json.find("subsegments"); list != nullptr && list->is_array() && depth < kDepthMax)
-      for (const auto& each : list->as_array()) collect_ids(each, depth + 1);
+    if (depth >= kDepthMax) return;
+    for (const auto& each : elements(json, "subsegments")) collect_ids(each, depth + 1);
   }
 
   void add(const Json& json, int depth) {
@@ -85,8 +85,7 @@ class Rows {
     rows_.push_back(std::move(row));
     if (depth > kDepthMax) return;
     std::vector<const Json*> inside;
-    if (const Json* list = json.find("subsegments"); list != nullptr && list->is_array())
-      for (const auto& each : list->as_array()) inside.push_back(&each);
+    for (const auto& each : elements(json, "subsegments")) inside.push_back(&each);
     if (const auto found = children_.find(json.string_or("id", "")); found != children_.end())
       inside.insert(inside.end(), found->second.begin(), found->second.end());
     std::ranges::stable_sort(inside, {}, [](const Json* each) { return number(*each, "start_time", 0); });
@@ -96,9 +95,7 @@ class Rows {
   // Many calls of one kind in a row are told as one.
   void add_all(const std::vector<const Json*>& inside, int depth) {
     const auto is_leaf = [&](const Json* json) {
-      const Json* list = json->find("subsegments");
-      return (list == nullptr || !list->is_array() || list->as_array().empty()) &&
-             !children_.contains(json->string_or("id", ""));
+      return elements(*json, "subsegments").empty() && !children_.contains(json->string_or("id", ""));
     };
     for (std::size_t i = 0; i < inside.size();) {
       std::size_t end = i + 1;
