@@ -36,33 +36,28 @@ class Settling : public std::enable_shared_from_this<Settling> {
   platform::Timer limit_;
 };
 
-// What `input` says of the stack whose operation it starts; "" for operations that start none.
-std::string started_stack(const wire::OperationModel& operation, const Document& input) {
-  for (const std::string_view name :
-       {"CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet", "RollbackStack", "ContinueUpdateRollback"}) {
-    if (operation.name != name) continue;
-    const std::string_view stack = input.string_or("StackName", "");
-    return std::string(stack.empty() ? input.string_or("ChangeSetName", "") : stack);
-  }
-  return "";
+std::string stack_named_in(const Document& input) {
+  const std::string_view stack = input.string_or("StackName", "");
+  return std::string(stack.empty() ? input.string_or("ChangeSetName", "") : stack);
 }
 
 }  // namespace
 
 std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platform::Scheduler& scheduler) {
   auto service = std::make_unique<wire::Service>(wire::cloudformation::kModel);
-  // What only looks runs on the pool, the rest on the engine's thread: a transform must not keep others waiting.
-  enum class On { kPool, kEngine };
-  const auto serve = [&](std::string_view name, Stacks::Operation operation, On on = On::kPool) {
+  // What only looks runs on the pool, the rest on the engine's thread: a transform must not keep others waiting. What
+  // starts an operation of the stack is answered when that has settled.
+  enum class Kind { kLook, kChange, kStart };
+  const auto serve = [&](std::string_view name, Stacks::Operation operation, Kind kind = Kind::kLook) {
     service->on_async(name,
-                      [&engine, &scheduler, operation, on](const wire::RequestContext& context, const Document& input,
-                                                           wire::Conversation conversation) {
+                      [&engine, &scheduler, operation, kind](const wire::RequestContext& context, const Document& input,
+                                                             wire::Conversation conversation) {
                         const auto answer = std::make_shared<std::optional<Result<Document>>>();
                         auto work = [&engine, operation, answer, caller = context.caller, input] {
                           *answer = (engine.*operation)(caller, input);
                         };
                         auto done = [&engine, &scheduler, answer, conversation, scope = context.caller.scope,
-                                     started = started_stack(*context.operation, input),
+                                     started = kind == Kind::kStart ? stack_named_in(input) : std::string(),
                                      aws_form = context.service_host.starts_with("https://")] {
                           if (!(*answer)->ok()) return conversation.done((*answer)->error());
                           const auto finish = [&engine, answer, conversation, region = scope.region, aws_form] {
@@ -75,14 +70,14 @@ std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platf
                           if (started.empty()) return finish();
                           std::make_shared<Settling>(finish)->wait(engine, scheduler, scope, started);
                         };
-                        if (on == On::kPool) return scheduler.offload(std::move(work), std::move(done));
+                        if (kind == Kind::kLook) return scheduler.offload(std::move(work), std::move(done));
                         if (!engine.run(std::move(work), std::move(done)))
                           conversation.done(Error(kThrottling, "Rate exceeded"));
                       });
   };
-  serve("CreateStack", &Stacks::create, On::kEngine);
-  serve("UpdateStack", &Stacks::update, On::kEngine);
-  serve("DeleteStack", &Stacks::remove, On::kEngine);
+  serve("CreateStack", &Stacks::create, Kind::kStart);
+  serve("UpdateStack", &Stacks::update, Kind::kStart);
+  serve("DeleteStack", &Stacks::remove, Kind::kStart);
   serve("DescribeStacks", &Stacks::describe);
   serve("DescribeStackEvents", &Stacks::describe_events);
   serve("DescribeStackResource", &Stacks::describe_resource);
@@ -91,18 +86,18 @@ std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platf
   serve("ListStacks", &Stacks::list);
   serve("GetTemplate", &Stacks::get_template);
   serve("GetTemplateSummary", &Stacks::template_summary);
-  serve("ValidateTemplate", &Stacks::validate_template, On::kEngine);
-  serve("CreateChangeSet", &Stacks::create_change_set, On::kEngine);
+  serve("ValidateTemplate", &Stacks::validate_template, Kind::kChange);
+  serve("CreateChangeSet", &Stacks::create_change_set, Kind::kChange);
   serve("DescribeChangeSet", &Stacks::describe_change_set);
-  serve("ExecuteChangeSet", &Stacks::execute_change_set, On::kEngine);
-  serve("DeleteChangeSet", &Stacks::delete_change_set, On::kEngine);
+  serve("ExecuteChangeSet", &Stacks::execute_change_set, Kind::kStart);
+  serve("DeleteChangeSet", &Stacks::delete_change_set, Kind::kChange);
   serve("ListChangeSets", &Stacks::list_change_sets);
   serve("ListExports", &Stacks::list_exports);
   serve("ListImports", &Stacks::list_imports);
-  serve("CancelUpdateStack", &Stacks::cancel_update, On::kEngine);
-  serve("ContinueUpdateRollback", &Stacks::continue_rollback, On::kEngine);
-  serve("RollbackStack", &Stacks::rollback, On::kEngine);
-  serve("UpdateTerminationProtection", &Stacks::protect, On::kEngine);
+  serve("CancelUpdateStack", &Stacks::cancel_update, Kind::kChange);
+  serve("ContinueUpdateRollback", &Stacks::continue_rollback, Kind::kStart);
+  serve("RollbackStack", &Stacks::rollback, Kind::kStart);
+  serve("UpdateTerminationProtection", &Stacks::protect, Kind::kChange);
   return service;
 }
 
