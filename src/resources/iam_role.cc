@@ -41,8 +41,7 @@ class Type final : public TypeBase {
     }
     if (any_differs(work, {"Description", "MaxSessionDuration"})) {
       Document input = Document::object({{"Description", ""}, {"MaxSessionDuration", 3600}});
-      const Document given = pick(work.properties, {"Description", "MaxSessionDuration"});
-      for (const auto& [member, value] : given.as_object()) input.set(member, value);
+      copy_members(work.properties, input, {"Description", "MaxSessionDuration"});
       MR_RETURN_IF_ERROR(work.call("iam", "UpdateRole", std::move(input.set("RoleName", name))));
     }
     MR_RETURN_IF_ERROR(iam_identity::set_policies(work, "Role", name));

@@ -100,6 +100,11 @@ Result<Document> code_of(const Document& properties) {
   return out;
 }
 
+// What UpdateFunctionConfiguration takes by the same name.
+const std::initializer_list<std::string_view> kConfiguration = {
+    "DeadLetterConfig", "Description", "Environment", "EphemeralStorage", "Handler", "Layers",
+    "LoggingConfig",    "MemorySize",  "Role",        "Runtime",          "Timeout", "TracingConfig"};
+
 class Type final : public TypeBase {
  public:
   Type()
@@ -155,8 +160,7 @@ class Type final : public TypeBase {
       if (const Document* architectures = work.property("Architectures")) input.set("Architectures", *architectures);
       MR_RETURN_IF_ERROR(work.call("lambda", "UpdateFunctionCode", std::move(input)));
     }
-    if (any_differs(work, {"DeadLetterConfig", "Description", "Environment", "EphemeralStorage", "Handler", "Layers",
-                           "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout", "TracingConfig"})) {
+    if (any_differs(work, kConfiguration)) {
       // What the template does not have any more goes back to its default.
       Document input = Document::object({{"Description", ""},
                                          {"MemorySize", 128},
@@ -166,10 +170,7 @@ class Type final : public TypeBase {
                                          {"Environment", Document::object({{"Variables", Document::object()}})},
                                          {"EphemeralStorage", Document::object({{"Size", 512}})},
                                          {"TracingConfig", Document::object({{"Mode", "PassThrough"}})}});
-      const Document given = pick(
-          work.properties, {"DeadLetterConfig", "Description", "Environment", "EphemeralStorage", "Handler", "Layers",
-                            "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout", "TracingConfig"});
-      for (const auto& [member, value] : given.as_object()) input.set(member, value);
+      copy_members(work.properties, input, kConfiguration);
       input.set("FunctionName", name);
       MR_RETURN_IF_ERROR(work.call("lambda", "UpdateFunctionConfiguration", std::move(input)));
     }
