@@ -1,4 +1,5 @@
-"""What the benchmarks share: load generators, the bare machine, figures of a process, and the table that is printed."""
+"""What the benchmarks share: bodies, load generators, the bare machine, figures of a process, a description of the machine."""
+import atexit
 import collections
 import functools
 import hashlib
@@ -7,15 +8,19 @@ import json
 import os
 import pathlib
 import platform
+import random
+import re
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "examples/demo"))
+from table import Samples  # noqa: E402,F401
 from world import BINARY, DEPS, Server, wait_until, zip_of  # noqa: E402,F401
 
 BIN = pathlib.Path(os.environ.get("MILLRACE_BENCH_BIN", BINARY.parent))
@@ -40,17 +45,52 @@ def new_run():
 new_run.count = 0
 
 
-def item(run, body=960):
+BODIES_SAID = "the text of items compresses to about half, as db_bench's values do; the same for references and peers"
+BODY_LEAST = len("%BODY%")
+
+
+@functools.cache
+def body_pool():
+    """A file of 4 MiB of text that compresses to about half: pieces of 50 letters, each twice. Bodies are cut from it anywhere."""
+    letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    text = random.Random(1).randbytes(2 << 20).translate(letters * 4)
+    with tempfile.NamedTemporaryFile(prefix="bench-pool-", delete=False) as file:
+        file.write(b"".join(text[at:at + 50] * 2 for at in range(0, len(text), 50)))
+    atexit.register(os.unlink, file.name)
+    return pathlib.Path(file.name)
+
+
+@functools.cache
+def pool_text():
+    return body_pool().read_text()
+
+
+def body(size):
+    """What the generators replace by a cut of the pool."""
+    return "%BODY%" + "x" * (size - BODY_LEAST) if size >= BODY_LEAST else "x" * size
+
+
+def cut(number, size):
+    """Such a cut, for requests that Python makes."""
+    at = number * 7919 % (len(pool_text()) - size)
+    return pool_text()[at:at + size]
+
+
+def item(run, size=960):
     """About 1 KiB; %KEY% becomes a number."""
-    return {"id": {"S": f"{run}-%KEY%"}, "n": {"N": "42"}, "body": {"S": "x" * body}}
+    return {"id": {"S": f"{run}-%KEY%"}, "n": {"N": "42"}, "body": {"S": body(size)}}
 
 
-def put(table, run, body=960):
-    return "DynamoDB_20120810.PutItem", {"TableName": table, "Item": item(run, body)}
+def put(table, run, size=960):
+    return "DynamoDB_20120810.PutItem", {"TableName": table, "Item": item(run, size)}
 
 
 def get(table, run):
     return "DynamoDB_20120810.GetItem", {"TableName": table, "Key": {"id": {"S": f"{run}-%KEY%"}}}
+
+
+def batch_get(table, run, items=25):
+    return "DynamoDB_20120810.BatchGetItem", {"RequestItems": {table: {"Keys": [{"id": {"S": f"{run}-%KEY%"}}] * items}}}
 
 
 def update(table, run):
@@ -71,8 +111,8 @@ def query(table, partition):
                                        "ExpressionAttributeValues": {":id": {"S": partition}}}
 
 
-def batch(table, run, items=25, body=960):
-    return "DynamoDB_20120810.BatchWriteItem", {"RequestItems": {table: [{"PutRequest": {"Item": item(run, body)}}] * items}}
+def batch(table, run, items=25, size=960):
+    return "DynamoDB_20120810.BatchWriteItem", {"RequestItems": {table: [{"PutRequest": {"Item": item(run, size)}}] * items}}
 
 
 # -- load ------------------------------------------------------------------------------------------------------------------
@@ -110,14 +150,15 @@ def load(endpoint, request, seconds, keys=0, sign=False):
     """As many requests as the server answers, for so many seconds; keys as in load.lua. `sign`: with PEER_CREDENTIALS, validly."""
     date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     with tempfile.TemporaryDirectory() as folder:
-        return wrk(endpoint, [request[0], body_file(folder, request), keys, *([signing_key(PEER_CREDENTIALS[1], date[:8]), date] if sign else [])], seconds)
+        return wrk(endpoint, [request[0], body_file(folder, request), keys, body_pool(), *([signing_key(PEER_CREDENTIALS[1], date[:8]), date] if sign else [])], seconds)
 
 
-def generate(endpoint, request, connections, rate, requests, every=0, on_done=None):
-    """bench/generate.cc: paced (rate > 0) or a number of requests. `on_done(requests, seconds)` after each `every`."""
+def generate(endpoint, request, connections, rate, requests, every=0, on_done=None, keys=0):
+    """bench/generate.cc: paced (rate > 0) or a number of requests; with `keys` over so many items again and again.
+    `on_done(requests, seconds)` after each `every`."""
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen([str(BIN / "generate"), str(port_of(endpoint)), request[0], body_file(folder, request), str(connections),
-                                    str(rate), str(requests), str(every)], stdout=subprocess.PIPE, text=True)
+                                    str(rate), str(requests), str(every), str(keys), str(body_pool())], stdout=subprocess.PIPE, text=True)
         result = None
         for line in process.stdout:
             words = line.split()
@@ -155,13 +196,35 @@ class BareHttp:
         shutil.rmtree(self.folder)
 
 
-def bare_rocksdb(seconds, *arguments):
-    folder = tempfile.mkdtemp(prefix="bare-rocksdb-")
-    try:
-        result = subprocess.run([str(BIN / "bare_rocksdb"), folder, str(seconds), *arguments], capture_output=True, text=True, check=True)
-        return float(result.stdout)
-    finally:
-        shutil.rmtree(folder)
+class BareRocks:
+    """bench/bare_rocksdb.cc over one directory."""
+
+    def __enter__(self):
+        self.folder = tempfile.mkdtemp(prefix="bare-rocksdb-")
+        return self
+
+    def run(self, *arguments):
+        """The numbers that a mode prints."""
+        result = subprocess.run([str(BIN / "bare_rocksdb"), str(body_pool()), self.folder, *map(str, arguments)], capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise RuntimeError(f"bare_rocksdb {' '.join(map(str, arguments))}: {result.stderr.strip()}")
+        return [float(word) for word in result.stdout.split()]
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder)
+
+
+def bare_rocksdb(*arguments):
+    """The same over a directory of its own."""
+    with BareRocks() as rocks:
+        return rocks.run(*arguments)
+
+
+def trivial_start_ms():
+    """What starting any program costs here."""
+    started = time.monotonic()
+    subprocess.run(["true"], stdout=subprocess.PIPE, check=True)
+    return (time.monotonic() - started) * 1000
 
 
 # -- a process -------------------------------------------------------------------------------------------------------------
@@ -174,8 +237,74 @@ def memory_of(process):
 
 def cpu_of(process):
     """User and system time so far, in seconds."""
-    words = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return ticks_of(pathlib.Path(f"/proc/{process.pid}/stat"))
+
+
+THREAD_GROUPS = {"mr:io": "io", "mr:committer": "committer", "mr:control": "control", "mr:io-pool": "pool", "mr:worker": "pool",
+                 "rocksdb:low": "merges", "rocksdb:high": "flushes"}
+BACKGROUND = ("merges", "flushes")
+
+
+def ticks_of(path):
+    words = path.read_text().rsplit(")", 1)[1].split()
     return (int(words[11]) + int(words[12])) / TICKS
+
+
+def spent_by(task):
+    """Seconds of CPU of a thread: to the nanosecond where the kernel tells it, else in ticks."""
+    schedstat = task / "schedstat"
+    return int(schedstat.read_text().split()[0]) / 1e9 if schedstat.exists() else ticks_of(task / "stat")
+
+
+def cpu_by_thread(process):
+    """Seconds of CPU so far by group of threads."""
+    out = collections.Counter()
+    for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+        try:
+            name = (task / "comm").read_text().strip()
+            spent = spent_by(task)
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            continue
+        out[THREAD_GROUPS.get(name, "other")] += spent
+    return out
+
+
+def foreground(cpu):
+    """Of cpu_by_thread: what requests cost, without the database's merges and flushes."""
+    return sum(seconds for group, seconds in cpu.items() if group not in BACKGROUND)
+
+
+def shares(before, after, seconds):
+    """Text: how busy each group of threads was, of one core."""
+    used = {group: (after[group] - before.get(group, 0)) / seconds for group in after}
+    return ", ".join(f"{group} {part:.0%}" for group, part in sorted(used.items(), key=lambda each: -each[1]) if part >= 0.005)
+
+
+def metrics(server):
+    with urllib.request.urlopen(server.endpoint + "/metrics") as answer:
+        return answer.read().decode()
+
+
+def merge_debt(text):
+    """Of /metrics: merges and flushes that run, and bytes that wait for one. Raises when it does not tell."""
+    running = re.findall(r"^millrace_storage_running_(?:compactions|flushes) (\S+)", text, re.MULTILINE)
+    pending = re.findall(r"^millrace_storage_\w+_pending_compaction_bytes (\S+)", text, re.MULTILINE)
+    if len(running) != 2 or not pending:
+        raise RuntimeError("/metrics does not tell of running merges")
+    return sum(map(float, running)) + sum(map(float, pending))
+
+
+def until_merged(server, quiet=2.0, limit=900):
+    """Until the database has done what a load left behind, and nothing of it began for `quiet` seconds: what follows shall not pay."""
+    last_busy = time.monotonic()
+
+    def done():
+        nonlocal last_busy
+        if merge_debt(metrics(server)):
+            last_busy = time.monotonic()
+        time.sleep(0.05)
+        return time.monotonic() - last_busy >= quiet
+    wait_until(done, "the merges after the load", limit=limit)
 
 
 def make_table(dynamodb, name, stream=None, sort=False):
@@ -187,64 +316,13 @@ def make_table(dynamodb, name, stream=None, sort=False):
     return answer["TableDescription"].get("LatestStreamArn")
 
 
-# -- figures ---------------------------------------------------------------------------------------------------------------
-
-class Samples:
-    """Values of several rounds by name."""
-
-    def __init__(self):
-        self.values = collections.defaultdict(list)
-
-    def add(self, name, value):
-        self.values[name].append(value)
-
-    def median(self, name):
-        return statistics.median(self.values[name])
-
-    def noise(self, name):
-        values, middle = self.values[name], self.median(name)
-        return (max(values) - min(values)) / abs(middle) if middle else 0
-
-
-COLUMNS = ("figure", "value", "unit", "reference", "ratio", "budget", "verdict")
-
-
-class Report:
-    """Rows of the table that is printed."""
-
-    def __init__(self):
-        self.rows = []
-
-    def row(self, figure, value, unit, reference="-", ratio="-", budget="-", good=None):
-        entry = dict(zip(COLUMNS, (figure, round(value, 3), unit, reference, ratio, budget,
-                                   "-" if good is None else "met" if good else "missed")))
-        self.rows.append(entry)
-        print("  ".join(str(entry[column]) for column in COLUMNS), file=sys.stderr, flush=True)  # a long run shows where it is
-
-    def note(self, figure, reason):
-        """Something that could not be measured, and why."""
-        reason = " ".join(reason.split())[:200]
-        entry = dict(zip(COLUMNS, (figure, "-", "-", reason, "-", "-", "not measured")))
-        self.rows.append(entry)
-        print(f"{figure}: {reason}", file=sys.stderr, flush=True)
-
-    def text(self):
-        widths = [max(len(str(row[column])) for row in [*self.rows, dict(zip(COLUMNS, COLUMNS))]) for column in COLUMNS]
-        lines = [machine()]
-        for row in [dict(zip(COLUMNS, COLUMNS)), *self.rows]:
-            lines.append("  ".join(str(row[column]).ljust(width) for column, width in zip(COLUMNS, widths)).rstrip())
-        return "\n".join(lines)
-
-    def json(self):
-        return json.dumps({"machine": machine(), "commit": commit(), "rows": self.rows}, indent=2)
-
+# -- the machine ----------------------------------------------------------------------------------------------------------
 
 def machine():
     model = next((line.split(":", 1)[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (f"{os.cpu_count()} cores ({model}), {memory:.0f} GB, Linux {platform.release()}, {disk()}, load generators included, "
-            f"load average at the end {os.getloadavg()[0]:.1f}")
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GB, Linux {platform.release()}, {disk()}; load generators on the same machine"
 
 
 @functools.cache
@@ -260,8 +338,3 @@ def disk():
             times.append((time.monotonic() - started) * 1e6)
     kind = subprocess.run(["stat", "-f", "-c", "%T", tempfile.gettempdir()], capture_output=True, text=True, check=False).stdout.strip()
     return f"{kind or 'unknown file system'} with {statistics.median(times):.0f} us per fdatasync of 4 KiB"
-
-
-def commit():
-    result = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"

@@ -2,10 +2,14 @@
 // thread with a blocking socket. With a RATE the requests of all connections are due at equal distances from the start,
 // and a wait counts from the moment a request was due: a server that stalls pays for all that waited meanwhile.
 //
-// usage: generate PORT TARGET TEMPLATE CONNECTIONS RATE REQUESTS EVERY
-//   TEMPLATE  a file with the body; each %KEY% in it becomes the next number, nine digits wide
+// usage: generate PORT TARGET TEMPLATE CONNECTIONS RATE REQUESTS EVERY KEYS POOL
+//   TEMPLATE  a file with the body; each %KEY% in it becomes the next number, nine digits wide; each %BODY% and the x
+//   that
+//             follow it become as many bytes of POOL, cut at another place each time
 //   RATE      requests per second of all connections together; 0: each as soon as its connection is free
 //   EVERY     prints "DONE requests seconds" whenever so many more are done; 0: never
+//   KEYS      the numbers begin again at 1 after so many; 0: never
+//   POOL      a file of text (common.py: body_pool)
 // At its end: RESULT requests-per-second p50-ms p99-ms max-ms failed
 // An answer fails when its status is not 200 or when it names unprocessed items.
 #include <algorithm>
@@ -34,12 +38,22 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::string_view kKey = "%KEY%";
 constexpr std::size_t kKeyDigits = 9;
+constexpr std::string_view kBody = "%BODY%";
+constexpr std::size_t kBodyStep = 7919;  // between the places where bodies are cut
+
+struct Place {
+  std::size_t at = 0;
+  std::size_t size = 0;
+};
 
 struct Plan {
   int port = 0;
   std::string head;  // up to the body
   std::string body;
   std::vector<std::size_t> key_places;  // in head + body
+  std::vector<Place> body_places;       // the same
+  std::string pool;
+  std::int64_t keys = 0;
   int connections = 1;
   double rate = 0;
   std::int64_t requests = 0;
@@ -57,11 +71,22 @@ struct Progress {
   std::_Exit(1);
 }
 
+std::string text_of(const char* path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 void prepare(Plan& plan, const char* target, std::string text) {
   std::vector<std::size_t> places;
   for (std::size_t at = text.find(kKey); at != std::string::npos; at = text.find(kKey, at)) {
     text.replace(at, kKey.size(), kKeyDigits, '0');
     places.push_back(at);
+  }
+  std::vector<Place> bodies;
+  for (std::size_t at = text.find(kBody); at != std::string::npos; at = text.find(kBody, at + 1)) {
+    const std::size_t end = std::min(text.find_first_not_of('x', at + kBody.size()), text.size());
+    if (plan.pool.size() <= end - at) give_up("a pool that is longer than the bodies");
+    bodies.push_back({at, end - at});
   }
   plan.head = "POST / HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(plan.port) +
               "\r\nContent-Type: application/x-amz-json-1.0\r\nX-Amz-Target: " + target +
@@ -69,6 +94,7 @@ void prepare(Plan& plan, const char* target, std::string text) {
               "SignedHeaders=host, Signature=0\r\nContent-Length: " +
               std::to_string(text.size()) + "\r\n\r\n";
   for (const std::size_t place : places) plan.key_places.push_back(plan.head.size() + place);
+  for (const Place& place : bodies) plan.body_places.push_back({plan.head.size() + place.at, place.size});
   plan.body = std::move(text);
 }
 
@@ -115,6 +141,23 @@ bool read_answer(int fd, std::string& buffer) {
   return unprocessed == std::string::npos || buffer.compare(unprocessed + 20, 1, "}") == 0;
 }
 
+// The next numbers into the places of keys, other text into those of bodies.
+void fill_in(const Plan& plan, std::int64_t number, std::string& request) {
+  std::int64_t key = number * static_cast<std::int64_t>(plan.key_places.size());
+  for (const std::size_t place : plan.key_places) {
+    char digits[24];
+    const std::int64_t shown = plan.keys > 0 ? key % plan.keys + 1 : key + 1;
+    std::snprintf(digits, sizeof digits, "%09lld", static_cast<long long>(shown));
+    request.replace(place, kKeyDigits, digits, kKeyDigits);
+    ++key;
+  }
+  auto cut = static_cast<std::size_t>(number) * plan.body_places.size() * kBodyStep;
+  for (const Place& place : plan.body_places) {
+    request.replace(place.at, place.size, plan.pool, cut % (plan.pool.size() - place.size), place.size);
+    cut += kBodyStep;
+  }
+}
+
 void run_connection(const Plan& plan, Progress& progress, Clock::time_point start, std::vector<double>& waits) {
   ::prctl(PR_SET_TIMERSLACK, 1);
   const int fd = connect_to(plan.port);
@@ -123,12 +166,7 @@ void run_connection(const Plan& plan, Progress& progress, Clock::time_point star
   for (;;) {
     const std::int64_t number = progress.taken++;
     if (number >= plan.requests) break;
-    std::int64_t key = number * static_cast<std::int64_t>(plan.key_places.size());
-    for (const std::size_t place : plan.key_places) {
-      char digits[24];
-      std::snprintf(digits, sizeof digits, "%09lld", static_cast<long long>(++key));
-      request.replace(place, kKeyDigits, digits, kKeyDigits);
-    }
+    fill_in(plan, number, request);
     auto due = Clock::now();
     if (plan.rate > 0) {
       const std::chrono::duration<double> offset(static_cast<double>(number) / plan.rate);
@@ -151,15 +189,16 @@ void run_connection(const Plan& plan, Progress& progress, Clock::time_point star
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 8) return 2;
+  if (argc != 10) return 2;
   Plan plan;
   plan.port = std::atoi(argv[1]);
-  std::ifstream file(argv[3]);
-  prepare(plan, argv[2], std::string(std::istreambuf_iterator<char>(file), {}));
+  plan.pool = text_of(argv[9]);
+  prepare(plan, argv[2], text_of(argv[3]));
   plan.connections = std::atoi(argv[4]);
   plan.rate = std::atof(argv[5]);
   plan.requests = std::atoll(argv[6]);
   plan.every = std::atoll(argv[7]);
+  plan.keys = std::atoll(argv[8]);
   Progress progress;
   std::vector<std::vector<double>> waits(static_cast<std::size_t>(plan.connections));
   std::vector<std::thread> threads;

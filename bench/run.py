@@ -1,48 +1,53 @@
 #!/usr/bin/env python3
-"""./x bench: figures of millrace beside what the machine does bare, in one run, medians of alternating rounds.
-
-  ./x bench [--quick] [--long] [--load N] [--only PARTS]    the write path, start, memory
-  ./x bench --peers                                          other servers beside it, the same requests
-  ./x bench triggers [--quick]                               from the commit to the function"""
-import argparse
+"""./x bench: chooses what is measured, prints the table, keeps it. `options.py` tells the options, `table.py` the verdicts."""
+import importlib
+import os
 import pathlib
 import sys
+import time
 
-import common
+import options
+import table
 
 
-def options():
-    parser = argparse.ArgumentParser(prog="./x bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["write", "triggers"], default="write")
-    parser.add_argument("--seconds", type=int, default=3, help="of each load run (default 3)")
-    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds (default 3)")
-    parser.add_argument("--peers", action="store_true", help="the same load on other servers, fetched from npm")
-    parser.add_argument("--load", type=int, help="items of the bulk load (default 10^6; 10^7 with --long), and of the tables beside which latency is measured (default 200,000)")
-    parser.add_argument("--long", action="store_true", help="10^7 stream records and items: takes long, needs 25 GB of disk")
-    parser.add_argument("--quick", action="store_true", help="triggers: a smaller backlog and shorter runs")
-    parser.add_argument("--only", help="parts, by comma: throughput,latency,log,bulk,start; triggers: latency,rate,lanes,neighbour,idle,backlog,ministack")
-    parser.add_argument("--verbose", action="store_true", help="the bulk load's rate and memory as it goes")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--save", metavar="NAME", help="keep the result as bench/results/NAME.json and .txt")
-    return parser.parse_args()
+def built_elsewhere():
+    return [name for name in ("MILLRACE_BINARY", "MILLRACE_BENCH_BIN") if os.environ.get(name)]
 
 
 def main():
-    arguments = options()
-    report = common.Report()
-    if arguments.what == "triggers":
-        import triggers as part
-    elif arguments.peers:
-        import peers as part
-    else:
-        import write_path as part
-    part.measure(report, arguments)
+    arguments = options.parse(changes=lambda: options.changed_files() or [f"the binary is that of {name}" for name in built_elsewhere()])
+    commit = options.commit() + "".join(f", binary of {name}" for name in built_elsewhere())
+    import common
+    started = time.monotonic()
+    load_before = os.getloadavg()[0]
+    report = table.Report({"commit": commit, "machine": common.machine(), "bodies": common.BODIES_SAID})
+    module = importlib.import_module({"write": "write_path", "peers": "peers", "triggers": "triggers"}[arguments.kind])
+    run_parts(report, module.parts(arguments))
+    report.about["run"] = (f"{' '.join(sys.argv[1:]) or 'no options'}; {time.monotonic() - started:.0f} s; load average {load_before:.1f} before, "
+                          f"{os.getloadavg()[0]:.1f} at the end (the load generators' own included)")
     if arguments.save:
-        folder = pathlib.Path(__file__).parent / "results"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{arguments.save}.json").write_text(report.json() + "\n")
-        (folder / f"{arguments.save}.txt").write_text(report.text() + "\n")
+        save(report, arguments)
     print(report.json() if arguments.json else report.text())
+    return report.status()
+
+
+def run_parts(report, parts):
+    """Each of (name, function of the report); one that fails is a row, and the others run."""
+    for name, measure in parts:
+        try:
+            measure(report)
+        except Exception as error:  # whatever it is: what was measured before it is not lost
+            report.failed(name, f"{type(error).__name__}: {error}")
+        except KeyboardInterrupt:
+            report.failed(name, "interrupted")
+            return
+
+
+def save(report, arguments, folder=pathlib.Path(__file__).resolve().parent / "results"):
+    folder.mkdir(exist_ok=True)
+    name = "-".join([arguments.save, *([] if arguments.kind == "write" else [arguments.kind]), *(arguments.parts if arguments.only else [])])
+    (folder / f"{name}.json").write_text(report.json() + "\n")
+    (folder / f"{name}.txt").write_text(report.text() + "\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import boto3
 import botocore.config
 
 from common import DEPS, FIELDS, Samples, Server, batch, cpu_of, generate, make_table, memory_of, new_run, wait_until, zip_of
+from table import Budget
 
 ROLE = "arn:aws:iam::000000000000:role/function"
 MINISTACK = "ministack==1.5.33"
@@ -183,9 +184,8 @@ def latency(report, listener, seconds, rounds):
             given = {name: statistics.median(each[name] for each in figures) for name in ("p50", "p99")}
         text = f"{WRITES_PER_SECOND} writes/s, {mappings} mapping{'s' if mappings > 1 else ''} on the stream"
         for name, budget in (("p50", 1), ("p99", 5)):
-            report.row(f"commit to function handed over, {text}: {name}", given[name], "ms", "the server's histogram", "-", f"<= {budget}", given[name] <= budget)
-            value = samples.median(name)
-            report.row(f"PutItem's answer to running handler, {text}: {name}", value, "ms", f"noise {samples.noise(name):.0%}", "-", f"<= {budget}", value <= budget)
+            report.row(f"commit to function handed over, {text}: {name}", given[name], "ms", budget=Budget(at_most=budget), details="the server's histogram over all rounds")
+            report.row(f"PutItem's answer to running handler, {text}: {name}", samples.values[name], "ms", budget=Budget(at_most=budget))
 
 
 def backlog_rate(server, table, records, **options):
@@ -195,12 +195,12 @@ def backlog_rate(server, table, records, **options):
     stream = make_table(server.client("dynamodb"), table, KEYS_ONLY)
     make_function(server, table, NOTHING)
     warm = max(records // 10, 1000)
-    generate(server.endpoint, batch(table, new_run(), body=1), 8, 0, -(-warm // 25))
+    generate(server.endpoint, batch(table, new_run(), size=1), 8, 0, -(-warm // 25))
     uuid = make_mapping(server, stream, table, "TRIM_HORIZON", **options)
     server.settle("600s")
     functions.update_event_source_mapping(UUID=uuid, Enabled=False)
     wait_until(lambda: functions.get_event_source_mapping(UUID=uuid)["State"] == "Disabled", "the mapping to be disabled")
-    generate(server.endpoint, batch(table, new_run(), body=1), 8, 0, -(-records // 25))
+    generate(server.endpoint, batch(table, new_run(), size=1), 8, 0, -(-records // 25))
     before, used = server.admin(f"mappings/{uuid}")["records"], cpu_of(server.process)
     started = time.monotonic()
     functions.update_event_source_mapping(UUID=uuid, Enabled=True)
@@ -225,7 +225,7 @@ def rates(report, rounds, scale):
                 samples.add("rate", rate)
                 samples.add("cpu", cpu)
             report.row(f"records through a function that does nothing, BatchSize {size} ({most} in the largest batch, {samples.median('cpu'):.1f} us CPU of the server each)",
-                       samples.median("rate"), "records/s", f"noise {samples.noise('rate'):.0%}")
+                       samples.values["rate"], "records/s")
 
 
 def lanes(report, rounds, scale):
@@ -235,8 +235,7 @@ def lanes(report, rounds, scale):
                 samples = Samples()
                 for i in range(rounds):
                     samples.add("rate", backlog_rate(server, f"lanes-{factor}-{i}", 50_000 // scale, BatchSize=100, ParallelizationFactor=factor)[0])
-                report.row(f"{shards} shard{'s' if shards > 1 else ''}, ParallelizationFactor {factor}, BatchSize 100", samples.median("rate"), "records/s",
-                           f"noise {samples.noise('rate'):.0%}")
+                report.row(f"{shards} shard{'s' if shards > 1 else ''}, ParallelizationFactor {factor}, BatchSize 100", samples.values["rate"], "records/s")
 
 
 def neighbour_waits(place, listener, seconds, limit=60):
@@ -262,7 +261,7 @@ def neighbour(report, listener, seconds):
     finally:
         server.kill()  # the slow function is still at work
         server.close()
-    report.row("delay added by a neighbour whose function takes 8 s: p50", beside[0] - alone[0], "ms", f"{alone[0]:.2f} ms alone", "-", "<= 0.5", beside[0] - alone[0] <= 0.5)
+    report.row("delay added by a neighbour whose function takes 8 s: p50", beside[0] - alone[0], "ms", f"{alone[0]:.2f} ms alone", budget=Budget(at_most=0.5))
     report.row("delay added by a neighbour whose function takes 8 s: p99", beside[1] - alone[1], "ms", f"{alone[1]:.2f} ms alone")
 
 
@@ -288,8 +287,8 @@ def idle(report, seconds, tables=10, functions=100):
         time.sleep(seconds)
         used = cpu_of(server.process) - used
     count = tables * functions
-    report.row(f"{count} idle mappings: CPU", used / seconds * 60, "s per minute", f"{seconds:g} s watched", "-", "none", used / seconds * 60 <= 0.6)
-    report.row(f"{count} idle mappings: memory", (after - before) * 2**20 / count, "bytes each", f"{before:.0f} MB before, {after:.0f} MB after")
+    report.row(f"{count} idle mappings: CPU", used / seconds * 60, "s per minute", budget=Budget(at_most=0.6, text="none (<= 0.6)"), details=f"{seconds:g} s watched")
+    report.row(f"{count} idle mappings: memory", (after - before) * 2**20 / count, "bytes each", details=f"{before:.0f} MB before, {after:.0f} MB after")
 
 
 def backlog(report, records):
@@ -297,7 +296,7 @@ def backlog(report, records):
         rate, cpu, most, took = backlog_rate(server, "backlog", records, BatchSize=10_000)
         memory = memory_of(server.process)
     report.row(f"catching up with {records:,} records, BatchSize 10,000 ({most} in the largest batch, {cpu:.1f} us CPU of the server each)", rate, "records/s",
-               f"{took:.1f} s; {memory:.0f} MB at the end")
+               details=f"{took:.1f} s; {memory:.0f} MB at the end")
 
 
 # -- MiniStack ---------------------------------------------------------------------------------------------------------------
@@ -317,8 +316,8 @@ def ministack_latency(report, place, listener, seconds):
     except TimeoutError as error:
         report.note("MiniStack: PutItem's answer to running handler", str(error))
         return
-    report.row(f"MiniStack: PutItem's answer to running handler, {WRITES_PER_SECOND} writes/s: p50", alone[0], "ms", f"p99 {alone[1]:.1f} ms")
-    report.row("MiniStack: delay added by a neighbour whose function takes 8 s: p50", beside[0] - alone[0], "ms", f"p99 {beside[1] - alone[1]:.1f} ms")
+    report.row(f"MiniStack: PutItem's answer to running handler, {WRITES_PER_SECOND} writes/s: p50", alone[0], "ms", details=f"p99 {alone[1]:.1f} ms")
+    report.row("MiniStack: delay added by a neighbour whose function takes 8 s: p50", beside[0] - alone[0], "ms", details=f"p99 {beside[1] - alone[1]:.1f} ms")
 
 
 def ministack_rate(report, place, records=1000):
@@ -332,26 +331,25 @@ def ministack_rate(report, place, records=1000):
         make_mapping(place, stream, "rate", "TRIM_HORIZON", BatchSize=100)
         wait_until(lambda: len(heard.started) >= records, f"{records} records (it has {len(heard.started)})", 60)
         report.row("MiniStack: records through a function that tells of each, BatchSize 100", records / (max(heard.started.values()) - started) * 1000, "records/s",
-                   f"{records} records, {heard.repeated} delivered again")
+                   details=f"{records} records, {heard.repeated} delivered again")
 
 
-def measure(report, arguments):
-    parts = arguments.only.split(",") if arguments.only else ["latency", "rate", "lanes", "neighbour", "idle", "backlog", "ministack"]
+def parts(arguments):
+    """(name, function of the report) for each part that is wanted."""
     scale = 10 if arguments.quick else 1
     seconds = 2 if arguments.quick else 5
     rounds = 1 if arguments.quick else arguments.rounds
-    with Listener() as listener:
-        if "latency" in parts:
-            latency(report, listener, seconds, rounds)
-        if "rate" in parts:
-            rates(report, rounds, scale)
-        if "lanes" in parts:
-            lanes(report, rounds, scale)
-        if "neighbour" in parts:
-            neighbour(report, listener, seconds)
-        if "idle" in parts:
-            idle(report, 5 if arguments.quick else 20)
-        if "backlog" in parts:
-            backlog(report, 1_000_000 // scale)
-        if "ministack" in parts:
-            ministack(report, listener, seconds)
+
+    def heard(measure):
+        def run(report):
+            with Listener() as listener:
+                measure(report, listener)
+        return run
+    every = {"latency": heard(lambda report, listener: latency(report, listener, seconds, rounds)),
+             "rate": lambda report: rates(report, rounds, scale),
+             "lanes": lambda report: lanes(report, rounds, scale),
+             "neighbour": heard(lambda report, listener: neighbour(report, listener, seconds)),
+             "idle": lambda report: idle(report, 5 if arguments.quick else 20),
+             "backlog": lambda report: backlog(report, 1_000_000 // scale),
+             "ministack": heard(lambda report, listener: ministack(report, listener, seconds))}
+    return [(name, every[name]) for name in arguments.parts]

@@ -1,19 +1,24 @@
-"""./x bench: what a table does per second beside what the machine does bare, and what starting, idling and stopping cost."""
-import contextlib
-import pathlib
+"""./x bench: what a table does per second beside what the machine does bare; its tails; what a long log costs."""
+import collections
 import re
 import socket
 import statistics
 import time
-import urllib.request
 
+import bulk
 import neighbours
-from common import (CONNECTIONS, CREDENTIALS, STREAM, BareHttp, Samples, Server, bare_rocksdb, batch, count, cpu_of, fill, generate, get,
-                    load, make_table, memory_of, new_run, put, query, update, wait_until)
+from common import (CONNECTIONS, CREDENTIALS, STREAM, BareHttp, Samples, Server, bare_rocksdb, batch, count, cpu_by_thread, cut, fill, foreground,
+                    generate, get, load, make_table, memory_of, new_run, put, query, shares, until_merged, update)
+from table import Budget
 
 KEYS = 5000      # that GetItem and UpdateItem choose from
 PAGE_ITEMS = 100
-MEMORY_BUDGET_MB = 128   # of the database, by default (docs/limits.md)
+PAGES = 20
+PAGES_AROUND = {"just below 128 KiB": 110, "just above 128 KiB": 140}  # items of a page: read on the I/O thread, and on the pool
+RECORD_BYTES = 300  # of those that GetRecords reads, as they are stored; for the reference
+TAIL_SECONDS = 10   # at least: a window has flushes and merges of its own
+TAIL_SECONDS_BARE = {"HTTP": 3, "RocksDB": 6}  # the latter for some flushes
+LOG_ITEMS = 1000    # that are written again and again to make the log long
 
 
 class Records:
@@ -67,36 +72,121 @@ class Rounds:
 
     def __init__(self, server, seconds):
         self.server, self.seconds = server, seconds
-        self.samples, self.tails, self.cpu = Samples(), {}, Samples()
+        self.samples, self.tails, self.cpu, self.merges = Samples(), {}, Samples(), Samples()
 
     def sample(self, name, request, keys=0, least_size=0, server=None):
+        """Returns the run and the CPU time of the server's threads that answer."""
         server = server or self.server
-        before = cpu_of(server.process)
+        before = cpu_by_thread(server.process)
         run = load(server.endpoint, request, self.seconds, keys)
         if run.size < least_size:
             raise RuntimeError(f"{name}: answers of {run.size:.0f} bytes do not hold the items")
+        used = cpu_by_thread(server.process)
+        used.subtract(before)
         self.samples.add(name, run.rate)
         self.tails.setdefault(name, []).append((run.p50, run.p99))
-        used = cpu_of(server.process) - before
-        self.cpu.add(name, used / run.requests * 1e6)
-        return run, used
+        self.cpu.add(name, foreground(used) / run.requests * 1e6)
+        self.merges.add(name, (sum(used.values()) - foreground(used)) / run.requests * 1e6)
+        return run, foreground(used)
 
     def text(self, name):
         p50, p99 = (statistics.median(values) for values in zip(*self.tails[name]))
-        return f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, {self.cpu.median(name):.1f} us CPU"
+        merges = self.merges.median(name)
+        return (f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, {self.cpu.median(name):.1f} us CPU of the server each"
+                + (f" and {merges:.1f} us of merges" if merges >= 0.1 else ""))
 
-    def noise(self, *names):
-        return "noise " + ", ".join(f"{self.samples.noise(name):.0%}" for name in names)
+    def reference(self, name, of):
+        noise = self.samples.noise(name)
+        return f"{self.samples.median(name):,.0f}/s {of}" + ("" if noise is None else f" (noise {noise:.0%})")
+
+    def row(self, report, figure, name, reference, of, budget=None):
+        report.row(figure, self.samples.values[name], "/s", self.reference(reference, of), self.samples.ratios(name, reference), budget, self.text(name))
 
 
-def put_pages(server, pages=20):
+def put_pages(server, items=PAGE_ITEMS, pages=PAGES):
+    """Partitions of so many items of 1 KiB. Returns what they are named, up to the number."""
     dynamodb = server.client("dynamodb")
-    make_table(dynamodb, "pages", sort=True)
+    name = f"page{items}"
     for page in range(pages):
-        items = [{"PutRequest": {"Item": {"id": {"S": f"page-{page + 1:09d}"}, "at": {"S": f"{at:03d}"}, "body": {"S": "x" * 980}}}}
-                 for at in range(PAGE_ITEMS)]
-        for at in range(0, PAGE_ITEMS, 25):
-            dynamodb.batch_write_item(RequestItems={"pages": items[at:at + 25]})
+        writes = [{"PutRequest": {"Item": {"id": {"S": f"{name}-{page + 1:09d}"}, "at": {"S": f"{at:03d}"}, "body": {"S": cut(page * items + at, 980)}}}}
+                  for at in range(items)]
+        for at in range(0, items, 25):
+            dynamodb.batch_write_item(RequestItems={"pages": writes[at:at + 25]})
+    return name
+
+
+def sample_query(series, name, pages, items):
+    run, used = series.sample(name, query("pages", f"{pages}-%KEY%"), PAGES, least_size=items * 1024)
+    series.samples.add(f"{name} MB/s", run.requests * items * 1024 / 1e6 / used)
+
+
+def sample_records(series, server, reader):
+    """Passes over all records until a second is over."""
+    before = cpu_by_thread(server.process)
+    records = took = 0
+    while took < 1:
+        more, seconds = reader.read_all()
+        records, took = records + more, took + seconds
+    used = cpu_by_thread(server.process)
+    used.subtract(before)
+    series.samples.add("records", records / took)
+    series.cpu.add("records", foreground(used) / records * 1e6)
+
+
+def read_rounds(server, bare, seconds, rounds):
+    dynamodb = server.client("dynamodb")
+    records_arn = make_table(dynamodb, "records", STREAM)
+    make_table(dynamodb, "pages", sort=True)
+    pages = {"query": (put_pages(server), PAGE_ITEMS), **{name: (put_pages(server, items), items) for name, items in PAGES_AROUND.items()}}
+    existing = fill(server.endpoint, "bench", KEYS)
+    generate(server.endpoint, batch("records", new_run(), size=60), 8, 0, 4000)  # 100,000 small records
+    reader = Records(server, records_arn)
+    until_merged(server)
+    series = Rounds(server, seconds)
+    for _ in range(rounds):
+        series.sample("http", get("bench", existing), KEYS, server=bare)
+        series.sample("get", get("bench", existing), KEYS, least_size=1024)
+        for name, (partition, items) in pages.items():
+            sample_query(series, name, partition, items)
+        sample_records(series, server, reader)
+        series.samples.add("bare pages", bare_rocksdb("scan", 1, PAGE_ITEMS, 1024)[0])
+        series.samples.add("bare records", bare_rocksdb("scan", 1, 1000, RECORD_BYTES)[1])
+    return series, existing
+
+
+def report_reads(report, series):
+    samples = series.samples
+    series.row(report, f"GetItem, 1 KiB, of {KEYS:,} items", "get", "http", f"bare HTTP, {series.cpu.median('http'):.1f} us CPU",
+               Budget(at_least=0.6, of_ratio=True, text=">= 60%"))
+    for name, what in (("query", f"{PAGE_ITEMS} items of 1 KiB"), *((name, f"{items} items of 1 KiB, {name}") for name, items in PAGES_AROUND.items())):
+        report.row(f"Query, {what}", samples.values[f"{name} MB/s"], "MB/s of items per core of the server",
+                   f"{samples.median('bare pages'):,.0f} MB/s of bare RocksDB's CPU, an iterator over {PAGE_ITEMS} values", samples.ratios(f"{name} MB/s", "bare pages"),
+                   Budget(at_least=50), f"{samples.median(name):,.0f}/s, {series.text(name)}")
+    report.row("GetRecords, batches of 1,000, one reader", samples.values["records"], "records/s", series.reference("bare records", "bare RocksDB, one iterator"),
+               samples.ratios("records", "bare records"), Budget(at_least=150_000), f"{series.cpu.median('records'):.2f} us CPU of the server each")
+
+
+def write_rounds(server, existing, seconds, rounds):
+    series = Rounds(server, seconds)
+    for _ in range(rounds):
+        series.sample("put", put("bench", new_run()))
+        series.samples.add("rocksdb", bare_rocksdb("puts", seconds, "stream")[0])
+        series.sample("update", update("bench", existing), KEYS)
+        series.sample("plain", put("plain", new_run()))
+        series.samples.add("rocksdb-plain", bare_rocksdb("puts", seconds)[0])
+        series.sample("counter", count("bench"))
+    return series
+
+
+def report_writes(report, series):
+    samples = series.samples
+    series.row(report, "PutItem, 1 KiB, synced, stream on", "put", "rocksdb", "bare RocksDB, item and record, synced", Budget(at_least=0.6, of_ratio=True, text=">= 60%"))
+    series.row(report, "PutItem, 1 KiB, synced, no stream", "plain", "rocksdb-plain", "bare RocksDB, item, synced")
+    series.row(report, "UpdateItem, condition and SET of two, 1 KiB, stream on", "update", "put", "PutItem, one image in its record instead of two",
+               Budget(at_least=0.8, of_ratio=True, text=">= 80%"))
+    series.row(report, f"hot counter, {CONNECTIONS} connections, stream on", "counter", "put", "PutItem", Budget(at_least=1.0, of_ratio=True, text=">= 100%"))
+    report.row("cost of the stream", samples.values["put"], "/s with", series.reference("plain", "without"), [1 - each for each in samples.ratios("put", "plain")],
+               Budget(at_most=0.15, of_ratio=True, text="<= 15%"))
 
 
 def throughput(report, seconds, rounds):
@@ -104,171 +194,75 @@ def throughput(report, seconds, rounds):
         dynamodb = server.client("dynamodb")
         make_table(dynamodb, "bench", STREAM)
         make_table(dynamodb, "plain")
-        records_arn = make_table(dynamodb, "records", STREAM)
-        put_pages(server)
-        existing = fill(server.endpoint, "bench", KEYS)
-        generate(server.endpoint, batch("records", new_run(), body=60), 8, 0, 4000)  # 100,000 small records
-        reader = Records(server, records_arn)
-        series = Rounds(server, seconds)
+        series, existing = read_rounds(server, bare, seconds, rounds)
+        report_reads(report, series)
+        report_writes(report, write_rounds(server, existing, seconds, rounds))
+        report.row("memory after all that", memory_of(server.process), "MB")
+
+
+def tail(report, seconds, rounds):
+    """Waits at half of what the same table takes at most, once the merges of finding that out are over."""
+    window = max(seconds, TAIL_SECONDS)
+    paced = Samples()
+    with Server() as server, BareHttp() as bare:
+        make_table(server.client("dynamodb"), "bench", STREAM)
+        pace = statistics.median(load(server.endpoint, put("bench", new_run()), seconds).rate for _ in range(rounds)) / 2
+        until_merged(server)
+        used, watched = collections.Counter(), 0.0
         for _ in range(rounds):
-            series.sample("http", get("bench", existing), KEYS, server=bare)
-            series.sample("get", get("bench", existing), KEYS, least_size=1024)
-            series.sample("put", put("bench", new_run()))
-            series.samples.add("rocksdb", bare_rocksdb(seconds, "stream"))
-            series.sample("update", update("bench", existing), KEYS)
-            series.sample("plain", put("plain", new_run()))
-            series.samples.add("rocksdb-plain", bare_rocksdb(seconds))
-            series.sample("counter", count("bench"))
-            run, used = series.sample("query", query("pages", "page-%KEY%"), 20, least_size=PAGE_ITEMS * 1024)
-            series.samples.add("query MB/s of items per core", run.requests * PAGE_ITEMS * 1024 / 1e6 / used)
-            before = cpu_of(server.process)
-            records, took = reader.read_all()
-            series.samples.add("records/s", records / took)
-            series.cpu.add("records", (cpu_of(server.process) - before) / records * 1e6)
-        paced = Samples()
-        pace = series.samples.median("put") / 2
-        for _ in range(rounds):
-            result = generate(server.endpoint, put("plain", new_run()), CONNECTIONS, pace, int(pace * seconds))
-            paced.add("p50", result.p50)
-            paced.add("p99", result.p99)
-        loaded = memory_of(server.process)
-    report_throughput(report, series, paced, pace)
-    report.row("memory after all that", loaded, "MB")
+            before, started = cpu_by_thread(server.process), time.monotonic()
+            result = generate(server.endpoint, put("bench", new_run()), CONNECTIONS, pace, int(pace * window))
+            watched += time.monotonic() - started
+            used.update(cpu_by_thread(server.process))
+            used.subtract(before)
+            http = generate(bare.endpoint, put("bench", new_run()), CONNECTIONS, pace, int(pace * TAIL_SECONDS_BARE["HTTP"]))
+            rocksdb = bare_rocksdb("paced", TAIL_SECONDS_BARE["RocksDB"], pace, "stream")
+            for name, value in (("p50", result.p50), ("p99", result.p99), ("worst", result.worst), ("rate", result.rate), ("HTTP p50", http.p50),
+                                ("HTTP p99", http.p99), ("RocksDB p50", rocksdb[0]), ("RocksDB p99", rocksdb[1])):
+                paced.add(name, value)
+    report_tail(report, paced, pace, f"{rounds} x {window} s, worst {max(paced.values['worst']):.1f} ms, {paced.median('rate'):,.0f}/s kept; "
+                f"of a core: {shares({}, used, watched)}")
 
 
-def report_throughput(report, series, paced, pace):
-    samples = series.samples
-
-    def ratio_row(figure, name, reference, of, budget):
-        ratio = samples.median(name) / samples.median(reference)
-        report.row(f"{figure} ({series.text(name)})", samples.median(name), "/s", f"{samples.median(reference):.0f}/s {of} "
-                   f"({series.noise(name, reference)})", f"{ratio:.0%}", f">= {budget:.0%}" if budget else "-", ratio >= budget if budget else None)
-
-    ratio_row("GetItem, 1 KiB", "get", "http", f"bare HTTP, {series.cpu.median('http'):.1f} us CPU", 0.6)
-    ratio_row("PutItem, 1 KiB, synced, stream on", "put", "rocksdb", "bare RocksDB, item and record", 0.6)
-    ratio_row("PutItem, 1 KiB, synced, no stream", "plain", "rocksdb-plain", "bare RocksDB, item", None)
-    ratio_row("UpdateItem, condition and SET of two, 1 KiB, stream on (two images in its record, PutItem's has one)", "update", "put", "PutItem", 0.8)
-    ratio_row(f"hot counter, {CONNECTIONS} connections, stream on", "counter", "put", "PutItem", 1.0)
-    cost = 1 - samples.median("put") / samples.median("plain")
-    report.row("cost of the stream", samples.median("put"), "/s with", f"{samples.median('plain'):.0f}/s without ({series.noise('put', 'plain')})",
-               f"{cost:.0%}", "<= 15%", cost <= 0.15)
-    rate = samples.median("query MB/s of items per core")
-    report.row(f"Query, {PAGE_ITEMS} items of 1 KiB ({series.text('query')})", rate, "MB/s of items per core of the server",
-               f"noise {samples.noise('query MB/s of items per core'):.0%}", "-", ">= 50", rate >= 50)
-    rate = samples.median("records/s")
-    report.row(f"GetRecords, batches of 1,000, one reader ({series.cpu.median('records'):.2f} us CPU each)", rate, "records/s",
-               f"noise {samples.noise('records/s'):.0%}", "-", ">= 150,000", rate >= 150000)
-    p50, p99 = paced.median("p50"), paced.median("p99")
-    report.row(f"PutItem at {pace:.0f}/s, half of the most: p99", p99, "ms", f"p50 {p50:.2f} ms (noise {paced.noise('p99'):.0%})", f"{p99 / p50:.1f}",
-               "<= 5", p99 <= 5 * p50)
-
-
-def until_merged(server):
-    """Until the database has merged what a load left behind: what follows shall not pay for the load."""
-    def quiet():
-        with urllib.request.urlopen(server.endpoint + "/metrics") as answer:
-            running = re.findall(r"^millrace_storage_running_(?:compactions|flushes) (\S+)", answer.read().decode(), re.MULTILINE)
-        if len(running) != 2:
-            raise RuntimeError("/metrics does not tell of running merges")
-        return not any(map(float, running))
-    wait_until(quiet, "the merges after the load", limit=600)
+def report_tail(report, paced, pace, details):
+    bare_text = ", ".join(f"bare {name} p50 {paced.median(f'{name} p50'):.2f} p99 {paced.median(f'{name} p99'):.2f} ms" for name in TAIL_SECONDS_BARE)
+    report.row(f"PutItem at {pace:,.0f}/s, half of the most, stream on: p99", paced.values["p99"], "ms", f"its p50 of {paced.median('p50'):.2f} ms; at the same pace {bare_text}",
+               paced.ratios("p99", "p50"), Budget(at_most=5, of_ratio=True, text="<= 5 x p50"), details, percent=False)
 
 
 def long_log(report, seconds, rounds, records):
-    """PutItem with many stream records behind it, against a server that has none; alternating."""
+    """PutItem with many stream records behind it, against a server with the same items and few records; alternating."""
     with Server() as young, Server() as old:
-        for server in (young, old):
-            make_table(server.client("dynamodb"), "bench", STREAM)
-            make_table(server.client("dynamodb"), "filler", STREAM)
-        generate(old.endpoint, batch("filler", new_run(), body=300), 8, 0, -(-records // 25))
-        until_merged(old)
         samples = Samples()
+        servers = (("young", young, LOG_ITEMS), ("old", old, records))
+        for _, server, writes in servers:
+            make_table(server.client("dynamodb"), "bench", STREAM)
+            generate(server.endpoint, batch("bench", "same", size=300), 8, 0, -(-writes // 25), keys=LOG_ITEMS)
         for _ in range(rounds):
-            for name, server in (("young", young), ("old", old)):
-                before = cpu_of(server.process)
+            for name, server, _ in servers:
+                until_merged(server)
+                before = cpu_by_thread(server.process)
                 run = load(server.endpoint, put("bench", new_run()), seconds)
+                used = cpu_by_thread(server.process)
+                used.subtract(before)
                 samples.add(name, run.rate)
-                samples.add(f"{name} cpu", (cpu_of(server.process) - before) / run.requests * 1e6)
-    change = 1 - samples.median("old") / samples.median("young")
-    report.row(f"PutItem after {records:,} stream records ({samples.median('old cpu'):.1f} us CPU, without {samples.median('young cpu'):.1f})",
-               samples.median("old"), "/s", f"{samples.median('young'):.0f}/s with none (noise {samples.noise('old'):.0%}, {samples.noise('young'):.0%})",
-               f"{change:+.0%}", "<= 5%", change <= 0.05)
+                samples.add(f"{name} cpu", foreground(used) / run.requests * 1e6)
+                samples.add(f"{name} merges", (sum(used.values()) - foreground(used)) / run.requests * 1e6)
+    budget = Budget(at_most=0.05, of_ratio=True, text="<= 5%")
+    report.row(f"PutItem after {records:,} stream records", samples.values["old"], "/s", f"{samples.median('young'):,.0f}/s with {LOG_ITEMS:,} records and the same items",
+               [1 - each for each in samples.ratios("old", "young")], budget, f"merges {samples.median('old merges'):.1f} us CPU each, without {samples.median('young merges'):.1f}")
+    report.row(f"CPU of PutItem after {records:,} stream records, merges apart", samples.values["old cpu"], "us", f"{samples.median('young cpu'):.1f} us without",
+               [each - 1 for each in samples.ratios("old cpu", "young cpu")], budget)
 
 
-def bulk(report, items, verbose):
-    """Loads items of 1 KiB through BatchWriteItem; then starts, kills and stops the server that holds them."""
-    slices = max(items // 10, 1) if items < 10_000_000 else 1_000_000
-    every = max(slices // 25, 1)
-    times, memory = [], []
-    with Server() as server:
-        make_table(server.client("dynamodb"), "bench")
-
-        def on_done(_, seconds):
-            times.append(seconds)
-            memory.append(memory_of(server.process))
-            if verbose:
-                print(f"  {len(times) * every * 25:,} items, {every * 25 / (times[-1] - (times[-2] if times[1:] else 0)):.0f}/s, {memory[-1]:.0f} MB", flush=True)
-
-        generate(server.endpoint, batch("bench", new_run()), 8, 0, -(-items // 25), every, on_done)
-        rates = [every * 25 / (end - start) for start, end in zip([0, *times], times)]
-        change = rates[-1] / rates[0] - 1
-        report.row(f"BatchWriteItem, {items:,} items of 1 KiB, 8 connections", items / times[-1], "items/s",
-                   f"{rates[0]:.0f}/s the first {every * 25:,}, {rates[-1]:.0f}/s the last, slowest {min(rates):.0f}/s", f"{change:+.0%}", "within 15%", change >= -0.15)
-        report.row("memory during that load", max(memory), "MB", f"{memory[0]:.0f} MB after the first part", "-",
-                   f"<= {MEMORY_BUDGET_MB} + 64 MB", max(memory) <= MEMORY_BUDGET_MB + 64)
-        starts(report, server, items)
-
-
-def timed(action):
-    started = time.monotonic()
-    action()
-    return (time.monotonic() - started) * 1000
-
-
-def wal_mb(server):
-    return sum(path.stat().st_size for path in pathlib.Path(server.data).rglob("*.log")) / 1e6
-
-
-def starts(report, server, items, rounds=3):
-    samples = Samples()
-    for _ in range(rounds):
-        samples.add("stop", timed(server.stop))
-        samples.add("clean", timed(server.start))
-    for _ in range(rounds):
-        generate(server.endpoint, batch("bench", new_run()), 8, 0, 1600)  # 40 MB
-        server.kill()
-        size = wal_mb(server)
-        samples.add("wal", size)
-        took = timed(server.start)
-        samples.add("killed", took)
-        samples.add("per MB", max(took - samples.median("clean"), 0) / max(size, 0.1))
-    report.row(f"start with {items:,} items after a clean stop", samples.median("clean"), "ms", f"noise {samples.noise('clean'):.0%}", "-", "<= 300 ms of 10^6",
-               samples.median("clean") <= 300)
-    report.row(f"start after a kill, {samples.median('wal'):.0f} MB of WAL", samples.median("per MB"), "ms per MB beyond a clean start",
-               f"{samples.median('killed'):.0f} ms (noise {samples.noise('killed'):.0%})", "-", "<= 10", samples.median("per MB") <= 10)
-    report.row("clean stop", samples.median("stop"), "ms", f"noise {samples.noise('stop'):.0%}", "-", "<= 1000 ms", samples.median("stop") <= 1000)
-
-
-def empty_start(report, rounds=5):
-    samples = Samples()
-    for _ in range(rounds):
-        with contextlib.closing(Server()) as server:
-            samples.add("start", timed(server.start))
-            server.settle()
-            samples.add("memory", memory_of(server.process))
-    report.row("start, empty directory", samples.median("start"), "ms", f"noise {samples.noise('start'):.0%}", "-", "<= 50 ms", samples.median("start") <= 50)
-    report.row("idle memory", samples.median("memory"), "MB", f"noise {samples.noise('memory'):.0%}", "-", "<= 30 MB", samples.median("memory") <= 30)
-
-
-def measure(report, arguments):
-    parts = arguments.only.split(",") if arguments.only else ["throughput", "latency", "log", "bulk", "start"]
-    if "throughput" in parts:
-        throughput(report, arguments.seconds, arguments.rounds)
-    if "latency" in parts:
-        neighbours.latency(report, arguments.seconds, arguments.load or 200_000)
-    if "log" in parts:
-        long_log(report, arguments.seconds, arguments.rounds, 10_000_000 if arguments.long else 1_000_000)
-    if "bulk" in parts:
-        bulk(report, arguments.load or (10_000_000 if arguments.long else 1_000_000), arguments.verbose)
-    if "start" in parts:
-        empty_start(report)
+def parts(arguments):
+    """(name, function of the report) for each part that is wanted."""
+    seconds, rounds = arguments.seconds, arguments.rounds
+    items = arguments.load or (10_000_000 if arguments.long else 1_000_000)
+    every = {"throughput": lambda report: throughput(report, seconds, rounds),
+             "tail": lambda report: tail(report, seconds, rounds),
+             "latency": lambda report: neighbours.latency(report, seconds / 2, arguments.load or 200_000),
+             "log": lambda report: long_log(report, seconds, rounds, 10_000_000 if arguments.long else 1_000_000),
+             "bulk": lambda report: bulk.bulk(report, items, seconds, rounds, arguments.verbose),
+             "start": bulk.empty_start}
+    return [(name, every[name]) for name in arguments.parts]

@@ -62,6 +62,12 @@ function(millrace_add_folder folder folders libraries)
     endif()
     add_test(NAME ${name} COMMAND ${name}_test)
     set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+    if(MILLRACE_SANITIZE STREQUAL "thread")
+      # Without the loops that fail one call after the other of one thread: minutes, and asan runs them.
+      set(options "suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan_suppressions.txt")
+      set_tests_properties(${name} PROPERTIES TIMEOUT 1200
+                           ENVIRONMENT "TSAN_OPTIONS=${options};TZ=UTC;GTEST_FILTER=-FaultLoopsTest.*")
+    endif()
   endif()
 endfunction()
 

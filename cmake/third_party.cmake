@@ -12,6 +12,7 @@ find_library(DEFLATE_LIBRARY deflate REQUIRED)
 find_library(PUGIXML_LIBRARY pugixml REQUIRED)
 find_library(YAML_LIBRARY yaml-cpp REQUIRED)
 find_library(SPDLOG_LIBRARY spdlog REQUIRED)
+find_library(JEMALLOC_LIBRARY jemalloc REQUIRED)
 
 function(millrace_third_party name)
   add_library(third_party_${name} INTERFACE)
@@ -32,3 +33,4 @@ target_compile_definitions(third_party_spdlog INTERFACE SPDLOG_COMPILED_LIB SPDL
 millrace_third_party(asio Threads::Threads)
 target_compile_definitions(third_party_asio INTERFACE BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_DATE_TIME)
 millrace_third_party(cli11)
+millrace_third_party(jemalloc ${JEMALLOC_LIBRARY})

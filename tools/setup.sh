@@ -2,7 +2,7 @@
 
 BUILD_PACKAGES="g++ cmake ninja-build ccache mold pkg-config clang-format python3 python3-venv ca-certificates
   libboost1.81-dev librocksdb-dev libsimdjson-dev libssl-dev libfmt-dev libspdlog-dev libcli11-dev libyaml-cpp-dev
-  libpugixml-dev zlib1g-dev libdeflate-dev libzip-dev libgtest-dev libgmock-dev"
+  libpugixml-dev zlib1g-dev libdeflate-dev libzip-dev libjemalloc-dev libgtest-dev libgmock-dev"
 TEST_PACKAGES="procps curl bubblewrap zip"
 BENCH_PACKAGES="wrk"
 FUZZ_PACKAGES="clang-16 libclang-rt-16-dev"

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "app/internal/admin_endpoints.h"
+#include "app/internal/clock_note.h"
 #include "events/service.h"
 #include "functions/service.h"
 #include "iam/identities.h"
@@ -45,19 +46,52 @@ Json clock_json(const platform::ControlLoop& loop) {
                        {"offset_ms", loop.offset().count()}});
 }
 
-// So that the next start continues with the time as it was moved.
+// So that the next start continues with the time as it was moved, or is being moved.
 storage::CommitNumber save_offset(Parts& parts) {
+  const std::lock_guard lock(parts.clock_moves->mutex);
+  Milliseconds offset = parts.loop->offset();
+  if (const auto& moves = parts.clock_moves->offsets; !moves.empty()) offset = std::max(offset, *moves.rbegin());
   storage::WriteBatch batch;
-  batch.put(storage::Family::kCatalogue, kClockKey,
-            Json::object({{"v", 1}, {"offset_ms", parts.loop->offset().count()}}).dump());
+  batch.put(storage::Family::kCatalogue, kClockKey, clock_note(offset));
   return parts.committer->submit(std::move(batch));
 }
 
-// Answers once everything that was submitted up to now is durable.
-void reply_durably(Parts& parts, storage::CommitNumber after, Json document, AdminReply reply) {
-  parts.committer->when_durable(after, [document = std::move(document), reply](const Error* failed) {
-    if (failed != nullptr) return reply(*failed);
-    reply(document);
+struct ClockMove {
+  std::optional<Milliseconds> by;
+  Time to{};
+};
+
+// The offset that the move will end with; none for a move that will be refused.
+std::optional<Milliseconds> begin_move(Parts& parts, const ClockMove& move) {
+  constexpr auto kMax = platform::ControlLoop::kAdvanceMax;
+  const Milliseconds by = move.by.value_or(std::chrono::duration_cast<Milliseconds>(move.to - parts.loop->now()));
+  if (by < Milliseconds(0) || by > kMax) return std::nullopt;
+  const std::lock_guard lock(parts.clock_moves->mutex);
+  auto& moves = parts.clock_moves->offsets;
+  const Milliseconds now = parts.loop->offset();
+  const Milliseconds from = move.by && !moves.empty() ? std::max(now, *moves.rbegin()) : now;
+  moves.insert(from + by);
+  return from + by;
+}
+
+void end_move(Parts& parts, Milliseconds offset) {
+  const std::lock_guard lock(parts.clock_moves->mutex);
+  parts.clock_moves->offsets.extract(offset);
+}
+
+// Answers a move of time. That it has moved is true whether or not writes are taken; "kept" tells whether a restart
+// will know of it. What a full disk had no room for is noted when there is some.
+void reply_moved(Parts& parts, Json clock, const AdminReply& reply) {
+  constexpr auto kPurpose = storage::Commits::Purpose::kAdds;
+  if (const auto refusal = parts.committer->refusal(kPurpose)) {
+    parts.committer->when_accepting(kPurpose, [&parts] { parts.loop->post([&parts] { save_offset(parts); }); });
+    clock.set("kept", false).set("why", refusal->message());
+    return reply(std::move(clock));
+  }
+  parts.committer->when_answerable(save_offset(parts), [clock = std::move(clock), reply](const Error* failed) mutable {
+    clock.set("kept", failed == nullptr);
+    if (failed != nullptr) clock.set("why", failed->message());
+    reply(std::move(clock));
   });
 }
 
@@ -71,18 +105,8 @@ Json busy_work(Parts& parts) {
   return busy;
 }
 
-}  // namespace
-
-std::string until_text(Time until) { return until == kNever ? "-" : format_iso_ms(until); }
-
-void admin_health(Parts& parts, const AdminRequest&, AdminReply reply) {
-  const auto refusal = parts.committer->refusal(storage::Commits::Purpose::kAdds);
-  if (refusal) return reply(Error(kStillBusy, "writes are refused: " + refusal->message()));
-  const auto uptime = std::chrono::duration_cast<Milliseconds>(parts.loop->monotonic_now() - parts.started);
-  reply(Json::object({{"status", "ok"}, {"version", kVersion}, {"uptime_ms", uptime.count()}}));
-}
-
-void admin_status(Parts& parts, const AdminRequest& request, AdminReply reply) {
+// Reads the disk.
+Json status_of(Parts& parts, const Scope& scope) {
   const auto uptime = std::chrono::duration_cast<Milliseconds>(parts.loop->monotonic_now() - parts.started);
   Json status = Json::object({{"version", kVersion},
                               {"endpoint", parts.endpoint},
@@ -97,49 +121,83 @@ void admin_status(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (room.reserve_bytes > 0) status.set("disk", storage::room_text(room));
   status.set("time", format_iso_ms(parts.loop->now()));
   if (parts.loop->offset().count() != 0) status.set("time_moved_by", format_duration(parts.loop->offset()));
-  status.set("tables", parts.tables->list(request.scope, "", kTablesMax).names.size());
-  status.set("streams", parts.streams->list(request.scope).size());
-  status.set("functions", parts.functions->list(request.scope).size());
-  status.set("mappings", parts.engine->list(request.scope).size());
+  status.set("tables", parts.tables->list(scope, "", kTablesMax).names.size());
+  status.set("streams", parts.streams->list(scope).size());
+  status.set("functions", parts.functions->list(scope).size());
+  status.set("mappings", parts.engine->list(scope).size());
   const auto queues = parts.queues->all_queues();
   status.set("queues",
-             static_cast<std::int64_t>(std::count_if(queues.begin(), queues.end(), [&](const sqs::QueueName& queue) {
-               return queue.scope == request.scope;
-             })));
-  status.set("buckets", parts.objects->buckets(request.scope.account).size());
+             static_cast<std::int64_t>(std::count_if(
+                 queues.begin(), queues.end(), [&](const sqs::QueueName& queue) { return queue.scope == scope; })));
+  status.set("buckets", parts.objects->buckets(scope.account).size());
   Json disturbed = Json::array();
-  for (const auto& stream : parts.streams->list(request.scope))
+  for (const auto& stream : parts.streams->list(scope))
     if (stream.chaos.is_on()) disturbed.push(stream.table_name + " (" + stream.label + ")");
   if (!disturbed.as_array().empty()) status.set("streams_with_chaos", std::move(disturbed));
   Json warnings = mapping_warnings(parts);
+  if (const auto met = parts.store->damage().count(); met > 0) {
+    warnings.push("damaged records met since the start: " + std::to_string(met) +
+                  ". The log names each; 'millrace check' on the stopped server's directory finds all");
+  }
   if (refusal) warnings.push("writes are refused: " + refusal->message());
   status.set("warnings", std::move(warnings));
-  reply(std::move(status));
+  return status;
+}
+
+}  // namespace
+
+std::string until_text(Time until) { return until == kNever ? "-" : format_iso_ms(until); }
+
+void admin_health(Parts& parts, const AdminRequest&, AdminReply reply) {
+  const auto refusal = parts.committer->refusal(storage::Commits::Purpose::kAdds);
+  if (refusal) return reply(Error(kStillBusy, "writes are refused: " + refusal->message()));
+  const auto uptime = std::chrono::duration_cast<Milliseconds>(parts.loop->monotonic_now() - parts.started);
+  reply(Json::object({{"status", "ok"}, {"version", kVersion}, {"uptime_ms", uptime.count()}}));
+}
+
+void admin_status(Parts& parts, const AdminRequest& request, AdminReply reply) {
+  auto status = std::make_shared<Json>();
+  behind_the_engine(
+      parts, [&parts, scope = request.scope, status] { *status = status_of(parts, scope); },
+      [status, reply = std::move(reply)] { reply(std::move(*status)); });
 }
 
 void admin_clock(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.method == "GET") return reply(clock_json(*parts.loop));
-  const auto done = [&parts, reply](const platform::Advanced& advanced) {
-    const auto saved = save_offset(parts);
-    Json clock = clock_json(*parts.loop);
-    clock.set("complete", advanced.complete);
-    if (!advanced.complete) clock.set("blocked", busy_work(parts));
-    reply_durably(parts, saved, std::move(clock), reply);
-  };
   const auto by = request.body.string_or("advance", "");
   const auto to = request.body.string_or("set", "");
-  Result<Time> moved = Error(kBadRequest, R"(say {"advance": "31d"} or {"set": "2026-12-24T18:00:00Z"})");
+  ClockMove move;
   if (!by.empty()) {
-    const auto duration = parse_duration(by);
-    if (!duration)
+    move.by = parse_duration(by);
+    if (!move.by)
       return reply(Error(kBadRequest, "'" + std::string(by) + "' is no duration such as 90s, 5m, 4h or 31d"));
-    moved = parts.loop->advance(*duration, done);
   } else if (!to.empty()) {
     const auto time = parse_iso(to);
     if (!time) return reply(Error(kBadRequest, "'" + std::string(to) + "' is no time such as 2026-12-24T18:00:00Z"));
-    moved = parts.loop->set(*time, done);
+    move.to = *time;
+  } else {
+    return reply(Error(kBadRequest, R"(say {"advance": "31d"} or {"set": "2026-12-24T18:00:00Z"})"));
   }
-  if (!moved.ok()) reply(Error(kBadRequest, moved.error().message()));
+  const auto offset = begin_move(parts, move);
+  const auto done = [&parts, reply, offset](const platform::Advanced& advanced) {
+    if (offset) end_move(parts, *offset);
+    Json clock = clock_json(*parts.loop);
+    clock.set("complete", advanced.complete);
+    if (!advanced.complete) clock.set("blocked", busy_work(parts));
+    reply_moved(parts, std::move(clock), reply);
+  };
+  // Whether it could be noted is told at the end.
+  const auto go = [&parts, move, offset, done, reply](const Error*) {
+    const auto moved = move.by ? parts.loop->advance(*move.by, done) : parts.loop->set(move.to, done);
+    if (moved.ok()) return;
+    if (offset) {
+      end_move(parts, *offset);
+      save_offset(parts);
+    }
+    reply(Error(kBadRequest, moved.error().message()));
+  };
+  if (!offset || parts.committer->refusal(storage::Commits::Purpose::kAdds)) return go(nullptr);
+  parts.committer->when_answerable(save_offset(parts), go);
 }
 
 void admin_settle(Parts& parts, const AdminRequest& request, AdminReply reply) {
@@ -169,6 +227,7 @@ void admin_reset(Parts& parts, const AdminRequest& request, AdminReply reply) {
     for (const auto name : kServices) known += (known.empty() ? "" : ", ") + std::string(name);
     return reply(Error(kBadRequest, "service must be one of " + known));
   }
+  if (auto refused = parts.committer->refusal(storage::Commits::Purpose::kFrees)) return reply(*std::move(refused));
   auto result = std::make_shared<Result<void>>();
   parts.loop->offload(
       [&parts, scope = request.scope, service, result] {

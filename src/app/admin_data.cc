@@ -130,18 +130,25 @@ Json table_details(const tables::Description& table) {
 
 }  // namespace
 
+// On the pool: counters may have to be read from the disk.
 void admin_tables(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.path.size() == 1) {
-    Json list = Json::array();
-    for (const auto& name : parts.tables->list(request.scope, "", kListedMax).names) {
-      const auto table = parts.tables->describe(request.scope, name);
-      if (table.ok()) list.push(table_json(*table));
-    }
-    return reply(Json::object({{"tables", list}}));
+    const auto work = [&parts, scope = request.scope, reply] {
+      Json list = Json::array();
+      for (const auto& name : parts.tables->list(scope, "", kListedMax).names) {
+        const auto table = parts.tables->describe(scope, name);
+        if (table.ok()) list.push(table_json(*table));
+      }
+      reply(Json::object({{"tables", list}}));
+    };
+    return parts.loop->offload(work, [] {});
   }
-  const auto table = parts.tables->describe(request.scope, request.path[1]);
-  if (!table.ok()) return reply(Error(kNoSuchEndpoint, "there is no table " + request.path[1]));
-  reply(table_details(*table));
+  const auto work = [&parts, scope = request.scope, name = request.path[1], reply] {
+    const auto table = parts.tables->describe(scope, name);
+    if (!table.ok()) return reply(Error(kNoSuchEndpoint, "there is no table " + name));
+    reply(table_details(*table));
+  };
+  parts.loop->offload(work, [] {});
 }
 
 namespace {

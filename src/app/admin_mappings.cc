@@ -91,7 +91,40 @@ void set_enabled(Parts& parts, const Status& found, bool enabled, AdminReply rep
   });
 }
 
+Json list_mappings(Parts& parts, const Scope& scope) {
+  Json list = Json::array();
+  for (const auto& status : parts.engine->statuses())
+    if (status.mapping.scope == scope) list.push(mapping_summary(status, parts.loop->now()));
+  return Json::object({{"mappings", list}});
+}
+
+// On the control thread.
+void serve_mapping(Parts& parts, const Status& found, const AdminRequest& request, AdminReply reply) {
+  if (request.method == "POST") {
+    const auto action = request.body.string_or("action", "");
+    if (action == "pause" || action == "resume") return set_enabled(parts, found, action == "resume", reply);
+    return act_on_mapping(parts, found, request, std::move(reply));
+  }
+  if (request.path.size() > 2 && request.path[2] == "history") {
+    const auto limit = request.number("limit", kHistoryShown);
+    if (limit < 1) return reply(Error(kBadRequest, "limit must be a number from 1 on"));
+    return reply_from_pool(parts, std::move(reply),
+                           [&parts, uuid = found.mapping.uuid, limit] { return history_page(parts, uuid, limit); });
+  }
+  if (request.path.size() > 2 && request.path[2] == "jobs")
+    return mapping_job(parts, found.mapping.uuid, request, std::move(reply));
+  if (request.path.size() > 2)
+    return reply(Error(kNoSuchEndpoint, "a mapping has no '" + request.path[2] + "'; there are: history, jobs"));
+  reply_from_pool(parts, std::move(reply), [&parts, found]() -> Result<Json> { return details(parts, found); });
+}
+
 }  // namespace
+
+void behind_the_engine(Parts& parts, std::function<void()> work, std::function<void()> done) {
+  parts.loop->post([&parts, work = std::move(work), done = std::move(done)]() mutable {
+    parts.loop->offload(std::move(work), std::move(done));
+  });
+}
 
 Json mapping_warnings(Parts& parts) {
   Json warnings = Json::array();
@@ -127,12 +160,22 @@ Json mapping_waits(Parts& parts) {
 
 void admin_metrics(Parts& parts, std::function<void(std::string)> done) {
   auto text = std::make_shared<std::string>();
-  parts.loop->offload(
+  behind_the_engine(
+      parts,
       [&parts, text] {
         auto statuses = parts.engine->statuses();
         for (auto& status : statuses) add_lane_backlogs(*parts.streams, status);
-        for (const auto& [name, value] : parts.store->figures())
-          parts.registry->gauge("millrace_storage_" + name, {}, "Of the database, at this moment.").set(value);
+        for (const auto& [name, value] : parts.store->figures()) {
+          if (name.ends_with("_total")) {
+            parts.registry->counter("millrace_storage_" + name, {}, "Of the database, since the start.")
+                .set(static_cast<std::uint64_t>(value));
+          } else {
+            parts.registry->gauge("millrace_storage_" + name, {}, "Of the database, at this moment.").set(value);
+          }
+        }
+        parts.registry
+            ->gauge("millrace_damaged_records", {}, "Met since the start, different ones, which cannot be decoded.")
+            .set(static_cast<double>(parts.store->damage().count()));
         *text = parts.registry->prometheus() + mapping_metrics(statuses, parts.config->prices, parts.loop->now());
       },
       [text, done = std::move(done)] { done(std::move(*text)); });
@@ -140,30 +183,18 @@ void admin_metrics(Parts& parts, std::function<void(std::string)> done) {
 
 void admin_mappings(Parts& parts, const AdminRequest& request, AdminReply reply) {
   if (request.path.size() == 1) {
-    Json list = Json::array();
-    for (const auto& status : parts.engine->statuses())
-      if (status.mapping.scope == request.scope) list.push(mapping_summary(status, parts.loop->now()));
-    return reply(Json::object({{"mappings", list}}));
+    auto list = std::make_shared<Json>();
+    return behind_the_engine(
+        parts, [&parts, scope = request.scope, list] { *list = list_mappings(parts, scope); },
+        [list, reply = std::move(reply)] { reply(std::move(*list)); });
   }
-  auto found = find_mapping(parts, request.scope, request.path[1]);
-  if (!found.ok()) return reply(found.error());
-  if (request.method == "POST") {
-    const auto action = request.body.string_or("action", "");
-    if (action == "pause" || action == "resume") return set_enabled(parts, *found, action == "resume", reply);
-    return act_on_mapping(parts, *found, request, std::move(reply));
-  }
-  if (request.path.size() > 2 && request.path[2] == "history") {
-    const auto limit = request.number("limit", kHistoryShown);
-    if (limit < 1) return reply(Error(kBadRequest, "limit must be a number from 1 on"));
-    return reply_from_pool(parts, std::move(reply),
-                           [&parts, uuid = found->mapping.uuid, limit] { return history_page(parts, uuid, limit); });
-  }
-  if (request.path.size() > 2 && request.path[2] == "jobs")
-    return mapping_job(parts, found->mapping.uuid, request, std::move(reply));
-  if (request.path.size() > 2)
-    return reply(Error(kNoSuchEndpoint, "a mapping has no '" + request.path[2] + "'; there are: history, jobs"));
-  reply_from_pool(parts, std::move(reply),
-                  [&parts, status = std::move(*found)]() -> Result<Json> { return details(parts, status); });
+  auto found = std::make_shared<Result<Status>>(Status());
+  behind_the_engine(
+      parts, [&parts, request, found] { *found = find_mapping(parts, request.scope, request.path[1]); },
+      [&parts, request, found, reply = std::move(reply)] {
+        if (!found->ok()) return reply(found->error());
+        serve_mapping(parts, **found, request, reply);
+      });
 }
 
 }  // namespace millrace::app

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <vector>
@@ -12,7 +13,11 @@
 #include "app/config.h"
 #include "app/internal/parts.h"
 #include "crypto/digest.h"
+#include "platform/machine_clock.h"
+#include "storage/numbers.h"
 #include "storage/rocks/data_directory.h"
+#include "storage/rocks/rocks_store.h"
+#include "storage/stamping.h"
 #include "storage/sync_directory.h"
 
 namespace millrace::app {
@@ -86,15 +91,18 @@ Result<void> sync_folder(const fs::path& path) {
   return {};
 }
 
+// It is there whole or not at all.
 Result<void> write_file(const fs::path& path, std::string_view text) {
-  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file.ok()) return failed("cannot write", path);
+  const fs::path part = path.string() + ".part";
+  const Descriptor file(::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file.ok()) return failed("cannot write", part);
   while (!text.empty()) {
     const ssize_t put = ::write(file.get(), text.data(), text.size());
-    if (put < 0) return failed("cannot write", path);
+    if (put < 0) return failed("cannot write", part);
     text.remove_prefix(static_cast<std::size_t>(put));
   }
-  if (::fsync(file.get()) != 0) return failed("cannot sync", path);
+  if (::fsync(file.get()) != 0) return failed("cannot sync", part);
+  if (::rename(part.c_str(), path.c_str()) != 0) return failed("cannot rename", part);
   return sync_folder(path.parent_path());
 }
 
@@ -108,6 +116,9 @@ class NewFolder {
  public:
   static Result<NewFolder> make(const fs::path& path) {
     std::error_code error;
+    if (fs::exists(path / storage::kRestoring, error)) {
+      return Error(kBadConfiguration, path.string() + " is what an interrupted restore has left. Remove it first");
+    }
     if (fs::exists(path, error) && (!fs::is_directory(path, error) || !fs::is_empty(path, error))) {
       return Error(kBadConfiguration, path.string() + " exists and is not an empty folder");
     }
@@ -150,8 +161,13 @@ std::vector<fs::path> files_below(const fs::path& root, const fs::path& folder,
 Result<void> link_or_copy(const fs::path& from, const fs::path& to, const Step& step) {
   std::error_code error;
   fs::create_directories(to.parent_path(), error);
+  if (error) return Error(kBackupFailed, "cannot create " + to.parent_path().string() + ": " + error.message());
   if (::link(from.c_str(), to.c_str()) == 0 || errno == EEXIST) return {};
-  if (errno == ENOENT) return {};  // removed meanwhile, hence of nothing that the checkpoint has
+  if (errno == ENOENT) {
+    // Either the file was removed meanwhile, hence of nothing that the checkpoint has, or the folder was.
+    if (!fs::is_directory(to.parent_path(), error)) return failed("cannot link", to);
+    return {};
+  }
   MR_RETURN_IF_ERROR(read_through(from, to, step));
   return {};
 }
@@ -203,6 +219,7 @@ Result<Json> read_list(const fs::path& from) {
   if (list->int_or("format", 0) > storage::kDataFormat || list->int_or("v", 0) != 1) {
     return Error(kBackupFailed, from.string() + " was made by a newer version of millrace");
   }
+  if (list->int_or("format", 0) < 1) return Error(kBackupFailed, (from / "backup.json").string() + " is damaged");
   return list;
 }
 
@@ -231,6 +248,17 @@ Result<std::string> take_listed(const Json& file, const fs::path& from, const fs
   return same ? std::string() : "file " + (from / path).string() + " is damaged: it is not what was backed up";
 }
 
+// So that neither a stamp of the streams nor any other number comes twice, though the original went on after the
+// backup.
+Result<void> raise_sequence_numbers(const fs::path& data) {
+  storage::RocksOptions options;
+  options.path = (data / "db").string();
+  options.memory_bytes = storage::kMemoryMin;
+  MR_ASSIGN_OR_RETURN(const auto store, storage::RocksStore::open(options));
+  MR_RETURN_IF_ERROR(storage::raise_head(*store));
+  return storage::raise_numbers(*store, platform::MachineClock());
+}
+
 }  // namespace
 
 Result<Json> make_backup(const BackupSource& source, const fs::path& to, const Progress& progress) {
@@ -256,13 +284,14 @@ Result<Json> make_backup(const BackupSource& source, const fs::path& to, const P
   const Json summary = Json::object({{"path", to.string()},
                                      {"files", static_cast<std::int64_t>(files.as_array().size())},
                                      {"bytes", static_cast<std::int64_t>(bytes)}});
-  MR_RETURN_IF_ERROR(write_file(to / "millrace.json", "{\"format\":" + std::to_string(storage::kDataFormat) + "}\n"));
   const Json list = Json::object({{"v", 1},
                                   {"format", storage::kDataFormat},
                                   {"version", kVersion},
                                   {"created", source.created},
                                   {"files", std::move(files)}});
+  // In this order: what has no list is no data directory either.
   MR_RETURN_IF_ERROR(write_file(to / "backup.json", list.dump() + "\n"));
+  MR_RETURN_IF_ERROR(write_file(to / "millrace.json", "{\"format\":" + std::to_string(storage::kDataFormat) + "}\n"));
   folder.keep();
   return summary;
 }
@@ -270,6 +299,7 @@ Result<Json> make_backup(const BackupSource& source, const fs::path& to, const P
 Result<Json> restore_backup(const fs::path& from, const fs::path& data, const Progress& progress) {
   MR_ASSIGN_OR_RETURN(const Json list, read_list(from));
   MR_ASSIGN_OR_RETURN(NewFolder folder, NewFolder::make(data));
+  MR_RETURN_IF_ERROR(write_file(data / storage::kRestoring, from.string() + "\n"));
   const Json& files = *list.find("files");
   const std::uint64_t all = bytes_of(files);
   std::uint64_t done = 0;
@@ -281,11 +311,14 @@ Result<Json> restore_backup(const fs::path& from, const fs::path& data, const Pr
     MR_ASSIGN_OR_RETURN(const std::string wrong, take_listed(file, from, data, step));
     if (!wrong.empty()) return Error(kBackupFailed, "The backup cannot be restored: " + wrong);
   }
+  MR_RETURN_IF_ERROR(raise_sequence_numbers(data));
   const Descriptor root(::open(data.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root.ok() || ::syncfs(root.get()) != 0) return failed("cannot sync", data);
   // Last: a directory that is restored by half is none.
   MR_RETURN_IF_ERROR(
       write_file(data / "millrace.json", "{\"format\":" + std::to_string(list.int_or("format", 1)) + "}\n"));
+  if (::unlink((data / storage::kRestoring).c_str()) != 0) return failed("cannot remove", data / storage::kRestoring);
+  MR_RETURN_IF_ERROR(sync_folder(data));
   folder.keep();
   return Json::object({{"path", data.string()},
                        {"files", static_cast<std::int64_t>(files.as_array().size())},
@@ -322,34 +355,42 @@ void BackupJob::stop() {
   if (ending.joinable()) ending.join();
 }
 
-Result<void> BackupJob::start(BackupSource source, fs::path to) {
+Result<std::int64_t> BackupJob::start(BackupSource source, fs::path to) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return Error(kBadConfiguration, "the server is stopping");
   if (running_) return Error(kBadConfiguration, "a backup is under way already");
   if (thread_.joinable()) thread_.join();
   running_ = true;
   source.cancelled = &stopped_;
-  status_ = Json::object({{"state", "running"}, {"what", "beginning"}, {"done", 0}, {"all", 0}});
-  thread_ = std::thread([this, source = std::move(source), to = std::move(to)] {
-    const auto progress = [this](std::string_view what, std::uint64_t done, std::uint64_t all) {
+  const std::int64_t number = ++latest_;
+  tell(number, Json::object({{"state", "running"}, {"what", "beginning"}, {"done", 0}, {"all", 0}}));
+  thread_ = std::thread([this, number, source = std::move(source), to = std::move(to)] {
+    const auto progress = [this, number](std::string_view what, std::uint64_t done, std::uint64_t all) {
       const std::lock_guard inner(mutex_);
-      status_ = Json::object({{"state", "running"},
-                              {"what", what},
-                              {"done", static_cast<std::int64_t>(done)},
-                              {"all", static_cast<std::int64_t>(all)}});
+      tell(number, Json::object({{"state", "running"},
+                                 {"what", what},
+                                 {"done", static_cast<std::int64_t>(done)},
+                                 {"all", static_cast<std::int64_t>(all)}}));
     };
     const auto made = make_backup(source, to, progress);
     const std::lock_guard inner(mutex_);
     running_ = false;
-    status_ = made.ok() ? Json::object({{"state", "done"}, {"result", *made}})
-                        : Json::object({{"state", "failed"}, {"error", made.error().message()}});
+    tell(number, made.ok() ? Json::object({{"state", "done"}, {"result", *made}})
+                           : Json::object({{"state", "failed"}, {"error", made.error().message()}}));
   });
-  return {};
+  return number;
 }
 
-Json BackupJob::status() const {
+void BackupJob::tell(std::int64_t number, Json status) {
+  status.set("number", number);
+  statuses_.insert_or_assign(number, std::move(status));
+  if (statuses_.size() > kOutcomesKept) statuses_.erase(statuses_.begin());
+}
+
+Json BackupJob::status(std::int64_t number) const {
   const std::lock_guard lock(mutex_);
-  return status_;
+  const auto found = statuses_.find(number == 0 ? latest_ : number);
+  return found == statuses_.end() ? Json::object({{"state", "none"}}) : found->second;
 }
 
 }  // namespace millrace::app

@@ -6,13 +6,15 @@
 //
 // A backup is consistent as of the moment of its checkpoint: it has everything that was acknowledged before it was
 // asked for. Files that never change are hard links where that is possible. A restored server continues with higher
-// sequence numbers than it ever gave, since these follow the machine's clock (storage/stamping.h).
+// numbers than the original can have given meanwhile, whatever the clocks say: the marks of the streams' stamps
+// (storage/stamping.h) and of all other numbers (storage/numbers.h) are raised.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -53,17 +55,23 @@ class BackupJob {
   ~BackupJob();  // stop()
   // Gives up what is under way, soon: between two files, or in the middle of one that is read. Later ones are refused.
   void stop();
-  // Errors: one is under way; stop() has been called.
-  Result<void> start(BackupSource source, std::filesystem::path to);
-  // {"state": "none"/"running"/"done"/"failed", "what", "done_bytes", "all_bytes", "result"?, "error"?}
-  codec::Json status() const;
+  // Its number, from 1. Errors: one is under way; stop() has been called.
+  Result<std::int64_t> start(BackupSource source, std::filesystem::path to);
+  // Of the backup of that number, 0: the latest. {"state": "none"/"running"/"done"/"failed", "number", "what", "done",
+  // "all", "result"?, "error"?}; "none" of numbers that were not given or are older than the last kOutcomesKept.
+  codec::Json status(std::int64_t number = 0) const;
 
  private:
+  static constexpr std::size_t kOutcomesKept = 16;
+
+  void tell(std::int64_t number, codec::Json status);  // REQUIRES: mutex_ is held
+
   mutable std::mutex mutex_;
   std::thread thread_;
   bool running_ = false;
   std::atomic<bool> stopped_{false};
-  codec::Json status_ = codec::Json::object({{"state", "none"}});
+  std::int64_t latest_ = 0;
+  std::map<std::int64_t, codec::Json> statuses_;  // by number
 };
 
 }  // namespace millrace::app

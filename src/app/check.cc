@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "app/internal/check_catalogues.h"
 #include "functions/check.h"
-#include "platform/machine_clock.h"
 #include "s3/check.h"
 #include "sqs/check.h"
 #include "storage/rocks/data_directory.h"
@@ -74,12 +74,13 @@ Result<Json> check_store(const storage::RocksStore& store, const std::filesystem
     }
   };
   take("tables", tables::check_tables(store, problem, entries), counts.tables);
-  progress("looking at queues, functions and mappings", 0, 0);
+  progress("looking at queues, functions, mappings and what else is set up", 0, 0);
+  check_catalogues(store, problem);
   take("queues", sqs::check_queues(store, problem), counts.queues);
   take("functions", functions::check_functions(store, path / "functions", problem), counts.functions);
-  take("mappings", triggers::check_mappings(store, platform::MachineClock().machine_now(), problem), counts.mappings);
+  take("mappings", triggers::check_mappings(store, problem), counts.mappings);
   if (const auto folder = path / "objects"; std::filesystem::exists(folder)) {
-    MR_ASSIGN_OR_RETURN(const auto blobs, s3::open_file_blob_store(folder.string()));
+    const auto blobs = s3::view_file_blob_store(folder.string());
     const auto bytes = [&](std::uint64_t count) { progress("reading objects", count, 0); };
     take("objects", s3::check_objects(store, *blobs, problem, bytes), counts.objects);
   }

@@ -23,6 +23,14 @@
 #include "runtimes/preload.h"
 #include "stacks/template.h"
 
+// The program's allocator is jemalloc (CMakeLists.txt), which reads this before main: a long load of items leaves the
+// arenas of glibc's in pieces, as blocks of the cache are of many sizes and given back by other threads than took them.
+// Freed pages go back to the system after a second, so that memory stays within the bounds of docs/limits.md.
+extern "C" {
+extern const char* malloc_conf;
+const char* malloc_conf = "narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0";
+}
+
 namespace {
 
 using namespace millrace;

@@ -68,14 +68,10 @@ metrics::Series* MetricSources::series_of(const Scope& scope, std::string_view s
     key += text;
     key += '\0';
   }
-  {
-    const std::shared_lock lock(series_mutex_);
-    if (const auto it = series_.find(key); it != series_.end()) return it->second;
-  }
+  if (const auto known = series_.find(key)) return known->series;
   metrics::Series* const series = store_.series({scope, std::string(space), std::string(name), dimensions}, unit);
   if (series == nullptr) return nullptr;
-  const std::unique_lock lock(series_mutex_);
-  series_[std::move(key)] = series;
+  series_.set(key, std::make_shared<const Known>(Known{series}));
   return series;
 }
 
@@ -87,8 +83,8 @@ void MetricSources::record(const Scope& scope, std::string_view space, std::stri
   store_.measure_soon();
 }
 
-MetricSources::TableSeries& MetricSources::table_series(const Scope& scope, std::string_view table,
-                                                        std::string_view operation) {
+std::shared_ptr<MetricSources::TableSeries> MetricSources::table_series(const Scope& scope, std::string_view table,
+                                                                        std::string_view operation) {
   thread_local std::string key;
   key.clear();
   for (const std::string_view part : {std::string_view(scope.account), std::string_view(scope.region), table}) {
@@ -96,20 +92,14 @@ MetricSources::TableSeries& MetricSources::table_series(const Scope& scope, std:
     key += '\0';
   }
   key += operation;
-  {
-    const std::shared_lock lock(series_mutex_);
-    if (const auto it = table_series_.find(key); it != table_series_.end()) return *it->second;
-  }
-  const std::unique_lock lock(series_mutex_);
-  auto& made = table_series_[key];
-  if (made == nullptr) made = std::make_unique<TableSeries>();
-  return *made;
+  return table_series_.find_or_make(key, [] { return std::make_shared<TableSeries>(); });
 }
 
 void MetricSources::start() {
+  const auto statuses = parts_.engine->statuses();  // not under mutex_: the engine tells of deliveries under its own
   {
     const std::scoped_lock lock(mutex_);
-    for (const auto& status : parts_.engine->statuses()) totals_[status.mapping.uuid] = status.totals;
+    for (const auto& status : statuses) totals_[status.mapping.uuid] = status.totals;
   }
   store_.on_minute([this] { return measure(); });
 }
@@ -214,25 +204,25 @@ void MetricSources::observe_table(const wire::Finished& finished) {
 void MetricSources::table_succeeded(const wire::Finished& finished, std::string_view table) {
   const Scope& scope = finished.context.caller.scope;
   const std::string_view operation = finished.context.operation->name;
-  TableSeries& known = table_series(scope, table, operation);
+  const std::shared_ptr<TableSeries> known = table_series(scope, table, operation);
   const auto add = [&](std::atomic<metrics::Series*>& slot, std::string_view name, bool by_operation, double value) {
     metrics::Series* series = slot.load(std::memory_order_acquire);
     if (series == nullptr) {
       metrics::Dimensions dimensions{{"TableName", std::string(table)}};
       if (by_operation) dimensions.insert(dimensions.begin(), {"Operation", std::string(operation)});
-      series = series_of(scope, "AWS/DynamoDB", name, &slot == &known.latency ? kMilliseconds : kCount, dimensions);
+      series = series_of(scope, "AWS/DynamoDB", name, &slot == &known->latency ? kMilliseconds : kCount, dimensions);
       if (series == nullptr) return;
       slot.store(series, std::memory_order_release);
     }
     series->record(value);
   };
-  add(known.latency, "SuccessfulRequestLatency", true, finished.milliseconds);
+  add(known->latency, "SuccessfulRequestLatency", true, finished.milliseconds);
   const wire::Usage& usage = finished.usage;
-  if (usage.items >= 0) add(known.items, "ReturnedItemCount", true, static_cast<double>(usage.items));
+  if (usage.items >= 0) add(known->items, "ReturnedItemCount", true, static_cast<double>(usage.items));
   if (usage.read_half_units > 0)
-    add(known.reads, "ConsumedReadCapacityUnits", false, static_cast<double>(usage.read_half_units) / 2);
+    add(known->reads, "ConsumedReadCapacityUnits", false, static_cast<double>(usage.read_half_units) / 2);
   if (usage.write_half_units > 0)
-    add(known.writes, "ConsumedWriteCapacityUnits", false, static_cast<double>(usage.write_half_units) / 2);
+    add(known->writes, "ConsumedWriteCapacityUnits", false, static_cast<double>(usage.write_half_units) / 2);
   store_.measure_soon();
 }
 

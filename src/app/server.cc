@@ -27,6 +27,7 @@
 #include "app/admin.h"
 #include "app/backup.h"
 #include "app/internal/bootstrap.h"
+#include "app/internal/clock_note.h"
 #include "app/internal/elsewhere.h"
 #include "app/internal/function_invoker.h"
 #include "app/internal/mapping_jobs.h"
@@ -118,14 +119,6 @@ void log_request(const wire::Finished& finished) {
   if (!finished.error.empty()) line.append(" ").append(finished.error);
   line.append(", request ").append(finished.context.request_id);
   telemetry::log_debug("requests", line);
-}
-
-// How far time had been moved when the server last ran.
-Result<Milliseconds> saved_offset(const storage::Store& store) {
-  MR_ASSIGN_OR_RETURN(const auto saved, store.get(storage::Family::kCatalogue, kClockKey));
-  if (!saved) return Milliseconds(0);
-  MR_ASSIGN_OR_RETURN(const auto json, codec::parse_json(*saved));
-  return Milliseconds(json.int_or("offset_ms", 0));
 }
 
 }  // namespace
@@ -231,12 +224,16 @@ Result<void> Server::Impl::open(const std::string& command) {
   MR_ASSIGN_OR_RETURN(store, storage::RocksStore::open(options));
   MR_RETURN_IF_ERROR(upgrade(*directory, *store));
   platform::ControlLoopOptions loop_options;
-  MR_ASSIGN_OR_RETURN(loop_options.offset, saved_offset(*store));
+  MR_ASSIGN_OR_RETURN(const auto moved, store->get(storage::Family::kCatalogue, kClockKey));
+  if (moved) {
+    MR_ASSIGN_OR_RETURN(loop_options.offset, read_clock_note(*moved));
+  }
   loop = std::make_unique<platform::ControlLoop>(loop_options);
   storage::Committer::Options committing;
   committing.durability = config.durable ? storage::Durability::kSynced : storage::Durability::kOperatingSystem;
   committing.registry = &registry;
   committing.busy = &loop->busy();
+  committing.log_takes = [this](std::size_t bytes) { return store->log_takes(bytes); };
   MR_ASSIGN_OR_RETURN(committer, storage::Committer::start(*store, *loop, committing));
   return {};
 }
@@ -250,7 +247,9 @@ Result<void> Server::Impl::load() {
   streams::StreamsOptions streaming;
   streaming.retention = config.retention;
   streaming.bytes_max = config.stream_bytes_max;
-  streaming.log_bytes = [this](std::string_view from) { return store->approximate_bytes(storage::Family::kLog, from); };
+  streaming.log_bytes = [this](std::string_view from) {
+    return store->approximate_bytes(storage::Family::kLog, from, {});
+  };
   streaming.reshaping.roll_after = config.roll_after;
   streaming.reshaping.split_rate = config.split_rate;
   streaming.reshaping.shards_max = static_cast<int>(config.shards_max);
@@ -259,7 +258,9 @@ Result<void> Server::Impl::load() {
                                   *store, *committer, *streams, *loop, random,
                                   {.stream_shards = static_cast<int>(config.shards), .aws_timing = config.aws_timing}));
   MR_ASSIGN_OR_RETURN(const std::string object_folder, directory->directory("objects"));
-  MR_ASSIGN_OR_RETURN(blobs, s3::open_file_blob_store(object_folder));
+  MR_ASSIGN_OR_RETURN(blobs, s3::open_file_blob_store(object_folder, [this](const Error& cause) {
+                        committer->fail(cause);  // as after a failed sync of the log
+                      }));
   objects = std::make_unique<s3::ObjectStore>(*loop, random, *store, *committer, *blobs);
   objects->notify_through(delivery);
   MR_RETURN_IF_ERROR(objects->load());
@@ -416,6 +417,9 @@ void Server::Impl::serve_faces() {
     return function->settings.timeout_seconds;
   };
   lookups.check_destination = [this](const std::string& arn) { return delivery.check(arn); };
+  lookups.last_commit = [this] {
+    return std::max({functions->last_commit(), queues->last_commit(), topics->last_commit()});
+  };
   api_lambda::register_mapping_operations(*faces.back(), *engine, std::move(lookups));
   operations = std::make_unique<wire::Operations>(random, *committer);
   for (const auto& face : faces) operations->add(*face);
@@ -520,6 +524,10 @@ Result<void> Server::Impl::listen() {
   MR_RETURN_IF_ERROR(engine->start());
   sources->start();
   stacks->start();
+  // What they handed to the loop has run when the first request is answered.
+  const auto ran = std::make_shared<std::promise<void>>();
+  loop->post([ran] { ran->set_value(); });
+  ran->get_future().wait();
   return http->start();
 }
 

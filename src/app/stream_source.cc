@@ -71,7 +71,11 @@ Result<triggers::Page> StreamSource::read(const triggers::ReadRequest& request) 
         full = true;
         break;
       }
-      MR_RETURN_IF_ERROR(add_record(record, *stream, request, page, bytes));
+      if (auto added = add_record(record, *stream, request, page, bytes); !added.ok()) {
+        if (page.records.empty()) return std::move(added).error();
+        full = true;  // what comes before it is delivered first
+        break;
+      }
       page.read_to = record.stamp;
     }
     if (full) break;

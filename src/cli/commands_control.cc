@@ -21,6 +21,9 @@ Result<int> show_clock(Output& output, const Json& clock) {
     if (moved.count() != 0) std::cout << "  (moved by " << format_duration(moved) << ')';
     std::cout << '\n';
   }
+  if (!clock.bool_or("kept", true)) {
+    std::cerr << "millrace: time has moved, but a restart does not know of it: " << clock.string_or("why", "") << '\n';
+  }
   if (!clock.bool_or("complete", true)) {
     std::cerr << "millrace: time stopped at " << clock.string_or("now", "?") << ": "
               << (clock.find("blocked") != nullptr ? plain(*clock.find("blocked")) : "something") << " stayed busy\n";

@@ -107,7 +107,11 @@ void add_retention(CLI::App& streams, Session& session) {
                     return kDone;
                   });
   command->add_option("table", asked->table)->required();
-  command->add_option("retention", asked->retention, "1h to 365d, or default: as long as the server's")->required();
+  command
+      ->add_option("retention", asked->retention,
+                   "1h to 365d, or default: as long as the server's; the longest of any stream keeps "
+                   "the records of all on disk")
+      ->required();
 }
 
 void add_chaos(CLI::App& streams, Session& session) {

@@ -45,11 +45,12 @@ class ProgressLine {
 Result<int> back_up(Api& api, Output& output, const std::filesystem::path& to) {
   MR_ASSIGN_OR_RETURN(Json status, api.post("backup", Json::object({{"to", std::filesystem::absolute(to).string()}})));
   {
+    const std::string look = "backup?wait_ms=100&number=" + std::to_string(status.int_or("number", 0));
     ProgressLine line(output.json());
     while (status.string_or("state", "") == "running") {
       line.show(status.string_or("what", ""), static_cast<std::uint64_t>(status.int_or("done", 0)),
                 static_cast<std::uint64_t>(status.int_or("all", 0)));
-      MR_ASSIGN_OR_RETURN(status, api.get("backup?wait_ms=100"));
+      MR_ASSIGN_OR_RETURN(status, api.get(look));
     }
   }
   if (const Json* result = status.find("result")) {

@@ -84,7 +84,7 @@ void add_server_commands(CLI::App& app, Session& session) {
                    "synced: acknowledged writes survive a power cut (default); os: they may not")
       ->check(CLI::IsMember({"synced", "os"}));
   serve->add_option("--memory", options->memory,
-                    "the database's memory: block cache and write buffers (default 128MiB)");
+                    "the database's memory: block cache, write buffers, hot rows (default 128MiB)");
   serve->add_option("--reserve", options->reserve,
                     "free disk space that writes leave (default 256MiB, at most 5 % of the disk)");
   serve->add_flag("--accept-lost-writes", options->accept_lost_writes,

@@ -26,12 +26,21 @@ Error no_rule(std::string_view name) {
   return Error(kResourceNotFound, "Rule " + std::string(name) + " does not exist on EventBus default.");
 }
 
+Events::Events(const Resources& resources) : resources_(resources), commits_(resources.commits, "events") {
+  commits_.set_restore([this] { return load(); });
+  commits_.set_resume(resources.scheduler, [this] {
+    const std::scoped_lock lock(mutex_);
+    arm_all();
+  });
+}
+
 Result<void> Events::load() {
   const std::scoped_lock lock(mutex_);
-  const auto read = [&](std::string_view, std::string_view value) -> Result<void> {
+  rules_.clear();
+  const auto read = [&](std::string_view key, std::string_view value) -> Result<void> {
     const auto json = codec::parse_json(value);
     auto rule = json.ok() ? rule_from_json(*json) : Result<Rule>(json.error());
-    if (!rule.ok()) return Error(storage::kStorageFailed, "damaged rule in the data directory");
+    if (!rule.ok() || key_of(*rule) != key) return storage::damaged("rule", key);
     Name name{rule->scope, rule->name};
     rules_[std::move(name)].rule = *std::move(rule);
     return {};
@@ -42,13 +51,17 @@ Result<void> Events::load() {
 void Events::start() {
   const std::scoped_lock lock(mutex_);
   started_ = true;
+  arm_all();
+}
+
+void Events::arm_all() {
   const Time oldest = resources_.scheduler.now() - kLate;
   WriteBatch batch;
   for (auto& [name, entry] : rules_) {
     Rule& rule = entry.rule;
     if (rule.schedule && rule.enabled && rule.next < oldest) {
       telemetry::log_warning("events", "rule " + rule.name + " was due at " + format_iso_s(rule.next) +
-                                           ", while the server did not run: skipped");
+                                           ", while the server did not run or could not write: skipped");
       reschedule(rule, oldest);
       save(rule, batch);
     }
@@ -76,8 +89,7 @@ void Events::store(const Rule& rule) {
 }
 
 void Events::submit(WriteBatch batch, std::vector<delivery::AfterCommit> after) {
-  auto done = delivery::call_when_durable(std::move(after));
-  last_commit_.store(resources_.commits.submit(std::move(batch), std::move(done)));
+  commits_.submit(std::move(batch), delivery::call_when_durable(std::move(after)));
 }
 
 Result<void> Events::check_room(const Scope& scope) const {
@@ -226,6 +238,7 @@ void Events::fire(const Name& name, Time due) {
   const auto it = rules_.find(name);
   // Cancelled, and yet on its way.
   if (it == rules_.end() || it->second.rule.next != due) return;
+  if (!commits_.may_write(storage::Commits::Purpose::kAdds)) return;
   Rule& rule = it->second.rule;
   WriteBatch batch;
   std::vector<delivery::AfterCommit> after;

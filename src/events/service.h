@@ -9,7 +9,6 @@
 // Thread-safe; answers must be held until last_commit() is durable. Schedules fire on the control thread.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -22,7 +21,7 @@
 #include "events/rule.h"
 #include "platform/clock.h"
 #include "platform/random.h"
-#include "storage/committer.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 
 namespace millrace::events {
@@ -39,13 +38,14 @@ class Events {
     platform::Random& random;
     delivery::Delivery& delivery;
   };
-  explicit Events(const Resources& resources) : resources_(resources) {}
+  explicit Events(const Resources& resources);
   Events(const Events&) = delete;
   Events& operator=(const Events&) = delete;
+  // Before anything else, and when the store refused a change.
   Result<void> load();
   // Schedules run from now on. Once, when the scheduler runs.
   void start();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // A new rule, or another definition of one, whose targets and tags stay. Errors: derive()'s, kLimitExceeded.
   Result<Rule> put(Rule definition);
@@ -79,6 +79,7 @@ class Events {
   Result<void> check_room(const Scope& scope) const;
   void reschedule(Rule& rule, Time after) const;
   void arm(const Name& name, Entry& entry);
+  void arm_all();
   void fire(const Name& name, Time due);
   void send(const Rule& rule, const codec::Json& event, storage::WriteBatch& batch,
             std::vector<delivery::AfterCommit>& after);
@@ -89,7 +90,7 @@ class Events {
   void submit(storage::WriteBatch batch, std::vector<delivery::AfterCommit> after = {});
 
   const Resources resources_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
+  storage::ServiceCommits commits_;
   mutable std::mutex mutex_;  // guards below
   bool started_ = false;
   std::map<Name, Entry> rules_;

@@ -175,5 +175,36 @@ TEST_F(EventsTest, RulesHaveLimitsAndGoOnlyWithoutTargets) {
   EXPECT_FALSE(target_of(*codec::parse_json(R"({"Id":"t","Arn":"a","EcsParameters":{}})")).ok());
 }
 
+// --- while writes are refused ---
+
+TEST_F(EventsTest, ASchedulePausesOnAFullDiskAndGoesOnWithoutWhatIsLongPast) {
+  put("rate(5 minutes)", "", "{}");
+  scheduler_.run_ready();
+  store_.set_room(storage::Room::Level::kReserve);
+  const auto last = events_->last_commit();
+  scheduler_.advance(std::chrono::hours(24));
+  EXPECT_THAT(bodies(), IsEmpty());
+  EXPECT_EQ(events_->last_commit(), last);
+  store_.set_room(storage::Room::Level::kPlenty);
+  commits_.tell_accepting();
+  scheduler_.run_ready();
+  const auto caught_up = bodies().size();
+  EXPECT_LT(caught_up, 24U * 12);
+  scheduler_.advance(std::chrono::minutes(5));
+  EXPECT_EQ(bodies().size(), caught_up + 1);
+}
+
+TEST_F(EventsTest, AfterAFailedWriteRulesAreThoseThatAreStoredAndNoneFires) {
+  put("rate(5 minutes)", "", "{}");
+  scheduler_.run_ready();
+  store_.fail_write_after(0);
+  ASSERT_TRUE(events_->set_enabled({}, "r", false).ok());
+  scheduler_.run_ready();
+  EXPECT_TRUE(events_->find({}, "r")->enabled);
+  scheduler_.advance(std::chrono::hours(1));
+  EXPECT_THAT(bodies(), IsEmpty());
+  EXPECT_TRUE(commits_.is_settled(events_->last_commit(), commits_.settlements()));
+}
+
 }  // namespace
 }  // namespace millrace::events

@@ -4,10 +4,12 @@
 
 #include "functions/internal/event_records.h"
 #include "functions/limits.h"
+#include "storage/no_blocking.h"
 #include "telemetry/log.h"
 
 namespace millrace::functions {
 
+using internal::kDamagedPrefix;
 using internal::kEventPrefix;
 using internal::kStatePrefix;
 using storage::Family;
@@ -16,6 +18,7 @@ using storage::WriteBatch;
 namespace {
 // After a read of the store that failed.
 constexpr Seconds kReadRetry{1};
+constexpr ErrorType kDamagedEvent{"DamagedEvent", 500, ErrorKind::kServer};
 }  // namespace
 
 struct AsyncQueue::Entry {
@@ -23,7 +26,21 @@ struct AsyncQueue::Entry {
   Time next_try{};
   int invocations = 0;  // that the function answered
   int throttles = 0;    // in a row
+  bool has_state = false;
   bool running = false;
+};
+
+// What was read of a lane.
+struct AsyncQueue::Scanned {
+  std::vector<std::pair<std::uint64_t, Entry>> entries;
+  bool whole = false;  // nothing follows
+};
+
+// A read of a lane that the pool is doing.
+struct AsyncQueue::Load {
+  std::uint64_t after = 0;                                     // the lane's loaded_up_to
+  std::uint64_t committed_up_to = 0;                           // the lane's, when it began
+  std::vector<std::pair<std::uint64_t, Entry>> accepted = {};  // since it began
 };
 
 struct AsyncQueue::Lane {
@@ -35,6 +52,7 @@ struct AsyncQueue::Lane {
   std::uint64_t loaded_up_to = 0;   // all committed ones up to here are or were in the window
   std::uint64_t committed_up_to = 0;
   int running = 0;
+  std::shared_ptr<Load> loading;  // nullptr: none
   platform::Timer timer;
 
   bool more() const { return committed_up_to > loaded_up_to; }
@@ -55,23 +73,39 @@ struct AsyncQueue::Settlement {
   int invocations = 0;
   std::optional<std::string> response;
   std::string executed_version;  // of the response
+  bool has_state = false;
+  bool is_damaged = false;  // it is set aside instead
+};
+
+struct AsyncQueue::Told {
+  std::optional<Event> event;  // of what tells somebody
+  std::optional<internal::EventState> state;
+  std::optional<std::string> damaged;  // the bytes of an event that cannot be decoded
+  bool is_damaged = false;
 };
 
 AsyncQueue::AsyncQueue(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler,
                        delivery::Delivery& delivery, telemetry::Registry& registry, EventRunner& runner)
     : store_(store),
-      commits_(commits),
+      commits_(commits, "functions"),
       scheduler_(scheduler),
       delivery_(delivery),
       registry_(registry),
-      runner_(runner) {}
+      runner_(runner) {
+  commits_.set_restore([this]() -> Result<void> {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [function, lane] : lanes_) lane->uncommitted.clear();
+    return {};
+  });
+  commits_.set_resume(scheduler, [this] { pump_all(); });
+}
 
 AsyncQueue::~AsyncQueue() = default;
 
 Result<void> AsyncQueue::load() {
   const std::lock_guard lock(mutex_);
-  // Above every number that was ever given out, also when the queue has run empty since.
-  next_number_ = static_cast<std::uint64_t>(std::max<std::int64_t>(1, to_unix_ms(scheduler_.machine_now()))) * 1000;
+  // Above every number that was ever given out, also when the queue has run empty since: a lane is read in this order.
+  MR_RETURN_IF_ERROR(numbers_.load(store_, scheduler_));
   const std::string prefix(kEventPrefix);
   const auto iterator = store_.iterate(Family::kQueue, {prefix, storage::prefix_end(prefix)});
   for (iterator->seek(prefix); iterator->valid();) {
@@ -89,7 +123,7 @@ Result<void> AsyncQueue::load() {
       iterator->seek_for_prev(end);
     }
     if (const auto last = internal::parse_event_key(iterator->key())) lane->committed_up_to = last->second;
-    next_number_ = std::max(next_number_, lane->committed_up_to + 1);
+    numbers_.pass(lane->committed_up_to);
     scheduler_.post([this, function] { pump(function); });
     iterator->seek(end);
   }
@@ -97,13 +131,12 @@ Result<void> AsyncQueue::load() {
 }
 
 storage::CommitNumber AsyncQueue::enqueue(const Event& event) {
-  count(Metric::kAsyncEventsReceived, event.function);
   const std::lock_guard lock(mutex_);
   auto& lane = lanes_[event.function];
   if (!lane) lane = std::make_unique<Lane>();
-  const std::uint64_t number = next_number_++;
-  lane->uncommitted.insert(number);
   WriteBatch batch;
+  const std::uint64_t number = numbers_.take(batch);
+  lane->uncommitted.insert(number);
   batch.put(Family::kQueue, internal::event_key(kEventPrefix, event.function, number), internal::encode_event(event));
   return commits_.submit(std::move(batch), [this, function = event.function, number,
                                             received = event.received](const storage::Committed& committed) {
@@ -113,11 +146,10 @@ storage::CommitNumber AsyncQueue::enqueue(const Event& event) {
 }
 
 delivery::AfterCommit AsyncQueue::stage(const Event& event, WriteBatch& batch) {
-  count(Metric::kAsyncEventsReceived, event.function);
   const std::lock_guard lock(mutex_);
   auto& lane = lanes_[event.function];
   if (!lane) lane = std::make_unique<Lane>();
-  const std::uint64_t number = next_number_++;
+  const std::uint64_t number = numbers_.take(batch);
   lane->uncommitted.insert(number);
   batch.put(Family::kQueue, internal::event_key(kEventPrefix, event.function, number), internal::encode_event(event));
   return [this, function = event.function, number, received = event.received] {
@@ -126,6 +158,7 @@ delivery::AfterCommit AsyncQueue::stage(const Event& event, WriteBatch& batch) {
 }
 
 void AsyncQueue::accepted(const FunctionReference& function, std::uint64_t number, Time received) {
+  count(Metric::kAsyncEventsReceived, function);
   {
     const std::lock_guard lock(mutex_);
     const auto it = lanes_.find(function);
@@ -133,8 +166,11 @@ void AsyncQueue::accepted(const FunctionReference& function, std::uint64_t numbe
     Lane& lane = *it->second;
     if (lane.uncommitted.erase(number) == 0) return;
     const bool passed = lane.skipped.erase(number) > 0 || number <= lane.loaded_up_to;
+    const Entry entry{.received = received, .next_try = scheduler_.now()};
     if (passed || (!lane.more() && lane.window.size() < kAsyncWindow)) {
-      lane.insert(number, {.received = received, .next_try = scheduler_.now()});
+      lane.insert(number, entry);
+    } else if (lane.loading) {
+      lane.loading->accepted.emplace_back(number, entry);
     }
     lane.committed_up_to = std::max(lane.committed_up_to, number);
   }
@@ -143,7 +179,7 @@ void AsyncQueue::accepted(const FunctionReference& function, std::uint64_t numbe
 
 void AsyncQueue::drop(const FunctionName& function, WriteBatch& batch) {
   const std::lock_guard lock(mutex_);
-  for (const auto prefix : {kEventPrefix, kStatePrefix}) {
+  for (const auto prefix : {kEventPrefix, kStatePrefix, kDamagedPrefix}) {
     const std::string from = internal::lanes_key(prefix, function);
     batch.erase_range(Family::kQueue, from, storage::prefix_end(from));
   }
@@ -178,38 +214,97 @@ std::vector<AsyncQueue::LaneStatus> AsyncQueue::status() const {
   return all;
 }
 
-Result<void> AsyncQueue::load_more(const FunctionReference& function, Lane& lane) {
-  if (!lane.more() || lane.window.size() > kAsyncWindow / 2) return {};
-  const std::string from = internal::event_key(kEventPrefix, function, lane.loaded_up_to + 1);
+// The next events of a lane, `max` at most, as they are stored. Without the mutex.
+Result<AsyncQueue::Scanned> AsyncQueue::scan(const FunctionReference& function, std::uint64_t after,
+                                             std::size_t max) const {
+  Scanned scanned;
+  const std::string from = internal::event_key(kEventPrefix, function, after + 1);
   const auto iterator =
       store_.iterate(Family::kQueue, {from, storage::prefix_end(internal::lane_key(kEventPrefix, function))});
-  for (iterator->seek(from); iterator->valid() && lane.window.size() < kAsyncWindow; iterator->next()) {
+  for (iterator->seek(from); iterator->valid() && scanned.entries.size() < max; iterator->next()) {
     const auto key = internal::parse_event_key(iterator->key());
     if (!key) return Error(storage::kStorageFailed, "damaged asynchronous event in the data directory");
     const std::uint64_t number = key->second;
+    const auto event = internal::decode_event(function, iterator->value());
+    // One that cannot be decoded is due now: begin() sees to it.
+    Entry entry{.received = event ? event->received : scheduler_.now(), .next_try = scheduler_.now()};
+    MR_ASSIGN_OR_RETURN(const auto stored,
+                        store_.get(Family::kQueue, internal::event_key(kStatePrefix, function, number)));
+    entry.has_state = stored.has_value();
+    if (const auto state = stored ? internal::decode_state(*stored) : std::nullopt) {
+      entry.invocations = state->invocations;
+      entry.next_try = state->next_try;
+    } else if (stored) {
+      telemetry::log_error("functions", function.arn() + ": how often the asynchronous event " +
+                                            std::to_string(number) + " has run cannot be decoded; it starts anew");
+    }
+    scanned.entries.emplace_back(number, entry);
+  }
+  MR_RETURN_IF_ERROR(iterator->status());
+  scanned.whole = !iterator->valid();
+  return scanned;
+}
+
+// What is in memory is taken at once; else the pool reads it, and the lane is pumped again then.
+void AsyncQueue::load_more(const FunctionReference& function, Lane& lane) {
+  if (lane.loading || !lane.more() || lane.window.size() > kAsyncWindow / 2) return;
+  const auto load = std::make_shared<Load>(Load{lane.loaded_up_to, lane.committed_up_to});
+  const std::size_t max = kAsyncWindow - lane.window.size();
+  Result<Scanned> scanned = [&] {
+    const storage::NoBlocking here;
+    return scan(function, load->after, max);
+  }();
+  if (scanned.ok() || !scanned.error().is(storage::kWouldBlock)) return take_over(function, lane, *load, scanned);
+  lane.loading = load;
+  const auto result = std::make_shared<Result<Scanned>>(Scanned());
+  scheduler_.offload([this, function, load, max, result] { *result = scan(function, load->after, max); },
+                     [this, function, load, result] { loaded(function, load, *result); });
+}
+
+void AsyncQueue::loaded(const FunctionReference& function, const std::shared_ptr<Load>& load,
+                        const Result<Scanned>& scanned) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = lanes_.find(function);
+    if (it == lanes_.end() || it->second->loading != load) return;  // dropped meanwhile
+    it->second->loading.reset();
+    take_over(function, *it->second, *load, scanned);
+  }
+  pump(function);
+}
+
+// REQUIRES: mutex_ is held.
+void AsyncQueue::take_over(const FunctionReference& function, Lane& lane, const Load& load,
+                           const Result<Scanned>& scanned) {
+  if (!scanned.ok()) {
+    telemetry::log_error("functions", function.arn() + ": " + scanned.error().message());
+    return;
+  }
+  for (const auto& [number, entry] : scanned->entries) {
     if (lane.uncommitted.contains(number)) {
       lane.skipped.insert(number);
       lane.loaded_up_to = number;
-      continue;
+    } else {
+      lane.insert(number, entry);
     }
-    const auto event = internal::decode_event(function, iterator->value());
-    Entry entry{.received = event ? event->received : Time{}, .next_try = scheduler_.now()};
-    MR_ASSIGN_OR_RETURN(const auto stored,
-                        store_.get(Family::kQueue, internal::event_key(kStatePrefix, function, number)));
-    if (stored) {
-      if (const auto state = internal::decode_state(*stored)) {
-        entry.invocations = state->invocations;
-        entry.next_try = state->next_try;
-      }
-    }
-    lane.insert(number, entry);
   }
-  MR_RETURN_IF_ERROR(iterator->status());
-  if (!iterator->valid()) lane.loaded_up_to = std::max(lane.loaded_up_to, lane.committed_up_to);
-  return {};
+  if (scanned->whole) lane.loaded_up_to = std::max(lane.loaded_up_to, load.committed_up_to);
+  // Committed after the scan had begun, which may have passed them.
+  for (const auto& [number, entry] : load.accepted) {
+    if (number <= lane.loaded_up_to && !lane.window.contains(number)) lane.insert(number, entry);
+  }
+}
+
+void AsyncQueue::pump_all() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [function, lane] : lanes_) {
+    scheduler_.post([this, function = function] { pump(function); });
+  }
 }
 
 void AsyncQueue::pump(const FunctionReference& function) {
+  // What comes of a run could not be noted: it would run again.
+  if (!commits_.may_write(storage::Commits::Purpose::kFrees)) return;
   const auto policy = runner_.policy_of(function);
   Work work;
   {
@@ -217,9 +312,7 @@ void AsyncQueue::pump(const FunctionReference& function) {
     const auto it = lanes_.find(function);
     if (it == lanes_.end()) return;
     Lane& lane = *it->second;
-    if (const auto loaded = load_more(function, lane); !loaded.ok()) {
-      telemetry::log_error("functions", function.arn() + ": " + loaded.error().message());
-    }
+    load_more(function, lane);
     collect(function, lane, policy.value_or(EventPolicy{}), work);
     arm(function, lane, policy.value_or(EventPolicy{}));
     if (lane.window.empty() && lane.uncommitted.empty() && !lane.more()) lanes_.erase(it);
@@ -251,7 +344,7 @@ void AsyncQueue::collect(const FunctionReference& function, Lane& lane, const Ev
 
 void AsyncQueue::arm(const FunctionReference& function, Lane& lane, const EventPolicy& policy) {
   lane.timer.cancel();
-  if (lane.window.empty() && lane.more()) {  // they could not be read
+  if (lane.window.empty() && lane.more() && !lane.loading) {  // they could not be read
     lane.timer = scheduler_.at(scheduler_.now() + kReadRetry, [this, function] { pump(function); });
     return;
   }
@@ -263,16 +356,31 @@ Result<std::optional<Event>> AsyncQueue::read(const FunctionReference& function,
   MR_ASSIGN_OR_RETURN(const auto stored,
                       store_.get(Family::kQueue, internal::event_key(kEventPrefix, function, number)));
   if (!stored) return std::optional<Event>();
-  return internal::decode_event(function, *stored);
+  auto event = internal::decode_event(function, *stored);
+  if (!event) return Error(kDamagedEvent, "event " + std::to_string(number) + " cannot be decoded");
+  return event;
 }
 
+// What is in memory runs at once; else the pool reads it first.
 void AsyncQueue::begin(const FunctionReference& function, std::uint64_t number, int attempt) {
-  auto found = read(function, number);
+  auto found = [&] {
+    const storage::NoBlocking here;
+    return read(function, number);
+  }();
+  if (found.ok() || !found.error().is(storage::kWouldBlock)) return run(function, number, attempt, std::move(found));
+  const auto result = std::make_shared<Result<std::optional<Event>>>(std::optional<Event>());
+  scheduler_.offload([this, function, number, result] { *result = read(function, number); },
+                     [this, function, number, attempt, result] { run(function, number, attempt, std::move(*result)); });
+}
+
+void AsyncQueue::run(const FunctionReference& function, std::uint64_t number, int attempt,
+                     Result<std::optional<Event>> found) {
   const auto done = [this, function, number](EventAnswer answer) {
     scheduler_.post([this, function, number, answer = std::move(answer)]() mutable {
       finished(function, number, std::move(answer));
     });
   };
+  if (!found.ok() && found.error().is(kDamagedEvent)) return done({.kind = EventAnswer::Kind::kDamaged});
   if (!found.ok()) {
     telemetry::log_error("functions", function.arn() + ": an event cannot be read: " + found.error().message());
     return done({.kind = EventAnswer::Kind::kDeferred});
@@ -313,6 +421,11 @@ std::optional<AsyncQueue::Settlement> AsyncQueue::learn(const FunctionReference&
     return settlement;
   };
   if (answer.kind == EventAnswer::Kind::kGone) return settled("");
+  if (answer.kind == EventAnswer::Kind::kDamaged) {
+    auto settlement = remove(function, lane, number, policy, "");
+    settlement.is_damaged = true;
+    return settlement;
+  }
   const Time now = scheduler_.now();
   const Time expires = std::max(entry.received + policy.age_max, now);
   if (answer.kind == EventAnswer::Kind::kDeferred) {
@@ -328,12 +441,13 @@ std::optional<AsyncQueue::Settlement> AsyncQueue::learn(const FunctionReference&
   if (answer.kind == EventAnswer::Kind::kSucceeded) return settled("Success");
   if (entry.invocations > policy.retries_max) return settled("RetriesExhausted");
   entry.next_try = std::min(now + (entry.invocations == 1 ? kFirstRetry : kSecondRetry), expires);
+  entry.has_state = true;
   lane.due.emplace(entry.next_try, number);
   WriteBatch batch;
   batch.put(Family::kQueue, internal::event_key(kStatePrefix, function, number),
             internal::encode_state(
                 {entry.invocations, entry.next_try, std::move(answer.payload), std::move(answer.executed_version)}));
-  commits_.submit(std::move(batch));
+  commits_.commits().submit(std::move(batch));
   return std::nullopt;
 }
 
@@ -342,52 +456,101 @@ AsyncQueue::Settlement AsyncQueue::remove(const FunctionReference& function, Lan
   const Entry entry = lane.window.at(number);
   lane.due.erase({entry.next_try, number});
   lane.window.erase(number);
-  return {function, number, policy, condition, entry.invocations, std::nullopt, kLatest};
+  return {.function = function,
+          .number = number,
+          .policy = policy,
+          .condition = condition,
+          .invocations = entry.invocations,
+          .response = std::nullopt,
+          .executed_version = kLatest,
+          .has_state = entry.has_state};
 }
 
+// What is in memory is settled at once; else the pool reads it first.
 void AsyncQueue::settle(Settlement settlement) {
-  const auto& [function, number, policy, condition, invocations, answer, version] = settlement;
-  WriteBatch batch;
-  batch.erase(Family::kQueue, internal::event_key(kEventPrefix, function, number));
-  if (invocations > 0) batch.erase(Family::kQueue, internal::event_key(kStatePrefix, function, number));
-  std::vector<delivery::AfterCommit> after;
-  const bool told = !policy.on_success.empty() || !policy.on_failure.empty() || !policy.dead_letter_arn.empty();
-  if (told && !condition.empty()) {
-    if (const auto staged = tell(settlement, batch, after); !staged.ok()) {
-      // It stays on the disk meanwhile: after a restart it runs again.
-      telemetry::log_error("functions", function.arn() + ": an event cannot be read: " + staged.error().message());
-      scheduler_.at(scheduler_.now() + kReadRetry, [this, settlement] { settle(settlement); }).release();
-      return;
+  auto told = [&] {
+    const storage::NoBlocking here;
+    return look_up(settlement);
+  }();
+  if (told.ok() || !told.error().is(storage::kWouldBlock)) return conclude(std::move(settlement), std::move(told));
+  const auto of = std::make_shared<Settlement>(std::move(settlement));
+  const auto result = std::make_shared<Result<Told>>(Told());
+  scheduler_.offload([this, of, result] { *result = look_up(*of); },
+                     [this, of, result] { conclude(std::move(*of), std::move(*result)); });
+}
+
+// What is to be known of an event as it leaves, from the store. From any thread, without the mutex.
+Result<AsyncQueue::Told> AsyncQueue::look_up(const Settlement& settlement) const {
+  const EventPolicy& policy = settlement.policy;
+  Told told;
+  const bool is_told = !policy.on_success.empty() || !policy.on_failure.empty() || !policy.dead_letter_arn.empty();
+  bool is_damaged = settlement.is_damaged;
+  if (!is_damaged && is_told && !settlement.condition.empty()) {
+    if (!settlement.response && settlement.invocations > 0) {
+      // AWS: the last response is kept when the event ends by age.
+      MR_ASSIGN_OR_RETURN(
+          const auto stored,
+          store_.get(Family::kQueue, internal::event_key(kStatePrefix, settlement.function, settlement.number)));
+      if (stored) told.state = internal::decode_state(*stored);
     }
+    auto event = read(settlement.function, settlement.number);
+    is_damaged = !event.ok() && event.error().is(kDamagedEvent);
+    if (!event.ok() && !is_damaged) return event.error();
+    if (event.ok()) told.event = *std::move(event);
   }
-  if (condition != "Success" && !condition.empty()) count(Metric::kAsyncEventsDropped, function);
-  commits_.submit(std::move(batch), [this, after = std::move(after)](const storage::Committed& committed) {
-    if (committed.error != nullptr || after.empty()) return;
-    scheduler_.post([after] {
+  if (is_damaged) {
+    MR_ASSIGN_OR_RETURN(told.damaged, store_.get(Family::kQueue, internal::event_key(kEventPrefix, settlement.function,
+                                                                                     settlement.number)));
+    told.is_damaged = true;
+  }
+  return told;
+}
+
+void AsyncQueue::conclude(Settlement settlement, Result<Told> told) {
+  const FunctionReference function = settlement.function;
+  if (!told.ok()) {
+    // It stays on the disk meanwhile: after a restart it runs again.
+    telemetry::log_error("functions", function.arn() + ": an event cannot be read: " + told.error().message());
+    scheduler_.at(scheduler_.now() + kReadRetry, [this, settlement] { settle(settlement); }).release();
+    return;
+  }
+  WriteBatch batch;
+  batch.erase(Family::kQueue, internal::event_key(kEventPrefix, function, settlement.number));
+  if (settlement.has_state) batch.erase(Family::kQueue, internal::event_key(kStatePrefix, function, settlement.number));
+  std::vector<delivery::AfterCommit> after;
+  std::vector<Metric> counts;
+  if (told->state && !settlement.response) {
+    settlement.response = std::move(told->state->response);
+    settlement.executed_version = std::move(told->state->executed_version);
+  }
+  if (told->event) stage_results(*told->event, settlement, batch, after, counts);
+  if (told->damaged) set_aside(settlement, *told->damaged, batch);
+  const bool failed = settlement.condition != "Success" && !settlement.condition.empty();
+  if (failed || told->is_damaged) counts.push_back(Metric::kAsyncEventsDropped);
+  // Busy until what follows has begun, whatever the committer counts: it may be an event of another function.
+  auto busy = std::make_shared<platform::Busy>(scheduler_.busy());
+  commits_.commits().submit(std::move(batch), [this, function, busy = std::move(busy), counts = std::move(counts),
+                                               after = std::move(after)](const storage::Committed& committed) {
+    if (committed.error != nullptr || (after.empty() && counts.empty())) return;
+    scheduler_.post([this, function, counts, after] {
       for (const auto& call : after) call();
+      for (const Metric metric : counts) count(metric, function);
     });
   });
 }
 
-Result<void> AsyncQueue::tell(Settlement& settlement, WriteBatch& batch, std::vector<delivery::AfterCommit>& after) {
-  if (!settlement.response && settlement.invocations > 0) {
-    // AWS: the last response is kept when the event ends by age.
-    MR_ASSIGN_OR_RETURN(
-        const auto stored,
-        store_.get(Family::kQueue, internal::event_key(kStatePrefix, settlement.function, settlement.number)));
-    if (auto state = stored ? internal::decode_state(*stored) : std::nullopt) {
-      settlement.response = std::move(state->response);
-      settlement.executed_version = std::move(state->executed_version);
-    }
-  }
-  MR_ASSIGN_OR_RETURN(const std::optional<Event> event, read(settlement.function, settlement.number));
-  if (event) stage_results(*event, settlement, batch, after);
-  return {};
+// What was accepted and cannot be understood is kept where nothing runs it, for people: `millrace check` names it.
+void AsyncQueue::set_aside(const Settlement& settlement, std::string_view bytes, WriteBatch& batch) {
+  batch.put(Family::kQueue, internal::event_key(kDamagedPrefix, settlement.function, settlement.number), bytes);
+  store_.damage().note("functions", Error(storage::kStorageFailed,
+                                          settlement.function.arn() + ": the stored asynchronous event " +
+                                              std::to_string(settlement.number) + " (" + std::to_string(bytes.size()) +
+                                              " bytes) cannot be decoded. It does not run; its bytes are kept."));
 }
 
 void AsyncQueue::stage_results(const Event& event, const Settlement& settlement, WriteBatch& batch,
-                               std::vector<delivery::AfterCommit>& after) {
-  const auto& policy = settlement.policy;
+                               std::vector<delivery::AfterCommit>& after, std::vector<Metric>& counts) {
+  const EventPolicy& policy = settlement.policy;
   const auto send = [&](const std::string& arn, const delivery::Message& message, Metric failure) {
     if (arn.empty()) return;
     auto staged = delivery_.stage(arn, message, batch);
@@ -395,7 +558,7 @@ void AsyncQueue::stage_results(const Event& event, const Settlement& settlement,
       if (*staged) after.push_back(std::move(staged).value());
       return;
     }
-    count(failure, event.function);
+    counts.push_back(failure);
     telemetry::log_error("functions", event.function.arn() + ": the result of request " + event.request_id + " (" +
                                           std::string(settlement.condition) + ") cannot be sent to " + arn + ": " +
                                           staged.error().message());

@@ -2,8 +2,12 @@
 //
 // Keys in Family::kQueue (parts as in codec/key.h; `f` is text account, text region, text name, text qualifier):
 //   "async/e/" f be64(number)   the event: one line of JSON, '\n', the payload
-//   "async/s/" f be64(number)   its state once it has failed: JSON {"v":1,"n":invocations,"next":ms,"error":..}, '\n',
+//   "async/x/" f be64(number)   an event whose bytes cannot be decoded: it was accepted, so it is kept, but does not
+//   run "async/s/" f be64(number)   its state once it has failed: JSON {"v":1,"n":invocations,"next":ms,"error":..},
+//   '\n',
 //                               the last response
+//
+// Numbers rise over every restart: storage/numbers.h, mark "async/numbers".
 //
 // Every function has a lane of its own for each qualifier it was invoked with, so none waits for another, and an alias
 // has its own settings and destinations; which version it means is told anew by every attempt. Of a lane only the
@@ -14,7 +18,8 @@
 // Rules (AWS): a function error uses up an attempt, the next try is a minute later, then two; throttling and failures
 // of the server back off from 1 s to 5 min without using one; both end with the event's age. All by the movable clock.
 //
-// Thread-safe. Events run on the scheduler's thread. Lock order: never calls the runner with its mutex held.
+// Thread-safe. Events run on the scheduler's thread, which reads only what is in memory (storage/no_blocking.h); the
+// rest is read on the pool, without the mutex. Lock order: never calls the runner with its mutex held.
 #pragma once
 
 #include <atomic>
@@ -33,7 +38,8 @@
 #include "functions/configuration.h"
 #include "functions/observer.h"
 #include "platform/clock.h"
-#include "storage/committer.h"
+#include "storage/numbers.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 #include "telemetry/metrics.h"
 
@@ -56,6 +62,7 @@ struct EventAnswer {
     kFailed,    // the function's error: `payload` is its document
     kDeferred,  // throttled, or the server could not run it: try later
     kGone,      // there is no such function any more: the event is dropped
+    kDamaged,   // not of a runner: the stored event cannot be decoded
   };
   Kind kind = Kind::kSucceeded;
   std::string payload;
@@ -109,13 +116,18 @@ class AsyncQueue {
     int throttled = 0;  // of the waiting ones
     int failed = 0;     // of the waiting ones: between tries
   };
+  // What the answer to enqueue() has to wait for.
+  storage::CommitNumber last_commit() const { return commits_.last(); }
   // Lanes that hold something.
   std::vector<LaneStatus> status() const;
 
  private:
   struct Entry;
   struct Lane;
+  struct Scanned;
+  struct Load;
   struct Settlement;
+  struct Told;
   // What a look at a lane leads to, done without the mutex.
   struct Work {
     std::vector<Settlement> settlements;
@@ -123,9 +135,13 @@ class AsyncQueue {
   };
 
   void accepted(const FunctionReference& function, std::uint64_t number, Time received);
+  void pump_all();
   void pump(const FunctionReference& function);
   void finished(const FunctionReference& function, std::uint64_t number, EventAnswer answer);
-  Result<void> load_more(const FunctionReference& function, Lane& lane);
+  void load_more(const FunctionReference& function, Lane& lane);
+  Result<Scanned> scan(const FunctionReference& function, std::uint64_t after, std::size_t max) const;
+  void loaded(const FunctionReference& function, const std::shared_ptr<Load>& load, const Result<Scanned>& scanned);
+  void take_over(const FunctionReference& function, Lane& lane, const Load& load, const Result<Scanned>& scanned);
   void collect(const FunctionReference& function, Lane& lane, const EventPolicy& policy, Work& work);
   void arm(const FunctionReference& function, Lane& lane, const EventPolicy& policy);
   std::optional<Settlement> learn(const FunctionReference& function, Lane& lane, std::uint64_t number,
@@ -133,16 +149,18 @@ class AsyncQueue {
   static Settlement remove(const FunctionReference& function, Lane& lane, std::uint64_t number,
                            const EventPolicy& policy, std::string_view condition);
   void settle(Settlement settlement);
-  // Adds what destinations get. Error: of the store; nothing has been added then.
-  Result<void> tell(Settlement& settlement, storage::WriteBatch& batch, std::vector<delivery::AfterCommit>& after);
+  Result<Told> look_up(const Settlement& settlement) const;
+  void conclude(Settlement settlement, Result<Told> told);
+  void set_aside(const Settlement& settlement, std::string_view bytes, storage::WriteBatch& batch);
   void stage_results(const Event& event, const Settlement& settlement, storage::WriteBatch& batch,
-                     std::vector<delivery::AfterCommit>& after);
+                     std::vector<delivery::AfterCommit>& after, std::vector<Metric>& counts);
   Result<std::optional<Event>> read(const FunctionReference& function, std::uint64_t number) const;
   void begin(const FunctionReference& function, std::uint64_t number, int attempt);
+  void run(const FunctionReference& function, std::uint64_t number, int attempt, Result<std::optional<Event>> found);
   void count(Metric metric, const FunctionReference& function);  // REQUIRES: mutex_ is not held
 
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Scheduler& scheduler_;
   delivery::Delivery& delivery_;
   telemetry::Registry& registry_;
@@ -150,7 +168,7 @@ class AsyncQueue {
 
   mutable std::mutex mutex_;  // guards below
   std::map<FunctionReference, std::unique_ptr<Lane>> lanes_;
-  std::uint64_t next_number_ = 1;
+  storage::Numbers numbers_{storage::Series::kAsyncEvents};
 };
 
 }  // namespace millrace::functions

@@ -41,6 +41,10 @@ class FunctionChecker {
                                          [this](auto key, auto value) { return check_layer(key, value); }));
     MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kQueue, internal::kEventPrefix,
                                          [this](auto key, auto value) { return check_event(key, value); }));
+    MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kQueue, internal::kDamagedPrefix, [this](auto, auto) {
+      problem_("There is an asynchronous event that cannot be decoded; it is kept and does not run");
+      return Result<void>();
+    }));
     return storage::for_each(store_, Family::kQueue, internal::kStatePrefix,
                              [this](auto key, auto value) { return check_state(key, value); });
   }

@@ -67,6 +67,9 @@ void mix_file(std::uint64_t& hash, const fs::path& path) {
 
 }  // namespace
 
+CodeStore::CodeStore(const fs::path& folder, const fs::path& base)
+    : folder_(fs::absolute(folder)), base_(base.empty() ? folder_.parent_path() : fs::absolute(base)) {}
+
 fs::path CodeStore::place(const FunctionName& function) const {
   return folder_ / function.scope.account / function.scope.region / function.name;
 }
@@ -75,46 +78,84 @@ fs::path CodeStore::archive(const FunctionName& function, const std::string& id)
   return place(function) / (id + ".zip");
 }
 
-fs::path CodeStore::unpacked(const FunctionName& function, const std::string& id) const {
-  fs::path folder = place(function) / id;
+// A folder is durable when its name is, and that of each one above it: every one of them is synced once by each start.
+Result<void> CodeStore::make_durable(const fs::path& folder) const {
+  if (folder == base_ || folder == folder.parent_path() || durable_.contains(folder)) return {};
+  MR_RETURN_IF_ERROR(make_durable(folder.parent_path()));
+  if (::mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) return disk_error(folder);
+  MR_RETURN_IF_ERROR(sync_folder(folder.parent_path()));
+  durable_.insert(folder);
+  return {};
+}
+
+// Unpacked beside its place, so that a folder under its final name is always a whole one, until a power cut.
+Result<void> CodeStore::unpack(const FunctionName& function, const std::string& id) const {
+  const fs::path folder = place(function) / id;
+  const fs::path temporary = folder.string() + ".tmp";
+  MR_RETURN_IF_ERROR(runtimes::unpack_archive(archive(function, id), temporary));
   std::error_code error;
-  if (!fs::is_directory(folder, error)) {
-    const auto again = runtimes::unpack_archive(archive(function, id), folder);
-    if (!again.ok()) telemetry::log_error("functions", function.arn() + ": " + again.error().message());
+  fs::remove_all(folder, error);
+  if (!error) fs::rename(temporary, folder, error);
+  if (error) return Error(kServiceError, "cannot create " + folder.string() + ": " + error.message());
+  return {};
+}
+
+Result<fs::path> CodeStore::unpacked(const FunctionName& function, const std::string& id) const {
+  fs::path folder = place(function) / id;
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] {
+      const auto it = unpacked_.find(folder);
+      return it == unpacked_.end() || it->second == Unpacked::kDone;
+    });
+    std::error_code error;
+    if (unpacked_.contains(folder) && fs::is_directory(folder, error)) return folder;
+    unpacked_[folder] = Unpacked::kAtIt;
   }
-  return folder;
+  const auto done = unpack(function, id);
+  {
+    const std::lock_guard lock(mutex_);
+    unpacked_[folder] = Unpacked::kDone;
+    if (!done.ok()) unpacked_.erase(folder);
+  }
+  changed_.notify_all();
+  if (done.ok()) return folder;
+  const std::string why = "the code of " + function.arn() + " cannot be unpacked from " +
+                          archive(function, id).string() + ": " + done.error().message();
+  telemetry::log_error("functions", why);
+  return Error(kServiceError, why);
 }
 
 Result<Code> CodeStore::add(const FunctionName& function, const std::string& id, std::string_view bytes) const {
   if (bytes.empty()) return Error(kInvalidParameterValue, "Uploaded file must be a non-empty zip");
-  std::error_code error;
-  fs::create_directories(place(function), error);
-  if (error) return Error(kServiceError, "cannot create " + place(function).string() + ": " + error.message());
-  auto written = write_durably(archive(function, id), bytes);
-  // Unpacked beside its place, so that a folder under its final name is always a whole one.
-  const fs::path folder = place(function) / id;
-  const fs::path temporary = folder.string() + ".tmp";
-  if (written.ok()) written = runtimes::unpack_archive(archive(function, id), temporary);
-  if (written.ok()) {
-    fs::rename(temporary, folder, error);
-    if (error) written = Error(kServiceError, "cannot create " + folder.string() + ": " + error.message());
+  {
+    const std::lock_guard lock(folders_mutex_);
+    MR_RETURN_IF_ERROR(make_durable(place(function)));
   }
+  auto written = write_durably(archive(function, id), bytes);
+  if (written.ok()) written = unpack(function, id);
   if (!written.ok()) {
     remove(function, id);
     return std::move(written).error();
   }
+  const std::lock_guard lock(mutex_);
+  unpacked_[place(function) / id] = Unpacked::kDone;
   return Code{.id = id,
               .sha256 = crypto::base64_encode(crypto::sha256(bytes)),
               .bytes = static_cast<std::int64_t>(bytes.size())};
 }
 
+// The function's folder stays until the next start, empty or not: another add() may be about to use it.
 void CodeStore::remove(const FunctionName& function, const std::string& id) const {
+  {
+    const std::lock_guard lock(mutex_);
+    unpacked_.erase(place(function) / id);
+  }
   std::error_code ignored;
   fs::remove_all(place(function) / id, ignored);
   fs::remove_all(place(function) / (id + ".tmp"), ignored);
   fs::remove(archive(function, id), ignored);
   fs::remove(archive(function, id).string() + ".tmp", ignored);
-  fs::remove(place(function), ignored);  // succeeds only when empty
 }
 
 void CodeStore::sweep(const std::set<std::string>& keep) const {

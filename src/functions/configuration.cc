@@ -240,7 +240,8 @@ std::string version_key(const FunctionName& name, int version) {
 }
 
 bool is_version(std::string_view qualifier) {
-  return !qualifier.empty() &&
+  constexpr std::size_t kDigitsMax = 9;  // fits an int
+  return !qualifier.empty() && qualifier.size() <= kDigitsMax &&
          std::all_of(qualifier.begin(), qualifier.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 

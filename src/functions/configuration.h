@@ -109,7 +109,7 @@ struct Function {
 std::string function_key(const FunctionName& name);  // in Family::kCatalogue, as the next two
 std::string version_prefix(const FunctionName& name);
 std::string version_key(const FunctionName& name, int version);
-bool is_version(std::string_view qualifier);    // a number, which no alias can be called
+bool is_version(std::string_view qualifier);    // a number below 10^9, which no alias can be called
 codec::Json to_json(const Function& function);  // has "v": 1
 std::optional<Function> function_from_json(const codec::Json& json);
 

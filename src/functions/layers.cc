@@ -152,15 +152,21 @@ std::optional<std::pair<FunctionName, int>> parse_layer_version(std::string_view
 Layers::Layers(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler,
                platform::Random& random, const fs::path& folder)
     : store_(store),
-      commits_(commits),
+      commits_(commits, "functions"),
       scheduler_(scheduler),
       random_(random),
       folder_(fs::absolute(folder)),
-      code_(folder) {}
+      code_(folder, fs::absolute(folder).parent_path().parent_path()) {
+  commits_.set_restore([this] { return restore(); });
+}
 
-Result<void> Layers::load(const std::set<std::string>& used) {
-  std::set<std::string> keep;
+Result<void> Layers::restore() {
   const std::lock_guard lock(mutex_);
+  return read_versions();
+}
+
+Result<void> Layers::read_versions() {
+  versions_.clear();
   const std::string prefix(kLayerRecords);
   const auto iterator = store_.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
   for (iterator->seek(prefix); iterator->valid(); iterator->next()) {
@@ -170,11 +176,19 @@ Result<void> Layers::load(const std::set<std::string>& used) {
       return Error(storage::kStorageFailed,
                    "damaged record of a layer in the data directory: " + std::string(iterator->key()));
     }
-    if (!version->deleted || used.contains(version->arn())) keep.insert(version->code.id);
     const Key key{version->layer, version->version};
     versions_.emplace(key, std::move(*version));
   }
-  MR_RETURN_IF_ERROR(iterator->status());
+  return iterator->status();
+}
+
+Result<void> Layers::load(const std::set<std::string>& used) {
+  std::set<std::string> keep;
+  const std::lock_guard lock(mutex_);
+  MR_RETURN_IF_ERROR(read_versions());
+  for (const auto& [key, version] : versions_) {
+    if (!version.deleted || used.contains(version.arn())) keep.insert(version.code.id);
+  }
   code_.sweep(keep);
   std::error_code ignored;
   fs::remove_all(folder_ / ".merged", ignored);
@@ -184,7 +198,7 @@ Result<void> Layers::load(const std::set<std::string>& used) {
 void Layers::save(const LayerVersion& version) {
   storage::WriteBatch batch;
   batch.put(Family::kCatalogue, layer_key(version), layer_json(version).dump());
-  last_commit_ = commits_.submit(std::move(batch));
+  commits_.submit(std::move(batch));
 }
 
 Result<LayerVersion*> Layers::find(const FunctionName& layer, int version) {
@@ -311,17 +325,18 @@ Result<std::vector<LayerUse>> Layers::resolve(const Scope& scope, const std::vec
   return uses;
 }
 
-std::string Layers::opt_folder(const std::vector<LayerUse>& layers) const {
+Result<std::string> Layers::opt_folder(const std::vector<LayerUse>& layers) const {
   std::vector<fs::path> folders;
   std::string names;
   for (const auto& use : layers) {
     const auto parsed = parse_layer_version(use.arn);
     const auto version = parsed ? any(parsed->first, parsed->second) : std::nullopt;
     if (!version) continue;
-    folders.push_back(code_.unpacked(version->layer, version->code.id));
+    MR_ASSIGN_OR_RETURN(auto unpacked, code_.unpacked(version->layer, version->code.id));
+    folders.push_back(std::move(unpacked));
     names += use.arn + "\n";
   }
-  if (folders.empty()) return "";
+  if (folders.empty()) return std::string();
   if (folders.size() == 1) return folders.front().string();
   const fs::path place = folder_ / ".merged" / crypto::hex_encode(crypto::sha256(names)).substr(0, kMergedNameDigits);
   std::error_code error;

@@ -24,7 +24,7 @@
 #include "functions/configuration.h"
 #include "platform/clock.h"
 #include "platform/random.h"
-#include "storage/committer.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 
 namespace millrace::functions {
@@ -56,7 +56,7 @@ class Layers {
 
   // `used`: ARNs that functions name. Archives of deleted versions that nobody uses are removed.
   Result<void> load(const std::set<std::string>& used);
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
   const CodeStore& code() const { return code_; }
 
   // Gives it the next number.
@@ -77,25 +77,27 @@ class Layers {
   // What a function in `scope` may use; of `present` also deleted ones. kInvalidParameterValue with AWS's texts.
   Result<std::vector<LayerUse>> resolve(const Scope& scope, const std::vector<std::string>& arns,
                                         const std::vector<LayerUse>& present) const;
-  // The folder that a process sees as /opt; "" without layers. Blocks on disk the first time for several layers.
-  std::string opt_folder(const std::vector<LayerUse>& layers) const;
+  // The folder that a process sees as /opt; "" without layers. Blocks on disk the first time. Errors: of
+  // CodeStore::unpacked().
+  Result<std::string> opt_folder(const std::vector<LayerUse>& layers) const;
   std::filesystem::path archive(const LayerVersion& version) const {
     return code_.archive(version.layer, version.code.id);
   }
 
  private:
   using Key = std::pair<FunctionName, int>;
+  Result<void> restore();
+  Result<void> read_versions();                                                   // guarded
   void save(const LayerVersion& version);                                         // guarded
   Result<LayerVersion*> find(const FunctionName& layer, int version);             // guarded
   std::optional<LayerVersion> any(const FunctionName& layer, int version) const;  // deleted ones too
 
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Scheduler& scheduler_;
   platform::Random& random_;
   const std::filesystem::path folder_;
   const CodeStore code_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
 
   mutable std::mutex mutex_;  // guards below
   std::map<Key, LayerVersion> versions_;

@@ -60,61 +60,93 @@ Functions::Functions(const Services& services, Options options)
       options_(std::move(options)),
       code_(options_.folder),
       layers_(services.store, services.commits, services.scheduler, services.random, options_.folder / ".layers"),
-      queue_(services.store, services.commits, services.scheduler, services.delivery, services.registry, *this) {}
+      commits_(services.commits, "functions"),
+      queue_(services.store, services.commits, services.scheduler, services.delivery, services.registry, *this) {
+  commits_.set_restore([this] { return restore(); });
+}
 
 Functions::~Functions() = default;
 
 Result<void> Functions::load() {
   std::set<std::string> code_ids;
+  std::set<std::string> layers;
   {
     const std::lock_guard lock(mutex_);
-    const std::string prefix(kRecords);
-    const auto iterator = services_.store.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
-    for (iterator->seek(prefix); iterator->valid(); iterator->next()) {
-      auto json = codec::parse_json(iterator->value());
-      auto function = json.ok() ? function_from_json(*json) : std::nullopt;
-      if (!function) {
-        return Error(storage::kStorageFailed,
-                     "damaged record of a function in the data directory: " + std::string(iterator->key()));
-      }
-      code_ids.insert(function->code.id);
-      auto entry = std::make_shared<Entry>();
-      entry->function = std::move(*function);
-      if (const codec::Json* attached = json->find("attached")) entry->attached = attachments_from_json(*attached);
-      functions_[entry->function.name] = std::move(entry);
+    MR_ASSIGN_OR_RETURN(functions_, read_functions());
+    const auto uses = [&](const Function& function) {
+      code_ids.insert(function.code.id);
+      for (const auto& use : function.settings.layers) layers.insert(use.arn);
+    };
+    for (const auto& [name, entry] : functions_) {
+      uses(entry->function);
+      for (const auto& [number, unit] : entry->versions) uses(unit->function);
     }
-    MR_RETURN_IF_ERROR(iterator->status());
-    MR_RETURN_IF_ERROR(load_versions(code_ids));
   }
   code_.sweep(code_ids);
-  std::set<std::string> layers;
-  for (const auto& [name, entry] : functions_) {
-    for (const auto& use : entry->function.settings.layers) layers.insert(use.arn);
-    for (const auto& [number, unit] : entry->versions) {
-      for (const auto& use : unit->function.settings.layers) layers.insert(use.arn);
-    }
-  }
   MR_RETURN_IF_ERROR(layers_.load(layers));
   return queue_.load();
 }
 
-Result<void> Functions::load_versions(std::set<std::string>& code_ids) {
+Result<Functions::Registry> Functions::read_functions() const {
+  Registry functions;
+  const std::string prefix(kRecords);
+  const auto iterator = services_.store.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
+  for (iterator->seek(prefix); iterator->valid(); iterator->next()) {
+    auto json = codec::parse_json(iterator->value());
+    auto function = json.ok() ? function_from_json(*json) : std::nullopt;
+    if (!function) {
+      return Error(storage::kStorageFailed,
+                   "damaged record of a function in the data directory: " + std::string(iterator->key()));
+    }
+    auto entry = std::make_shared<Entry>();
+    entry->function = std::move(*function);
+    if (const codec::Json* attached = json->find("attached")) entry->attached = attachments_from_json(*attached);
+    functions[entry->function.name] = std::move(entry);
+  }
+  MR_RETURN_IF_ERROR(iterator->status());
+  MR_RETURN_IF_ERROR(read_versions(functions));
+  return functions;
+}
+
+Result<void> Functions::read_versions(Registry& functions) const {
   const std::string prefix(kVersionRecords);
   const auto iterator = services_.store.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
   for (iterator->seek(prefix); iterator->valid(); iterator->next()) {
     auto json = codec::parse_json(iterator->value());
     auto function = json.ok() ? function_from_json(*json) : std::nullopt;
-    const auto owner = function ? functions_.find(function->name) : functions_.end();
-    if (!function || !is_version(function->version) || owner == functions_.end()) {
+    const auto owner = function ? functions.find(function->name) : functions.end();
+    if (!function || !is_version(function->version) || owner == functions.end()) {
       return Error(storage::kStorageFailed,
                    "damaged record of a version in the data directory: " + std::string(iterator->key()));
     }
-    code_ids.insert(function->code.id);
     auto unit = std::make_shared<Unit>();
     unit->function = std::move(*function);
     owner->second->versions[std::stoi(unit->function.version)] = std::move(unit);
   }
   return iterator->status();
+}
+
+// Those whose last change is on the disk stay as they are, with what runs.
+Result<void> Functions::restore() {
+  const std::lock_guard lock(mutex_);
+  MR_ASSIGN_OR_RETURN(Registry stored, read_functions());
+  for (auto& [name, entry] : stored) {
+    const auto present = functions_.find(name);
+    if (present == functions_.end()) continue;
+    if (present->second->commit <= services_.commits.durable()) {
+      entry = present->second;
+    } else {
+      entry->history = present->second->history;
+    }
+  }
+  functions_ = std::move(stored);
+  return {};
+}
+
+std::optional<Error> Functions::refused_upload(const FunctionName& name, const Code& code) {
+  auto refused = services_.commits.refusal(storage::Commits::Purpose::kAdds);
+  if (refused) retire_code(name, code.id, 0);
+  return refused;
 }
 
 void Functions::set_endpoint(std::string url) {
@@ -159,6 +191,9 @@ void Functions::publish_layer(LayerVersion version, CodeSource code, std::functi
       },
       [this, job, done = std::move(done)] {
         if (!job->code->ok()) return done(std::move(*job->code).error());
+        if (auto refused = services_.commits.refusal(storage::Commits::Purpose::kAdds)) {
+          return done(*std::move(refused));  // the next start removes what was uploaded
+        }
         job->version.code = std::move(*job->code).value();
         done(layers_.add(std::move(job->version)));
       });
@@ -196,6 +231,7 @@ void Functions::create(CreateRequest request, FunctionDone done) {
 }
 
 Result<Function> Functions::add(CreateRequest request, Settings settings, Code code) {
+  if (auto refused = refused_upload(request.name, code)) return *std::move(refused);
   const bool publish = request.publish;
   auto entry = std::make_shared<Entry>();
   entry->function = {.name = std::move(request.name),
@@ -205,7 +241,7 @@ Result<Function> Functions::add(CreateRequest request, Settings settings, Code c
   const std::lock_guard lock(mutex_);
   auto& place = functions_[entry->function.name];
   if (place) {  // by another request, meanwhile
-    retire_code(entry->function.name, entry->function.code.id);
+    retire_code(entry->function.name, entry->function.code.id, 0);
     return exists_already(entry->function.name);
   }
   place = entry;
@@ -243,11 +279,12 @@ void Functions::update_code(UpdateCodeRequest request, FunctionDone done) {
 }
 
 Result<Function> Functions::replace_code(const UpdateCodeRequest& request, Code code) {
+  if (auto refused = refused_upload(request.name, code)) return *std::move(refused);
   const std::lock_guard lock(mutex_);
   const auto found = find(request.name);
   const auto checked = found.ok() ? check_revision((*found)->function.revision, request.revision) : Result<void>();
   if (!found.ok() || !checked.ok()) {
-    retire_code(request.name, code.id);
+    retire_code(request.name, code.id, 0);
     return found.ok() ? checked.error() : found.error();
   }
   Entry& entry = **found;
@@ -257,7 +294,6 @@ Result<Function> Functions::replace_code(const UpdateCodeRequest& request, Code 
     return would_be;
   }
   const std::string old = std::exchange(entry.function.code, std::move(code)).id;
-  if (!uses_code(entry, old)) retire_code(request.name, old);
   if (request.architecture) entry.function.settings.architecture = *request.architecture;
   entry.runtime = nullptr;
   stamp(entry.function);
@@ -267,6 +303,7 @@ Result<Function> Functions::replace_code(const UpdateCodeRequest& request, Code 
     MR_ASSIGN_OR_RETURN(shown, publish_guarded(*found, {.name = request.name}, batch));
   }
   save(entry, std::move(batch));
+  if (!uses_code(entry, old)) retire_code(request.name, old, entry.commit);
   return shown;
 }
 
@@ -275,12 +312,16 @@ bool Functions::uses_code(const Entry& entry, const std::string& id) const {
                                                      [&](const auto& v) { return v.second->function.code.id == id; });
 }
 
-void Functions::retire_code(const FunctionName& name, const std::string& id) {
-  auto& scheduler = services_.scheduler;
-  scheduler
-      .at(scheduler.now() + kCodeRetention,
-          [this, name, id] { services_.scheduler.offload([this, name, id] { code_.remove(name, id); }, [] {}); })
-      .release();
+void Functions::retire_code(const FunctionName& name, const std::string& id, storage::CommitNumber freed_by) {
+  services_.commits.when_durable(freed_by, [this, name, id](const Error* error) {
+    // The record that names it may be the one on disk: what the next start finds there decides (CodeStore::sweep).
+    if (error != nullptr) return;
+    auto& scheduler = services_.scheduler;
+    scheduler
+        .at(scheduler.now() + kCodeRetention,
+            [this, name, id] { services_.scheduler.offload([this, name, id] { code_.remove(name, id); }, [] {}); })
+        .release();
+  });
 }
 
 // ---- registry
@@ -302,17 +343,10 @@ void Functions::stamp(Function& function) const {
   function.revision = services_.random.uuid();
 }
 
-// Commits of the registry and of the queue interleave: the latest one counts.
-void Functions::remember(storage::CommitNumber number) {
-  auto seen = last_commit_.load();
-  while (seen < number && !last_commit_.compare_exchange_weak(seen, number)) {
-  }
-}
-
 void Functions::save(Entry& entry, WriteBatch batch) {
   const auto record = to_json(entry.function).set("attached", to_json(entry.attached));
   batch.put(Family::kCatalogue, function_key(entry.function.name), record.dump());
-  remember(services_.commits.submit(std::move(batch)));
+  entry.commit = commits_.submit(std::move(batch));
 }
 
 void Functions::save(Entry& entry) { save(entry, {}); }
@@ -344,7 +378,7 @@ Result<void> Functions::remove(const FunctionName& name) {
   batch.erase(Family::kCatalogue, function_key(name));
   batch.erase_range(Family::kCatalogue, version_prefix(name), storage::prefix_end(version_prefix(name)));
   queue_.drop(name, batch);
-  remember(services_.commits.submit(std::move(batch)));
+  const storage::CommitNumber removal = commits_.submit(std::move(batch));
   entry->runtime = nullptr;
   std::set<std::string> code{entry->function.code.id};
   for (const auto& [number, unit] : entry->versions) {
@@ -352,7 +386,7 @@ Result<void> Functions::remove(const FunctionName& name) {
     code.insert(unit->function.code.id);
   }
   functions_.erase(name);
-  for (const auto& id : code) retire_code(name, id);
+  for (const auto& id : code) retire_code(name, id, removal);
   return {};
 }
 

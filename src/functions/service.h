@@ -187,7 +187,9 @@ class Functions final : private EventRunner {
   // Traces invocations from now on; outlives this. `daemon`: "127.0.0.1:2000", where functions send segments. Before
   // the first invocation.
   void set_tracing(traces::Recorder& recorder, std::string daemon);
-  storage::CommitNumber last_commit() const { return std::max(last_commit_.load(), layers_.last_commit()); }
+  storage::CommitNumber last_commit() const {
+    return std::max({commits_.last(), layers_.last_commit(), queue_.last_commit()});
+  }
 
   // `done` is called on the control thread or inside the call. Errors: kResourceConflict when it exists, those of
   // apply(), of CodeStore::add() and of the fetched object.
@@ -254,13 +256,20 @@ class Functions final : private EventRunner {
   Result<void> tag(const FunctionName& name, const StringMap& tags);
   Result<void> untag(const FunctionName& name, const std::vector<std::string>& keys);
 
-  // Runs the function. `done` is called once, from any thread. Errors: kResourceNotFound, kTooManyRequests with the
-  // members Reason and Type, kInvalidRequestContent, kRequestEntityTooLarge, kServiceError.
+  // Runs the function, after its last change is durable. `done` is called once, from any thread. Errors:
+  // kResourceNotFound, kTooManyRequests with the members Reason and Type, kInvalidRequestContent,
+  // kRequestEntityTooLarge, kServiceError.
   void invoke(InvokeRequest request, InvokeDone done);
   // Queues an event; it is accepted once last_commit() is durable. Returns its request id.
   Result<std::string> invoke_async(InvokeRequest request);
   // What invoke() would refuse before running: DryRun.
   Result<void> check_invoke(const FunctionReference& target) const;
+
+  // Calls `done` (at once, or on the committer's thread) when all that an answer of now may rest on is durable, or with
+  // the error that prevents it.
+  void when_answerable(std::function<void(const Error*)> done) const {
+    services_.commits.when_answerable(last_commit(), std::move(done));
+  }
 
   // For event source mappings: `payload` is trusted JSON; `done` is called on the control thread.
   void invoke_for_mapping(const std::string& function_arn, std::string request_id, std::string payload,
@@ -293,6 +302,11 @@ class Functions final : private EventRunner {
     EntryPointer entry;
     UnitPointer unit;
   };
+  struct Start;
+  struct Ready {
+    std::shared_ptr<runtimes::Runtime> runtime;
+    storage::CommitNumber commit = 0;  // the last change of the function that the runtime may have seen
+  };
 
   std::optional<EventPolicy> policy_of(const FunctionReference& function) override;
   void run(const Event& event, std::function<void(EventAnswer)> done) override;
@@ -300,7 +314,12 @@ class Functions final : private EventRunner {
 
   Result<Code> obtain_code(const CodeStore& store, const FunctionName& name, const CodeSource& source,
                            const std::string& id) const;
-  Result<void> load_versions(std::set<std::string>& code_ids);  // guarded
+  using Registry = std::map<FunctionName, EntryPointer>;
+  Result<Registry> read_functions() const;
+  Result<void> read_versions(Registry& functions) const;
+  Result<void> restore();
+  // What was uploaded while writing has stopped: nothing refers to it.
+  std::optional<Error> refused_upload(const FunctionName& name, const Code& code);
   Result<Function> add(CreateRequest request, Settings settings, Code code);
   Result<Function> replace_code(const UpdateCodeRequest& request, Code code);
   Result<EntryPointer> find(const FunctionName& name) const;                      // guarded
@@ -314,17 +333,22 @@ class Functions final : private EventRunner {
   void stamp(Function& function) const;
   bool uses_code(const Entry& entry, const std::string& id) const;              // guarded
   int unreserved_limit(const Scope& scope, const FunctionName* without) const;  // guarded
-  void remember(storage::CommitNumber number);
-  void retire_code(const FunctionName& name, const std::string& id);
+  // Removes what nobody will run any more, some time after the commit that took it from its record.
+  void retire_code(const FunctionName& name, const std::string& id, storage::CommitNumber freed_by);
   Result<Target> admit(const FunctionReference& target);
   void start(const Target& target, InvokeRequest request, std::string request_id, std::string source, InvokeDone done);
+  void launch_durably(std::shared_ptr<Start> start, Ready ready);
+  void launch(std::shared_ptr<Start> start, const std::shared_ptr<runtimes::Runtime>& runtime);
+  void give_up(const Start& start, const Error& why);
   void finish(const Target& target, const FunctionReference& invoked, PastInvocation past,
               const runtimes::Outcome& outcome);
   traces::Recorder::Handle begin_trace(const Target& target, const InvokeRequest& request,
                                        const std::string& request_id, std::string& header);
   std::string event_trace(const FunctionReference& target, std::string header);
-  std::shared_ptr<runtimes::Runtime> runtime_for(const UnitPointer& unit);
-  runtimes::FunctionSpec spec_of(const Function& function, std::string opt_folder) const;  // guarded
+  Ready present_runtime(const Start& start) const;
+  Result<Ready> make_runtime(const Start& start);  // on the pool
+  runtimes::FunctionSpec spec_of(const Function& function, std::string code_folder,
+                                 std::string opt_folder) const;  // guarded
   void measure_invocation(const FunctionReference& target, const PastInvocation& past,
                           const runtimes::Outcome& outcome);
   void count_throttle(const FunctionReference& target);
@@ -334,13 +358,13 @@ class Functions final : private EventRunner {
   const Options options_;
   const CodeStore code_;
   Layers layers_;  // synchronises itself
-  std::atomic<storage::CommitNumber> last_commit_{0};
+  storage::ServiceCommits commits_;
   std::atomic<bool> draining_{false};
   Observer* observer_ = nullptr;          // constant after the start
   traces::Recorder* recorder_ = nullptr;  // the same
 
   mutable std::mutex mutex_;  // guards below
-  std::map<FunctionName, EntryPointer> functions_;
+  Registry functions_;
   std::string endpoint_;
   std::string tracing_daemon_;
 

@@ -52,7 +52,7 @@ Error not_found(const FunctionReference& reference) {
 
 Functions::UnitPointer Functions::Entry::unit(const EntryPointer& entry, const std::string& version) {
   if (version == kLatest) return entry;
-  if (!is_version(version) || version.size() > 9) return nullptr;
+  if (!is_version(version)) return nullptr;
   const auto it = entry->versions.find(std::stoi(version));
   return it == entry->versions.end() || it->second->function.version != version ? nullptr : it->second;
 }
@@ -107,7 +107,8 @@ Result<Functions::Target> Functions::admit(const FunctionReference& target) {
   return found;
 }
 
-runtimes::FunctionSpec Functions::spec_of(const Function& function, std::string opt_folder) const {
+runtimes::FunctionSpec Functions::spec_of(const Function& function, std::string code_folder,
+                                          std::string opt_folder) const {
   const Settings& settings = function.settings;
   runtimes::FunctionSpec spec{.scope = function.name.scope,
                               .name = function.name.name,
@@ -115,9 +116,7 @@ runtimes::FunctionSpec Functions::spec_of(const Function& function, std::string 
                               .arn = function.name.arn(),
                               .runtime = settings.runtime,
                               .handler = settings.handler,
-                              .code_folder = function.code.hot_folder.empty()
-                                                 ? code_.unpacked(function.name, function.code.id).string()
-                                                 : function.code.hot_folder,
+                              .code_folder = std::move(code_folder),
                               .layer_folder = std::move(opt_folder),
                               .memory_mb = settings.memory_mb,
                               .ephemeral_storage_mb = settings.ephemeral_storage_mb,
@@ -136,23 +135,53 @@ runtimes::FunctionSpec Functions::spec_of(const Function& function, std::string 
   return spec;
 }
 
-std::shared_ptr<runtimes::Runtime> Functions::runtime_for(const UnitPointer& unit) {
-  std::string folder;
-  std::vector<LayerUse> layers;
+// An invocation that was admitted.
+struct Functions::Start {
+  EntryPointer entry;
+  UnitPointer unit;
+  InvokeRequest request;
+  std::string request_id;
+  std::string source;
+  InvokeDone done;
+  platform::Busy busy;
+};
+
+// No runtime: it has to be made.
+Functions::Ready Functions::present_runtime(const Start& start) const {
+  const std::lock_guard lock(mutex_);
+  // A folder of hot reload is looked at every time.
+  const bool is_hot = !start.unit->function.code.hot_folder.empty();
+  return {is_hot ? nullptr : start.unit->runtime, start.entry->commit};
+}
+
+Result<Functions::Ready> Functions::make_runtime(const Start& start) {
+  Unit& unit = *start.unit;
+  Function function;
+  Ready ready;
   {
     const std::lock_guard lock(mutex_);
-    folder = unit->function.code.hot_folder;
-    if (unit->runtime && folder.empty()) return unit->runtime;
-    layers = unit->function.settings.layers;
+    function = unit.function;
+    ready.commit = start.entry->commit;
   }
-  const std::string opt = layers_.opt_folder(layers);
+  std::string folder = function.code.hot_folder;
   const std::uint64_t fingerprint = folder.empty() ? 0 : folder_fingerprint(folder);
-  const std::lock_guard lock(mutex_);
-  if (!unit->runtime || unit->hot_fingerprint != fingerprint) {
-    unit->runtime = services_.runtimes.create(spec_of(unit->function, opt));
-    unit->hot_fingerprint = fingerprint;
+  if (folder.empty()) {
+    MR_ASSIGN_OR_RETURN(const auto unpacked, code_.unpacked(function.name, function.code.id));
+    folder = unpacked.string();
   }
-  return unit->runtime;
+  MR_ASSIGN_OR_RETURN(std::string opt, layers_.opt_folder(function.settings.layers));
+  const std::lock_guard lock(mutex_);
+  const bool is_present = unit.function.revision == function.revision;
+  if (is_present && unit.runtime && unit.hot_fingerprint == fingerprint) {
+    ready.runtime = unit.runtime;
+    return ready;
+  }
+  ready.runtime = services_.runtimes.create(spec_of(function, std::move(folder), std::move(opt)));
+  if (is_present) {  // else it was changed meanwhile, and this one is for this invocation only
+    unit.runtime = ready.runtime;
+    unit.hot_fingerprint = fingerprint;
+  }
+  return ready;
 }
 
 void Functions::invoke(InvokeRequest request, InvokeDone done) {
@@ -173,12 +202,49 @@ void Functions::invoke(InvokeRequest request, InvokeDone done) {
 // REQUIRES: admitted.
 void Functions::start(const Target& target, InvokeRequest request, std::string request_id, std::string source,
                       InvokeDone done) {
+  auto start =
+      std::make_shared<Start>(Start{target.entry, target.unit, std::move(request), std::move(request_id),
+                                    std::move(source), std::move(done), platform::Busy(services_.scheduler.busy())});
+  if (auto present = present_runtime(*start); present.runtime != nullptr) {
+    return launch_durably(std::move(start), std::move(present));
+  }
+  const auto made = std::make_shared<std::optional<Result<Ready>>>();
+  services_.scheduler.offload([this, start, made] { *made = make_runtime(*start); },
+                              [this, start, made] {
+                                if (!(*made)->ok()) return give_up(*start, (*made)->error());
+                                launch_durably(start, std::move(***made));
+                              });
+}
+
+// What runs may be seen by anybody, so it must be what a power cut cannot undo: a change of the function that is on its
+// way to the disk is waited for. A disk without room ends the wait.
+void Functions::launch_durably(std::shared_ptr<Start> start, Ready ready) {
+  if (ready.commit <= services_.commits.durable()) return launch(std::move(start), ready.runtime);
+  services_.commits.when_answerable(ready.commit, [this, start, runtime = ready.runtime](const Error* error) {
+    const auto failure = error == nullptr ? std::nullopt : std::optional<Error>(*error);
+    services_.scheduler.post([this, start, runtime, failure] {
+      if (!failure) return launch(start, runtime);
+      give_up(*start, Error(kServiceError, "The last change of the function is not durable: " + failure->message()));
+    });
+  });
+}
+
+void Functions::give_up(const Start& start, const Error& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    --start.entry->running;
+  }
+  start.done(why);
+}
+
+void Functions::launch(std::shared_ptr<Start> start, const std::shared_ptr<runtimes::Runtime>& runtime) {
+  InvokeRequest& request = start->request;
+  const Target target{start->entry, start->unit};
   measure_concurrency(target.entry, request.target.resource());
-  const auto runtime = runtime_for(target.unit);
   const Time started = services_.scheduler.now();
   std::string header;
-  const auto trace = begin_trace(target, request, request_id, header);
-  runtimes::Invocation invocation{.request_id = request_id,
+  const auto trace = begin_trace(target, request, start->request_id, header);
+  runtimes::Invocation invocation{.request_id = start->request_id,
                                   .payload = std::move(request.payload),
                                   .client_context = std::move(request.client_context),
                                   .trace_id = std::move(header),
@@ -186,29 +252,27 @@ void Functions::start(const Target& target, InvokeRequest request, std::string r
   if (trace != nullptr) {
     invocation.delivered = [recorder = recorder_, trace](std::string_view key) { recorder->delivered(trace, key); };
   }
-  auto busy = std::make_shared<platform::Busy>(services_.scheduler.busy());
   PastInvocation past{.time = started,
                       .machine_start = services_.scheduler.machine_now(),
-                      .request_id = request_id,
-                      .source = std::move(source),
+                      .request_id = start->request_id,
+                      .source = std::move(start->source),
                       .version = target.unit->function.version};
   runtime->invoke(std::move(invocation),
-                  [this, target, busy, request_id, trace, past = std::move(past), invoked = std::move(request.target),
-                   done = std::move(done)](runtimes::Outcome outcome) mutable {
+                  [this, start, target, trace, past = std::move(past)](runtimes::Outcome outcome) mutable {
                     if (trace != nullptr) recorder_->end(trace, end_of(outcome));
-                    finish(target, invoked, std::move(past), outcome);
+                    finish(target, start->request.target, std::move(past), outcome);
                     switch (outcome.kind) {
                       case runtimes::Outcome::Kind::kStopped:
-                        return done(stopping());
+                        return start->done(stopping());
                       case runtimes::Outcome::Kind::kNoCapacity:
-                        return done(throttled("ConcurrentInvocationLimitExceeded"));
+                        return start->done(throttled("ConcurrentInvocationLimitExceeded"));
                       case runtimes::Outcome::Kind::kAnswered:
-                        return done(InvokeResult{.request_id = request_id,
-                                                 .payload = std::move(outcome.payload),
-                                                 .function_error = std::move(outcome.function_error),
-                                                 .executed_version = target.unit->function.version,
-                                                 .log_tail = std::move(outcome.log_tail),
-                                                 .duration = outcome.duration});
+                        return start->done(InvokeResult{.request_id = start->request_id,
+                                                        .payload = std::move(outcome.payload),
+                                                        .function_error = std::move(outcome.function_error),
+                                                        .executed_version = target.unit->function.version,
+                                                        .log_tail = std::move(outcome.log_tail),
+                                                        .duration = outcome.duration});
                     }
                   });
 }
@@ -343,7 +407,7 @@ Result<std::string> Functions::invoke_async(InvokeRequest request) {
                     .client_context = std::move(request.client_context),
                     .trace_id = std::move(trace),
                     .received = services_.scheduler.now()};
-  remember(queue_.enqueue(event));
+  queue_.enqueue(event);
   return event.request_id;
 }
 

@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-#include <zip.h>
 
 #include "codec/json.h"
 #include "functions/errors.h"
@@ -13,6 +12,7 @@
 #include "storage/memory/memory_store.h"
 #include "testing/test_commits.h"
 #include "testing/virtual_scheduler.h"
+#include "testing/zip.h"
 
 namespace millrace::functions {
 namespace {
@@ -140,15 +140,7 @@ class FunctionsTest : public ::testing::Test {
   static FunctionName name(const std::string& text) { return {Scope{}, text}; }
 
   static std::string archive(const std::string& file = "index.js", const std::string& content = "code") {
-    std::string path = (fs::temp_directory_path() / "millrace-zip-XXXXXX").string();
-    ::close(::mkstemp(path.data()));
-    zip_t* zip = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
-    zip_file_add(zip, file.c_str(), zip_source_buffer(zip, content.data(), content.size(), 0), 0);
-    EXPECT_EQ(zip_close(zip), 0);
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    fs::remove(path);
-    return text.str();
+    return testing::zip_of(file, content);
   }
 
   CreateRequest request(const std::string& text) {
@@ -365,7 +357,7 @@ TEST_F(FunctionsTest, DeletedFunctionsAreGoneWithTheirEvents) {
   EXPECT_EQ(queued_keys(), 0u);
   advance(std::chrono::hours(7));
   EXPECT_THAT(invoked(), SizeIs(1));
-  EXPECT_TRUE(fs::is_empty(folder_ / "functions/000000000000/us-east-1")) << "code is removed after a while";
+  EXPECT_TRUE(fs::is_empty(folder_ / "functions/000000000000/us-east-1/f")) << "code is removed after a while";
   restart();
   EXPECT_THAT(functions_->list(Scope{}), IsEmpty());
 }

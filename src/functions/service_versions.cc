@@ -97,7 +97,7 @@ Result<void> Functions::remove_version(const FunctionName& name, const std::stri
   WriteBatch batch;
   batch.erase(Family::kCatalogue, version_key(name, number));
   save(**entry, std::move(batch));
-  if (!uses_code(**entry, code)) retire_code(name, code);
+  if (!uses_code(**entry, code)) retire_code(name, code, (*entry)->commit);
   return {};
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "http/internal/connection.h"
+#include "platform/thread_name.h"
 #include "telemetry/log.h"
 
 namespace millrace::http {
@@ -94,8 +95,18 @@ Result<void> Server::Impl::start() {
   if (port_ == 0) MR_RETURN_IF_ERROR(bind());
   running_ = true;
   accept();
-  for (const auto& loop : loops_) threads_.emplace_back([loop = loop.get()] { loop->run(); });
-  for (int i = 0; i < kPoolThreads; ++i) pool_threads_.emplace_back([this] { shared_.pool.run(); });
+  for (const auto& loop : loops_) {
+    threads_.emplace_back([loop = loop.get()] {
+      platform::name_this_thread("mr:io");
+      loop->run();
+    });
+  }
+  for (int i = 0; i < kPoolThreads; ++i) {
+    pool_threads_.emplace_back([this] {
+      platform::name_this_thread("mr:io-pool");
+      shared_.pool.run();
+    });
+  }
   return {};
 }
 

@@ -1,3 +1,5 @@
+#include <future>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +10,7 @@
 #include "storage/memory/memory_store.h"
 #include "testing/test_commits.h"
 #include "testing/virtual_scheduler.h"
+#include "testing/watched_commits.h"
 
 namespace millrace::iam {
 namespace {
@@ -169,7 +172,7 @@ TEST_F(IamTest, CredentialsResolveToTheirRoleUntilTheyExpire) {
   EXPECT_FALSE(sessions_->resolve(credentials->access_key).has_value());
   restart();
   scheduler_.run_ready();
-  EXPECT_EQ(store_.count(storage::Family::kCatalogue), 1u) << "expired sessions are removed";
+  EXPECT_EQ(store_.count(storage::Family::kCatalogue), 2u) << "expired sessions are removed: the role, the log's head";
 }
 
 TEST_F(IamTest, CredentialsAreIssuedForRolesThatDoNotExistButNotForNonsense) {
@@ -180,6 +183,38 @@ TEST_F(IamTest, CredentialsAreIssuedForRolesThatDoNotExistButNotForNonsense) {
        {"", "gone", "arn:aws:iam::1:role/x", "arn:aws:iam::111111111111:role/", "arn:aws:iam::111111111111:user/x"}) {
     EXPECT_EQ(error_of(sessions_->issue(arn, "s1", Seconds(900))), "ValidationError") << arn;
   }
+}
+
+TEST_F(IamTest, WhoIsBehindAKeyIsKnownUntilItExpiresOrIsReset) {
+  const auto credentials = sessions_->issue("arn:aws:iam::111111111111:role/gone", "s1", Seconds(900));
+  const auto others = sessions_->issue("arn:aws:iam::222222222222:role/gone", "s1", Seconds(900));
+  EXPECT_EQ(sessions_->principal_of(credentials->access_key)->account, "111111111111");
+  scheduler_.run_ready();
+  restart();
+  EXPECT_EQ(sessions_->principal_of(credentials->access_key)->account, "111111111111");
+  sessions_->reset("222222222222");
+  EXPECT_FALSE(sessions_->principal_of(others->access_key).has_value());
+  scheduler_.advance(Seconds(900));
+  EXPECT_FALSE(sessions_->principal_of(credentials->access_key).has_value());
+}
+
+// Every request asks who is behind its key, whatever else goes on.
+TEST_F(IamTest, AskingForAKeyDoesNotWaitForOneThatIsBeingMade) {
+  int asked = 0;
+  const auto during_submit = [&] {
+    auto unknown = std::async(std::launch::async, [&] { return sessions_->principal_of("test").has_value(); });
+    ASSERT_EQ(unknown.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    EXPECT_FALSE(unknown.get());
+    ++asked;
+  };
+  testing::WatchedCommits watched(commits_, during_submit);
+  sessions_ = std::make_unique<Sessions>(store_, watched, scheduler_, random_, *roles_);
+  Identities identities(store_, watched, scheduler_, random_);
+  sessions_->know(identities);
+  ASSERT_TRUE(sessions_->issue("arn:aws:iam::111111111111:role/gone", "s1", Seconds(900)).ok());
+  ASSERT_TRUE(identities.create(IdentityKind::kUser, kAccount, {.name = "u"}).ok());
+  ASSERT_TRUE(identities.create_key({IdentityKind::kUser, kAccount, "u"}).ok());
+  EXPECT_EQ(asked, 3);
 }
 
 TEST_F(IamTest, AnUnknownKeyIsTheRootUserOfItsAccount) {

@@ -99,15 +99,18 @@ Result<void> check_user_tags(const Tags& tags) {
 
 Result<void> Identities::load() {
   const std::scoped_lock lock(mutex_);
+  identities_.clear();
+  for (const auto& [key, user] : keys_) principals_.erase(key);
+  keys_.clear();
   for (const auto kind : {IdentityKind::kUser, IdentityKind::kGroup}) {
     const auto prefix = kind == IdentityKind::kUser ? identities::kUserPrefix : identities::kGroupPrefix;
     const auto read = [&](std::string_view record, std::string_view value) -> Result<void> {
       const auto json = codec::parse_json(value);
-      if (!json.ok()) return Error(storage::kStorageFailed, "damaged identity record: " + std::string(record));
+      if (!json.ok()) return storage::damaged("user or group", record);
       Identity identity = identities::from_json(kind, *json);
+      if (identities::record_key(identity) != record) return storage::damaged("user or group", record);
       Key key{kind, identity.account, identity.name};
-      for (const auto& one : identity.access_keys) keys_.insert_or_assign(one.id, key);
-      identities_.insert_or_assign(std::move(key), std::move(identity));
+      keep(std::move(key), std::move(identity));
       return {};
     };
     MR_RETURN_IF_ERROR(storage::for_each(store_, storage::Family::kCatalogue, prefix, read));
@@ -124,7 +127,16 @@ Result<const Identity*> Identities::find(const Name& name) const {
 void Identities::save(const Identity& identity) {
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, identities::record_key(identity), identities::to_json(identity));
-  last_commit_.store(commits_.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
+}
+
+void Identities::keep(Key key, Identity identity) {
+  for (const AccessKey& one : identity.access_keys) {
+    keys_.insert_or_assign(one.id, key);
+    principals_.set(one.id,
+                    std::make_shared<const Principal>(Principal{identity.account, identity.arn(), identity.id}));
+  }
+  identities_.insert_or_assign(std::move(key), std::move(identity));
 }
 
 template <typename Change>
@@ -134,7 +146,7 @@ Result<void> Identities::update(const Name& name, Change change) {
   Identity changed = *identity;
   MR_RETURN_IF_ERROR(change(changed));
   save(changed);
-  identities_.insert_or_assign(key_of(name), std::move(changed));
+  keep(key_of(name), std::move(changed));
   return {};
 }
 
@@ -199,7 +211,7 @@ Result<void> Identities::remove(const Name& name) {
   }
   storage::WriteBatch batch;
   batch.erase(storage::Family::kCatalogue, identities::record_key(*identity));
-  last_commit_.store(commits_.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
   identities_.erase(key_of(name));
   return {};
 }
@@ -224,10 +236,9 @@ Result<void> Identities::rename(const Name& name, std::optional<std::string> new
       batch.put(storage::Family::kCatalogue, identities::record_key(user), identities::to_json(user));
     }
   }
-  last_commit_.store(commits_.submit(std::move(batch)));
-  for (const auto& one : changed.access_keys) keys_.insert_or_assign(one.id, key);
+  commits_.submit(std::move(batch));
   identities_.erase(old_key);
-  identities_.insert_or_assign(std::move(key), std::move(changed));
+  keep(std::move(key), std::move(changed));
   return {};
 }
 
@@ -329,7 +340,6 @@ Result<AccessKey> Identities::create_key(const Name& user) {
     made.secret = new_secret(random_);
     made.created = clock_.now();
     identity.access_keys.push_back(made);
-    keys_.insert_or_assign(made.id, key_of(user));
     return {};
   }));
   return made;
@@ -350,6 +360,7 @@ Result<void> Identities::delete_key(const Name& user, std::string_view key) {
       return identities::no_key(key);
     }
     keys_.erase(std::string(key));
+    principals_.erase(key);
     return {};
   });
 }
@@ -361,9 +372,8 @@ std::optional<Identity> Identities::user_of_key(std::string_view access_key) con
 }
 
 std::optional<Principal> Identities::principal_of_key(std::string_view access_key) const {
-  const std::scoped_lock lock(mutex_);
-  const Identity* user = holder(access_key);
-  return user == nullptr ? std::nullopt : std::optional(Principal{user->account, user->arn(), user->id});
+  const auto known = principals_.find(access_key);
+  return known == nullptr ? std::nullopt : std::optional(*known);
 }
 
 const Identity* Identities::holder(std::string_view access_key) const {
@@ -381,8 +391,12 @@ void Identities::reset(std::string_view account) {
     batch.erase(storage::Family::kCatalogue, identities::record_key(entry.second));
     return true;
   });
-  std::erase_if(keys_, [&](const auto& entry) { return !identities_.contains(entry.second); });
-  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+  std::erase_if(keys_, [&](const auto& entry) {
+    if (identities_.contains(entry.second)) return false;
+    principals_.erase(entry.first);
+    return true;
+  });
+  if (!batch.empty()) commits_.submit(std::move(batch));
 }
 
 }  // namespace millrace::iam

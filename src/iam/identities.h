@@ -6,7 +6,6 @@
 // must be held until last_commit() is durable.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -16,7 +15,9 @@
 #include <tuple>
 #include <vector>
 
+#include "base/read_mostly_map.h"
 #include "iam/roles.h"
+#include "storage/service_commits.h"
 
 namespace millrace::iam {
 
@@ -72,9 +73,12 @@ struct NewIdentity {
 class Identities {
  public:
   Identities(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random)
-      : store_(store), commits_(commits), clock_(clock), random_(random) {}
+      : store_(store), commits_(commits, "iam"), clock_(clock), random_(random) {
+    commits_.set_restore([this] { return load(); });
+  }
+  // Before anything else, and when the store refused a change.
   Result<void> load();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // Which user or group is meant.
   struct Name {
@@ -109,7 +113,7 @@ class Identities {
   Result<void> delete_key(const Name& user, std::string_view key);
   // The user whose key it is, active or not; nullopt: nobody's.
   std::optional<Identity> user_of_key(std::string_view access_key) const;
-  // The same, without what belongs to the user: asked with every request.
+  // The same, without what belongs to the user: asked with every request, takes no lock.
   std::optional<Principal> principal_of_key(std::string_view access_key) const;
 
   void reset(std::string_view account);
@@ -122,14 +126,15 @@ class Identities {
   template <typename Change>
   Result<void> update(const Name& name, Change change);
   void save(const Identity& identity);
+  void keep(Key key, Identity identity);  // guarded; in memory
   bool has_users(std::string_view account, std::string_view group) const;
 
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Clock& clock_;
   platform::Random& random_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
-  mutable std::mutex mutex_;  // guards below
+  ReadMostlyMap<const Principal> principals_;  // by access key, as keys_
+  mutable std::mutex mutex_;                   // guards below
   std::map<Key, Identity> identities_;
   std::map<std::string, Key, std::less<>> keys_;  // access key -> its user
 };

@@ -107,10 +107,14 @@ const PolicyVersion* ManagedPolicy::version(std::string_view wanted) const {
 
 Result<void> ManagedPolicies::load() {
   const std::scoped_lock lock(mutex_);
+  policies_.clear();
   const auto read = [&](std::string_view record, std::string_view value) -> Result<void> {
     const auto json = codec::parse_json(value);
-    if (!json.ok()) return Error(storage::kStorageFailed, "damaged policy record: " + std::string(record));
+    if (!json.ok()) return storage::damaged("policy", record);
     ManagedPolicy policy = managed::from_json(*json);
+    const bool has_default = std::ranges::any_of(
+        policy.versions, [&](const PolicyVersion& each) { return each.number == policy.default_version; });
+    if (!has_default || managed::record_key(policy) != record) return storage::damaged("policy", record);
     Key key{policy.account, policy.name};
     policies_.insert_or_assign(std::move(key), std::move(policy));
     return {};
@@ -141,7 +145,7 @@ Result<const ManagedPolicy*> ManagedPolicies::find_own(std::string_view arn) con
 void ManagedPolicies::save(const ManagedPolicy& policy) {
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, managed::record_key(policy), managed::to_json(policy));
-  last_commit_.store(commits_.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
 }
 
 template <typename Change>
@@ -222,7 +226,7 @@ Result<void> ManagedPolicies::remove(std::string_view arn) {
   }
   storage::WriteBatch batch;
   batch.erase(storage::Family::kCatalogue, managed::record_key(*policy));
-  last_commit_.store(commits_.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
   policies_.erase(Key{policy->account, policy->name});
   return {};
 }
@@ -289,7 +293,7 @@ void ManagedPolicies::reset(std::string_view account) {
     batch.erase(storage::Family::kCatalogue, managed::record_key(entry.second));
     return true;
   });
-  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+  if (!batch.empty()) commits_.submit(std::move(batch));
 }
 
 }  // namespace millrace::iam

@@ -6,7 +6,6 @@
 // last_commit() is durable.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "iam/roles.h"
+#include "storage/service_commits.h"
 
 namespace millrace::iam {
 
@@ -56,9 +56,12 @@ struct NewPolicy {
 class ManagedPolicies {
  public:
   ManagedPolicies(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random)
-      : store_(store), commits_(commits), clock_(clock), random_(random) {}
+      : store_(store), commits_(commits, "iam"), clock_(clock), random_(random) {
+    commits_.set_restore([this] { return load(); });
+  }
+  // Before anything else, and when the store refused a change.
   Result<void> load();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // kEntityAlreadyExists, kMalformedPolicyDocument, kLimitExceeded.
   Result<ManagedPolicy> create(std::string_view account, NewPolicy policy);
@@ -86,10 +89,9 @@ class ManagedPolicies {
   void save(const ManagedPolicy& policy);
 
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Clock& clock_;
   platform::Random& random_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
   mutable std::mutex mutex_;  // guards below
   std::map<Key, ManagedPolicy> policies_;
 };

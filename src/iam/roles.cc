@@ -107,14 +107,18 @@ std::string random_text(platform::Random& random, std::size_t words) {
 std::string new_secret(platform::Random& random) { return random_text(random, 4).substr(0, 40); }
 
 Roles::Roles(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random)
-    : store_(store), commits_(commits), clock_(clock), random_(random) {}
+    : store_(store), commits_(commits, "iam"), clock_(clock), random_(random) {
+  commits_.set_restore([this] { return load(); });
+}
 
 Result<void> Roles::load() {
   const std::scoped_lock lock(mutex_);
+  roles_.clear();
   const auto read = [&](std::string_view record, std::string_view value) -> Result<void> {
     const auto json = codec::parse_json(value);
-    if (!json.ok()) return Error(storage::kStorageFailed, "damaged role record: " + std::string(record));
+    if (!json.ok()) return storage::damaged("role", record);
     Role role = from_json(*json);
+    if (role_key(role) != record) return storage::damaged("role", record);
     Key key{role.account, role.name};
     roles_.insert_or_assign(std::move(key), std::move(role));
     return {};
@@ -131,7 +135,7 @@ Result<const Role*> Roles::find(std::string_view account, std::string_view name)
 void Roles::save(const Role& role) {
   storage::WriteBatch batch;
   batch.put(Family::kCatalogue, role_key(role), to_json(role));
-  last_commit_.store(commits_.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
 }
 
 template <typename Change>
@@ -207,7 +211,7 @@ Result<void> Roles::remove(std::string_view account, std::string_view name) {
   }
   storage::WriteBatch batch;
   batch.erase(Family::kCatalogue, role_key(*role));
-  last_commit_.store(commits_.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
   roles_.erase(Key{account, name});
   return {};
 }
@@ -220,7 +224,7 @@ void Roles::reset(std::string_view account) {
     batch.erase(Family::kCatalogue, role_key(entry.second));
     return true;
   });
-  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+  if (!batch.empty()) commits_.submit(std::move(batch));
 }
 
 Result<void> Roles::set_trust_policy(std::string_view account, std::string_view name, std::string document) {

@@ -5,7 +5,6 @@
 // last_commit() is durable.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -18,7 +17,7 @@
 #include "base/time.h"
 #include "platform/clock.h"
 #include "platform/random.h"
-#include "storage/committer.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 
 namespace millrace::iam {
@@ -71,8 +70,9 @@ struct PageRequest {
 class Roles {
  public:
   Roles(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random);
+  // Before anything else, and when the store refused a change.
   Result<void> load();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // kEntityAlreadyExists, kMalformedPolicyDocument, kLimitExceeded.
   Result<Role> create(std::string_view account, NewRole role);
@@ -112,10 +112,9 @@ class Roles {
   void save(const Role& role);
 
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Clock& clock_;
   platform::Random& random_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
   mutable std::mutex mutex_;  // guards below
   std::map<Key, Role> roles_;
 };

@@ -64,23 +64,31 @@ Session session_from_json(const Json& json) {
 
 Sessions::Sessions(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random,
                    const Roles& roles)
-    : store_(store), commits_(commits), clock_(clock), random_(random), roles_(roles) {}
+    : store_(store), commits_(commits, "iam"), clock_(clock), random_(random), roles_(roles) {
+  commits_.set_restore([this] { return load(); });
+}
 
 Result<void> Sessions::load() {
   const std::scoped_lock lock(mutex_);
+  for (const auto& [key, session] : sessions_) known_.erase(key);
+  sessions_.clear();
+  by_expiration_.clear();
   const auto read = [&](std::string_view record, std::string_view value) -> Result<void> {
     const auto json = codec::parse_json(value);
-    if (!json.ok()) return Error(storage::kStorageFailed, "damaged session record in the data directory");
+    if (!json.ok() || json->int_or("v", 0) != 1) return storage::damaged("session", record);
     std::string key(record.substr(kSessionPrefix.size()));
     Session session = session_from_json(*json);
+    if (session.secret_key.empty() || session.session_token.empty()) return storage::damaged("session", record);
     by_expiration_.emplace(session.expiration, key);
+    know(key, session);
     sessions_.emplace(std::move(key), std::move(session));
     return {};
   };
   MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kCatalogue, kSessionPrefix, read));
+  if (!commits_.may_write(storage::Commits::Purpose::kFrees)) return {};
   storage::WriteBatch batch;
   drop_expired(clock_.machine_now(), batch);
-  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+  if (!batch.empty()) commits_.submit(std::move(batch));
   return {};
 }
 
@@ -88,8 +96,13 @@ void Sessions::drop_expired(Time now, storage::WriteBatch& batch) {
   while (!by_expiration_.empty() && by_expiration_.begin()->first <= now) {
     const auto node = by_expiration_.extract(by_expiration_.begin());
     batch.erase(Family::kCatalogue, session_key(node.value().second));
+    known_.erase(node.value().second);
     sessions_.erase(node.value().second);
   }
+}
+
+void Sessions::know(std::string_view access_key, const Session& session) {
+  known_.set(access_key, std::make_shared<const Known>(Known{session.principal, session.expiration}));
 }
 
 Result<Credentials> Sessions::issue(std::string_view role_arn, std::string_view session_name, Seconds duration) {
@@ -127,8 +140,9 @@ Credentials Sessions::store(Session session, Time now) {
   storage::WriteBatch batch;
   drop_expired(now, batch);
   batch.put(Family::kCatalogue, session_key(credentials.access_key), to_json(session));
-  last_commit_.store(commits_.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
   by_expiration_.emplace(session.expiration, credentials.access_key);
+  know(credentials.access_key, session);
   sessions_.emplace(credentials.access_key, std::move(session));
   return credentials;
 }
@@ -145,10 +159,8 @@ const Session* Sessions::live(std::string_view access_key) const {
 }
 
 std::optional<Principal> Sessions::principal_of(std::string_view access_key) const {
-  {
-    const std::scoped_lock lock(mutex_);
-    if (const Session* session = live(access_key)) return session->principal;
-  }
+  const auto known = known_.find(access_key);
+  if (known != nullptr && known->expiration > clock_.machine_now()) return known->principal;
   return identities_ == nullptr ? std::nullopt : identities_->principal_of_key(access_key);
 }
 
@@ -171,9 +183,10 @@ void Sessions::reset(std::string_view account) {
     if (entry.second.principal.account != account) return false;
     batch.erase(Family::kCatalogue, session_key(entry.first));
     by_expiration_.erase({entry.second.expiration, entry.first});
+    known_.erase(entry.first);
     return true;
   });
-  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+  if (!batch.empty()) commits_.submit(std::move(batch));
 }
 
 }  // namespace millrace::iam

@@ -3,10 +3,9 @@
 // issue() makes a key (ASIA...) that resolve() maps back to account and assumed role, for functions (their role) and
 // for STS AssumeRole. Sessions are durable (kCatalogue `iam/sessions/<key>`) until they expire, by the machine's clock:
 // clients compare the expiry with their own. A bare 12-digit access key is an account by itself and is not known here.
-// Thread-safe; nothing waits for a disk.
+// Thread-safe; nothing waits for a disk, and asking who is behind a key takes no lock.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -15,10 +14,12 @@
 #include <string_view>
 #include <utility>
 
+#include "base/read_mostly_map.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "iam/identities.h"
 #include "iam/roles.h"
+#include "storage/service_commits.h"
 
 namespace millrace::iam {
 
@@ -41,8 +42,9 @@ class Sessions {
  public:
   Sessions(storage::Store& store, storage::Commits& commits, platform::Clock& clock, platform::Random& random,
            const Roles& roles);
+  // Before anything else, and when the store refused a change.
   Result<void> load();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // The role need not exist (a function may outlive its role; trust is not enforced): then its id is derived from the
   // ARN. kValidation when `role_arn` is no role's ARN. REQUIRES: session_name matches [\w+=,.@-]{2,64}.
@@ -67,15 +69,21 @@ class Sessions {
  private:
   const Session* live(std::string_view access_key) const;  // guarded; nullptr: none, or expired
   Credentials store(Session session, Time now);
+  void know(std::string_view access_key, const Session& session);  // guarded
   void drop_expired(Time now, storage::WriteBatch& batch);
 
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Clock& clock_;
   platform::Random& random_;
   const Roles& roles_;
   const Identities* identities_ = nullptr;
-  std::atomic<storage::CommitNumber> last_commit_{0};
+  // What every request asks for, by access key, as sessions_.
+  struct Known {
+    Principal principal;
+    Time expiration{};
+  };
+  ReadMostlyMap<const Known> known_;
   mutable std::mutex mutex_;  // guards below
   std::map<std::string, Session, std::less<>> sessions_;
   std::set<std::pair<Time, std::string>> by_expiration_;

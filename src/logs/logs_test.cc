@@ -75,6 +75,22 @@ TEST_F(LogsTest, AppendCreatesGroupAndStreamAndIsReadAtOnce) {
   EXPECT_EQ(logs().describe_group(kGroup)->arn(), "arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/worker");
 }
 
+TEST_F(LogsTest, NumbersOfEventsRiseThoughTheClockIsSetBackWhenNothingIsLeft) {
+  std::uint64_t last = 0;
+  for (int i = 0; i < 3; ++i) {
+    append("s1", "hello");
+    auto page = logs().filter_events(kGroup, {}, {}, [](std::string_view) { return true; });
+    ASSERT_TRUE(page.ok());
+    ASSERT_THAT(page->items, SizeIs(1));
+    EXPECT_GT(page->items[0].position.chunk, last);
+    last = page->items[0].position.chunk;
+    ASSERT_TRUE(logs().delete_group(kGroup).ok());
+    scheduler_.run_ready();
+    scheduler_.set_machine_offset(-std::chrono::hours(24 * 365 * (i + 1)));
+    restart();
+  }
+}
+
 TEST_F(LogsTest, EventsSurviveARestartOnceFlushedByTime) {
   append("s1", "first");
   scheduler_.advance(seconds(1));
@@ -277,7 +293,7 @@ TEST_F(LogsTest, DeletedStreamsAndGroupsLeaveNothing) {
   ASSERT_TRUE(logs().delete_group(kGroup).ok());
   scheduler_.advance(seconds(1));
   EXPECT_EQ(store_.count(storage::Family::kText), 0u);
-  EXPECT_EQ(store_.count(storage::Family::kCatalogue), 0u);
+  EXPECT_EQ(store_.count(storage::Family::kCatalogue), 2u) << "the numbers given out and the head of the log";
   EXPECT_EQ(error_of(logs().describe_group(kGroup)), "ResourceNotFoundException");
   append("b", "4");
   EXPECT_THAT(filtered(), ElementsAre("4"));
@@ -361,6 +377,43 @@ TEST(FilterPatternTest, WhatIsNotServedIsRefusedByName) {
     ASSERT_FALSE(parsed.ok()) << text;
     EXPECT_TRUE(parsed.error().is(kInvalidParameter));
   }
+}
+
+// --- while writes are refused ---
+
+TEST_F(LogsTest, WhatIsPrintedOnAFullDiskIsGatheredAndStoredWhenThereIsRoom) {
+  append("s1", "before");
+  EXPECT_THAT(filtered(), ElementsAre("before"));
+  append("s1", "opens a chunk");
+  store_.set_room(storage::Room::Level::kNone);
+  const auto last = logs().last_commit();
+  append("s1", "meanwhile");
+  append("s2", "has no place yet");
+  scheduler_.advance(std::chrono::hours(1));
+  EXPECT_THAT(filtered(), ElementsAre("before"));
+  EXPECT_EQ(logs().last_commit(), last);
+  EXPECT_TRUE(logs().describe_group(kGroup).ok());
+  store_.set_room(storage::Room::Level::kPlenty);
+  commits_->tell_accepting();
+  scheduler_.run_ready();
+  EXPECT_THAT(filtered(), ElementsAre("before", "opens a chunk", "meanwhile"));
+}
+
+TEST_F(LogsTest, AfterAFailedWriteGroupsAndEventsAreThoseThatAreStored) {
+  append("s1", "kept");
+  EXPECT_THAT(filtered(), ElementsAre("kept"));
+  scheduler_.run_ready();
+  store_.fail_write_after(0);
+  append("s1", "lost");
+  append("s2", "lost");
+  (void)filtered();
+  scheduler_.run_ready();
+  EXPECT_THAT(filtered(), ElementsAre("kept"));
+  EXPECT_THAT(logs().list_streams(kGroup, {})->items, SizeIs(1));
+  scheduler_.advance(std::chrono::hours(1));
+  append("s1", "later");
+  EXPECT_THAT(filtered(), ElementsAre("kept"));
+  EXPECT_TRUE(commits_->is_settled(logs().last_commit(), commits_->settlements()));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "crypto/encoding.h"
 #include "logs/errors.h"
 #include "logs/internal/state.h"
+#include "storage/scan.h"
 #include "telemetry/log.h"
 
 namespace millrace::logs {
@@ -67,10 +68,6 @@ std::string catalogue_key(const GroupName& name) {
   return std::string(internal::kGroupPrefix) + name.scope.account + "/" + name.scope.region + "/" + name.name;
 }
 
-Error damaged(std::string_view what) {
-  return Error(storage::kStorageFailed, "damaged " + std::string(what) + " in the data directory");
-}
-
 constexpr int kRetentionDays[] = {1,   3,   5,   7,   14,   30,   60,   90,   120,  150,  180,
                                   365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653};
 
@@ -86,21 +83,22 @@ std::string GroupInfo::arn() const {
 }
 
 Service::Service(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler, Limits limits)
-    : store_(store), commits_(commits), scheduler_(scheduler), limits_(limits) {}
+    : store_(store), commits_(commits, "logs"), scheduler_(scheduler), limits_(limits) {
+  commits_.set_restore([this] { return restore(); });
+  commits_.set_resume(scheduler, [this] { resume(); });
+}
 
 Service::~Service() = default;
-
-storage::CommitNumber Service::submit(WriteBatch batch) {
-  const auto number = commits_.submit(std::move(batch));
-  last_commit_.store(number);
-  return number;
-}
 
 // --- start ---
 
 Result<void> Service::load() {
   const std::scoped_lock lock(mutex_);
-  next_number_ = static_cast<std::uint64_t>(std::max<std::int64_t>(1, to_unix_ms(scheduler_.machine_now()))) * 1000;
+  MR_RETURN_IF_ERROR(numbers_.load(store_, scheduler_));
+  return read_all();
+}
+
+Result<void> Service::read_all() {
   MR_RETURN_IF_ERROR(load_groups());
   MR_RETURN_IF_ERROR(load_streams());
   MR_RETURN_IF_ERROR(load_chunks());
@@ -108,33 +106,64 @@ Result<void> Service::load() {
   return {};
 }
 
+// What was gathered goes with what was refused: it will never be stored.
+Result<void> Service::restore() {
+  const std::scoped_lock lock(mutex_);
+  for (auto& [name, group] : groups_) {
+    for (auto& [stream_name, stream] : group->streams) discard_open(*group, stream);
+  }
+  by_number_.clear();
+  groups_.clear();
+  return read_all();
+}
+
+void Service::resume() {
+  {
+    const std::scoped_lock lock(mutex_);
+    for (auto& [name, group] : groups_) arm_retention(*group);
+  }
+  flush();
+}
+
 Result<void> Service::load_groups() {
   const std::string prefix(internal::kGroupPrefix);
   auto it = store_.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
   for (it->seek(prefix); it->valid(); it->next()) {
     auto json = codec::parse_json(it->value());
-    if (!json.ok()) return damaged("log group");
+    if (!json.ok()) return storage::damaged("log group", it->key());
     auto group = std::make_unique<Group>();
     group->number = static_cast<std::uint64_t>(json->int_or("number", 0));
     group->info.name = {Scope{std::string(json->string_or("account", "")), std::string(json->string_or("region", ""))},
                         std::string(json->string_or("name", ""))};
     group->info.created = from_unix_ms(json->int_or("created", 0));
     if (json->find("retention") != nullptr) {
-      group->info.retention_days = static_cast<int>(json->int_or("retention", 0));
+      const auto days = json->int_or("retention", 0);
+      // Any other number could drop what is to be kept.
+      if (std::ranges::find(kRetentionDays, days) == std::end(kRetentionDays)) {
+        return storage::damaged("log group", it->key());
+      }
+      group->info.retention_days = static_cast<int>(days);
     }
     group->info.log_class = json->string_or("class", "STANDARD");
     if (const Json* tags = json->find("tags"); tags != nullptr && tags->is_object()) {
-      for (const auto& [tag, value] : tags->as_object()) group->info.tags[tag] = value.as_string();
+      for (const auto& [tag, value] : tags->as_object()) {
+        group->info.tags[tag] = value.is_string() ? value.as_string() : "";
+      }
     }
     if (const Json* filters = json->find("filters"); filters != nullptr && filters->is_array()) {
       MetricFilters all;
       for (const auto& each : filters->as_array()) {
-        MR_ASSIGN_OR_RETURN(auto filter, metric_filter_from_json(each));
-        all[filter.name] = std::move(filter);
+        auto filter = metric_filter_from_json(each);
+        if (!filter.ok()) return storage::damaged("metric filter of the log group", it->key());
+        std::string filter_name = filter->name;
+        all[std::move(filter_name)] = *std::move(filter);
       }
       group->filters = std::make_shared<const MetricFilters>(std::move(all));
     }
-    next_number_ = std::max(next_number_, group->number + 1);
+    if (catalogue_key(group->info.name) != it->key() || group->number == 0 || by_number_.contains(group->number)) {
+      return storage::damaged("log group", it->key());
+    }
+    numbers_.pass(group->number);
     by_number_[group->number] = group.get();
     groups_[group->info.name] = std::move(group);
   }
@@ -147,15 +176,17 @@ Result<void> Service::load_streams() {
   for (it->seek(prefix); it->valid(); it->next()) {
     std::string_view rest = it->key().substr(prefix.size());
     std::string_view value = it->value();
-    if (rest.size() < 8 || value.size() != 16) return damaged("log stream");
+    if (rest.size() < 8 || value.size() != 16) return storage::damaged("log stream", it->key());
     const auto group = by_number_.find(internal::read_be(rest, 8));
     if (group == by_number_.end()) continue;
     Stream stream;
     stream.info.name = rest;
     stream.number = internal::read_be(value, 8);
     stream.info.created = from_unix_ms(static_cast<std::int64_t>(internal::read_be(value, 8)));
-    next_number_ = std::max(next_number_, stream.number + 1);
-    group->second->stream_names[stream.number] = stream.info.name;
+    numbers_.pass(stream.number);
+    if (!group->second->stream_names.emplace(stream.number, stream.info.name).second) {
+      return storage::damaged("log stream", it->key());
+    }
     group->second->streams.emplace(stream.info.name, std::move(stream));
   }
   return it->status();
@@ -167,10 +198,10 @@ Result<void> Service::load_chunks() {
   for (it->seek(prefix); it->valid(); it->next()) {
     std::string_view rest = it->key().substr(prefix.size());
     std::string_view value = it->value();
-    if (rest.size() != 16 || value.size() != 44) return damaged("log chunk");
+    if (rest.size() != 16 || value.size() != 44) return storage::damaged("log chunk", it->key());
     const auto found = by_number_.find(internal::read_be(rest, 8));
     const std::uint64_t number = internal::read_be(rest, 8);
-    next_number_ = std::max(next_number_, number + 1);
+    numbers_.pass(number);
     if (found == by_number_.end()) continue;
     const auto time = [&] { return from_unix_ms(static_cast<std::int64_t>(internal::read_be(value, 8))); };
     Group& group = *found->second;
@@ -238,7 +269,7 @@ void Service::save(const Group& group, WriteBatch& batch) const {
 
 Service::Group& Service::make_group(const GroupName& name, std::string log_class, const Tags& tags, WriteBatch& batch) {
   auto group = std::make_unique<Group>();
-  group->number = next_number_++;
+  group->number = numbers_.take(batch);
   group->info.name = name;
   group->info.created = scheduler_.now();
   group->info.log_class = std::move(log_class);
@@ -250,7 +281,7 @@ Service::Group& Service::make_group(const GroupName& name, std::string log_class
 
 Service::Stream& Service::make_stream(Group& group, std::string_view name, WriteBatch& batch) {
   Stream stream;
-  stream.number = next_number_++;
+  stream.number = numbers_.take(batch);
   stream.info.name = name;
   stream.info.created = scheduler_.now();
   std::string value;
@@ -267,7 +298,7 @@ Result<void> Service::create_group(const GroupName& name, std::string log_class,
   if (groups_.contains(name)) return Error(kResourceAlreadyExists, "The specified log group already exists");
   WriteBatch batch;
   make_group(name, std::move(log_class), tags, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 
@@ -279,7 +310,7 @@ Result<void> Service::create_stream(const GroupName& name, std::string_view stre
   }
   WriteBatch batch;
   make_stream(*group, stream, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 
@@ -300,7 +331,7 @@ Result<void> Service::delete_group(const GroupName& name) {
   MR_ASSIGN_OR_RETURN(Group * group, find(name));
   WriteBatch batch;
   erase_group(*group, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 
@@ -313,7 +344,7 @@ void Service::reset(std::string_view account) {
   if (groups.empty()) return;
   WriteBatch batch;
   for (Group* group : groups) erase_group(*group, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
 }
 
 Result<void> Service::delete_stream(const GroupName& name, std::string_view stream_name) {
@@ -330,7 +361,7 @@ Result<void> Service::delete_stream(const GroupName& name, std::string_view stre
   batch.erase(Family::kText, internal::key(internal::kStreamPrefix, group->number) + stream->info.name);
   group->stream_names.erase(stream->number);
   group->streams.erase(group->streams.find(stream_name));
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 
@@ -348,7 +379,7 @@ Result<void> Service::set_retention(const GroupName& name, std::optional<int> da
   group->info.retention_days = days;
   WriteBatch batch;
   save(*group, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   arm_retention(*group);
   return {};
 }
@@ -362,7 +393,7 @@ Result<void> Service::tag(const GroupName& name, const Tags& tags) {
   group->info.tags = std::move(changed);
   WriteBatch batch;
   save(*group, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 
@@ -372,7 +403,7 @@ Result<void> Service::untag(const GroupName& name, const std::vector<std::string
   for (const auto& tag : keys) group->info.tags.erase(tag);
   WriteBatch batch;
   save(*group, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 

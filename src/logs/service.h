@@ -6,6 +6,7 @@
 // by the movable clock: reads do not show what has expired, a timer removes its chunks.
 //
 //   kCatalogue  logs/groups/<account>/<region>/<name>    JSON, "v":1
+//   kCatalogue  logs/numbers                             how far numbers were given out (storage/numbers.h)
 //   kText       logs/s/ be64(group) <stream name>        be64(stream number) be64(created, ms)
 //   kText       logs/i/ be64(group) be64(chunk)          ChunkInfo: what load() reads
 //   kText       logs/c/ be64(group) be64(chunk)          events: be64(time) be64(ingested) be32(length) bytes
@@ -30,7 +31,8 @@
 #include "base/time.h"
 #include "logs/metric_filter.h"
 #include "platform/clock.h"
-#include "storage/committer.h"
+#include "storage/numbers.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 
 namespace millrace::logs {
@@ -132,7 +134,7 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
   Result<void> load();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // For functions: creates group and stream when they do not exist.
   void append(const GroupName& group, std::string_view stream, std::vector<NewEvent> events);
@@ -191,7 +193,9 @@ class Service {
   Group& make_group(const GroupName& name, std::string log_class, const Tags& tags, storage::WriteBatch& batch);
   Stream& make_stream(Group& group, std::string_view name, storage::WriteBatch& batch);
   void save(const Group& group, storage::WriteBatch& batch) const;
-  storage::CommitNumber submit(storage::WriteBatch batch);
+  Result<void> restore();
+  void resume();
+  Result<void> read_all();
   Result<void> load_groups();
   Result<void> load_streams();
   Result<void> load_chunks();
@@ -199,7 +203,7 @@ class Service {
   Event add_event(Group& group, Stream& stream, NewEvent event, Time now, storage::WriteBatch& batch);
   void seal(Group& group, Stream& stream, storage::WriteBatch& batch);
   void seal_all(Group& group);
-  // submit() for a batch that seal() wrote chunks into.
+  // For a batch that seal() wrote chunks into.
   void submit_chunks(storage::WriteBatch batch);
   void chunks_stored(const std::vector<std::pair<std::uint64_t, std::uint64_t>>& chunks);
   void discard_open(Group& group, Stream& stream);
@@ -222,10 +226,9 @@ class Service {
   Result<std::vector<Event>> merge(const std::vector<Source>& chunks, const Range& range) const;
 
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Scheduler& scheduler_;
   const Limits limits_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
   std::atomic<std::size_t> unstored_bytes_{0};
   std::atomic<std::uint64_t> dropped_{0};
   MetricSink metric_sink_;  // constant after the start
@@ -233,7 +236,7 @@ class Service {
   std::mutex mutex_;  // guards below
   std::map<GroupName, std::unique_ptr<Group>> groups_;
   std::map<std::uint64_t, Group*> by_number_;
-  std::uint64_t next_number_ = 1;
+  storage::Numbers numbers_{storage::Series::kLogs};  // of groups, streams and chunks
   platform::Timer flush_timer_;
   bool flush_armed_ = false;
   std::set<std::pair<std::uint64_t, std::string>> open_;         // group, stream: has events not yet in a chunk

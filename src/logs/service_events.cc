@@ -38,7 +38,7 @@ std::string Event::id() const {
 
 Event Service::add_event(Group& group, Stream& stream, NewEvent event, Time now, WriteBatch& batch) {
   if (stream.open_number == 0) {
-    stream.open_number = next_number_++;
+    stream.open_number = numbers_.take(batch);
     stream.open.stream = stream.number;
     open_.emplace(group.number, stream.info.name);
   }
@@ -58,7 +58,9 @@ Event Service::add_event(Group& group, Stream& stream, NewEvent event, Time now,
   info.first_event = std::min(info.first_event.value_or(event.timestamp), event.timestamp);
   info.last_event = std::max(info.last_event.value_or(event.timestamp), event.timestamp);
   info.last_ingestion = now;
-  if (stream.open_text.size() >= limits_.chunk_bytes) seal(group, stream, batch);
+  if (stream.open_text.size() >= limits_.chunk_bytes && commits_.may_write(storage::Commits::Purpose::kAdds)) {
+    seal(group, stream, batch);
+  }
   return added;
 }
 
@@ -87,7 +89,9 @@ void Service::seal(Group& group, Stream& stream, WriteBatch& batch) {
   arm_retention(group);
 }
 
+// While writes are refused, what was gathered stays gathered and is not shown.
 void Service::seal_all(Group& group) {
+  if (!commits_.may_write(storage::Commits::Purpose::kAdds)) return;
   WriteBatch batch;
   // seal() removes from open_.
   std::vector<std::string> streams;
@@ -100,17 +104,16 @@ void Service::seal_all(Group& group) {
 
 void Service::submit_chunks(WriteBatch batch) {
   if (sealed_.empty()) {
-    submit(std::move(batch));
+    commits_.submit(std::move(batch));
     return;
   }
   auto chunks = std::exchange(sealed_, {});
   const std::size_t bytes = std::exchange(sealed_bytes_, 0);
-  last_commit_.store(
-      commits_.submit(std::move(batch), [this, bytes, chunks = std::move(chunks)](const storage::Committed& committed) {
-        unstored_bytes_ -= bytes;
-        if (committed.error != nullptr) return;
-        scheduler_.post([this, chunks] { chunks_stored(chunks); });
-      }));
+  commits_.submit(std::move(batch), [this, bytes, chunks = std::move(chunks)](const storage::Committed& committed) {
+    unstored_bytes_ -= bytes;
+    if (committed.error != nullptr) return;
+    scheduler_.post([this, chunks] { chunks_stored(chunks); });
+  });
 }
 
 void Service::chunks_stored(const std::vector<std::pair<std::uint64_t, std::uint64_t>>& chunks) {
@@ -152,12 +155,18 @@ void Service::append(const GroupName& name, std::string_view stream_name, std::v
   std::shared_ptr<const MetricFilters> filters;
   {
     const std::scoped_lock lock(mutex_);
-    if (unstored_bytes_.load() > limits_.unstored_bytes) {
+    const auto found = groups_.find(name);
+    const auto gathers = [&] {
+      if (found == groups_.end()) return false;
+      const auto stream = found->second->streams.find(stream_name);
+      return stream != found->second->streams.end() && stream->second.open_number != 0;
+    };
+    if (unstored_bytes_.load() > limits_.unstored_bytes ||
+        (!commits_.may_write(storage::Commits::Purpose::kAdds) && !gathers())) {
       dropped_ += events.size();
       return;
     }
     WriteBatch batch;
-    const auto found = groups_.find(name);
     Group& group = found != groups_.end() ? *found->second : make_group(name, "STANDARD", {}, batch);
     const auto it = group.streams.find(stream_name);
     Stream& stream = it != group.streams.end() ? it->second : make_stream(group, stream_name, batch);
@@ -186,6 +195,7 @@ void Service::arm_flush() {
 void Service::flush() {
   const std::scoped_lock lock(mutex_);
   flush_armed_ = false;
+  if (!commits_.may_write(storage::Commits::Purpose::kFrees)) return;  // from the reserve, if need be
   WriteBatch batch;
   while (!open_.empty()) {
     const auto [number, stream] = *open_.begin();
@@ -305,6 +315,7 @@ void Service::on_retention(std::uint64_t number) {
   Group& group = *found->second;
   group.armed_for = kNever;
   group.retention_timer = {};
+  if (!commits_.may_write(storage::Commits::Purpose::kFrees)) return;
   if (!group.info.retention_days) return;
   const Time expired = scheduler_.now() - std::chrono::days(*group.info.retention_days);
   std::vector<std::uint64_t> chunks;
@@ -313,7 +324,7 @@ void Service::on_retention(std::uint64_t number) {
   }
   WriteBatch batch;
   for (const auto chunk : chunks) drop_chunk(group, chunk, batch);
-  if (!batch.empty()) submit(std::move(batch));
+  if (!batch.empty()) commits_.submit(std::move(batch));
   arm_retention(group);
 }
 

@@ -18,7 +18,7 @@ Result<void> Service::put_metric_filter(const GroupName& name, MetricFilter filt
   group->filters = std::make_shared<const MetricFilters>(std::move(all));
   WriteBatch batch;
   save(*group, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 
@@ -32,7 +32,7 @@ Result<void> Service::delete_metric_filter(const GroupName& name, std::string_vi
   group->filters = all.empty() ? nullptr : std::make_shared<const MetricFilters>(std::move(all));
   WriteBatch batch;
   save(*group, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 

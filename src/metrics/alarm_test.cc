@@ -222,6 +222,19 @@ TEST_F(AlarmsTest, WhatCanChangeNoMoreIsNotEvaluated) {
   EXPECT_GT(scheduler_.next_timer(), scheduler_.now() + std::chrono::days(1));
 }
 
+TEST_F(AlarmsTest, ANumberOfAHistoryIsNeverGivenAgain) {
+  ASSERT_TRUE(put(errors()).ok());
+  scheduler_.run_ready();
+  const std::uint64_t before = alarms_->history({}, "a").back().number;
+  alarms_->reset(Scope{}.account);
+  scheduler_.run_ready();
+  scheduler_.set_machine_offset(-std::chrono::hours(24 * 365));
+  restart();
+  ASSERT_TRUE(put(errors()).ok());
+  scheduler_.run_ready();
+  EXPECT_GT(alarms_->history({}, "a").front().number, before);
+}
+
 TEST_F(AlarmsTest, ARestartKeepsStateAndHistoryAndGoesOn) {
   ASSERT_TRUE(put(errors()).ok());
   fail();
@@ -287,6 +300,38 @@ TEST_F(AlarmsTest, BadDefinitionsAreRefused) {
   EXPECT_FALSE(put(with("ComparisonOperator", "LessThanLowerThreshold")).ok());
   EXPECT_FALSE(put(with("TreatMissingData", "bad")).ok());
   EXPECT_TRUE(put(with("Period", 300)).ok());
+}
+
+// --- while writes are refused ---
+
+TEST_F(AlarmsTest, AnAlarmKeepsItsStateOnAFullDiskAndChangesWhenThereIsRoom) {
+  ASSERT_TRUE(put(errors()).ok());
+  scheduler_.advance(std::chrono::minutes(3));
+  ASSERT_EQ(state(), "OK");
+  store_.set_room(storage::Room::Level::kReserve);
+  const auto last = alarms_->last_commit();
+  fail();
+  scheduler_.advance(std::chrono::minutes(2));
+  EXPECT_EQ(state(), "OK");
+  EXPECT_EQ(alarms_->last_commit(), last);
+  store_.set_room(storage::Room::Level::kPlenty);
+  fail();
+  commits_.tell_accepting();
+  scheduler_.advance(std::chrono::minutes(2));
+  EXPECT_GE(alarms_->history({}, "a").size(), 4U) << "created, OK, and changed again since";
+}
+
+TEST_F(AlarmsTest, AfterAFailedWriteAlarmsAreThoseThatAreStoredAndNoneChanges) {
+  ASSERT_TRUE(put(errors()).ok());
+  scheduler_.advance(std::chrono::minutes(3));
+  store_.fail_write_after(0);
+  alarms_->enable_actions({}, {"a"}, false);
+  scheduler_.run_ready();
+  EXPECT_TRUE(alarms_->find({}, "a")->actions_enabled());
+  fail();
+  scheduler_.advance(std::chrono::minutes(5));
+  EXPECT_EQ(state(), "OK");
+  EXPECT_TRUE(commits_.is_settled(alarms_->last_commit(), commits_.settlements()));
 }
 
 }  // namespace

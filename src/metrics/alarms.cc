@@ -4,6 +4,7 @@
 
 #include "codec/key.h"
 #include "metrics/errors.h"
+#include "storage/scan.h"
 #include "telemetry/log.h"
 
 namespace millrace::metrics {
@@ -98,10 +99,34 @@ void Alarms::save(const Alarm& alarm, WriteBatch& batch) const {
   batch.put(Family::kCatalogue, key_of(kAlarmPrefix, alarm.scope, alarm.name).str(), record.dump());
 }
 
-Result<void> Alarms::load(const ReadQueries& read_queries) {
+Alarms::Alarms(const Resources& resources) : resources_(resources), commits_(resources.commits, "metrics") {
+  commits_.set_restore([this] { return restore(); });
+  commits_.set_resume(resources.scheduler, [this] {
+    const std::scoped_lock lock(mutex_);
+    arm_all();
+  });
+}
+
+Result<void> Alarms::load(ReadQueries read_queries) {
+  read_queries_ = std::move(read_queries);
+  {
+    const std::scoped_lock lock(mutex_);
+    MR_RETURN_IF_ERROR(numbers_.load(resources_.store, resources_.scheduler));
+  }
+  return restore();
+}
+
+Result<void> Alarms::restore() {
   const std::scoped_lock lock(mutex_);
+  alarms_.clear();
+  watched_.clear();
+  history_.clear();
+  MR_RETURN_IF_ERROR(read_alarms());
+  return read_history();
+}
+
+Result<void> Alarms::read_alarms() {
   const std::string prefix(kAlarmPrefix);
-  const Error damaged(storage::kStorageFailed, "damaged alarm in the data directory");
   auto it = resources_.store.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
   for (it->seek(prefix); it->valid(); it->next()) {
     codec::KeyReader reader(it->key());
@@ -110,28 +135,34 @@ Result<void> Alarms::load(const ReadQueries& read_queries) {
     const auto region = reader.text();
     const auto name = reader.text();
     const auto json = codec::parse_json(it->value());
-    if (!account || !region || !name || !json.ok() || json->find("definition") == nullptr) return damaged;
+    if (!account || !region || !name || !json.ok() || json->find("definition") == nullptr) {
+      return storage::damaged("alarm", it->key());
+    }
     Alarm alarm;
     alarm.scope = {*account, *region};
     alarm.name = *name;
     alarm.definition = *json->find("definition");
-    if (const Json* tags = json->find("tags"))
-      for (const auto& [key, value] : tags->as_object()) alarm.tags[key] = value.as_string();
+    if (const Json* tags = json->find("tags"); tags != nullptr && tags->is_object()) {
+      for (const auto& [key, value] : tags->as_object()) alarm.tags[key] = value.is_string() ? value.as_string() : "";
+    }
     alarm.configured = from_unix_ms(json->int_or("configured", 0));
     alarm.state = parse_state(json->string_or("state", "")).value_or(AlarmState::kInsufficientData);
     alarm.reason = json->string_or("reason", "");
     alarm.reason_data = json->string_or("reason_data", "");
     alarm.updated = from_unix_ms(json->int_or("updated", 0));
     alarm.transitioned = from_unix_ms(json->int_or("transitioned", 0));
-    MR_ASSIGN_OR_RETURN(auto queries, read_queries(alarm.scope, alarm.definition));
-    MR_RETURN_IF_ERROR(derive(alarm, std::move(queries)));
+    auto queries = read_queries_(alarm.scope, alarm.definition);
+    if (!queries.ok() || !derive(alarm, *std::move(queries)).ok()) return storage::damaged("alarm", it->key());
     Entry& entry = alarms_[{alarm.scope, alarm.name}];
     entry.alarm = std::move(alarm);
     watch(entry);
   }
-  MR_RETURN_IF_ERROR(it->status());
+  return it->status();
+}
+
+Result<void> Alarms::read_history() {
   const std::string history(kHistoryPrefix);
-  it = resources_.store.iterate(Family::kText, {history, storage::prefix_end(history)});
+  auto it = resources_.store.iterate(Family::kText, {history, storage::prefix_end(history)});
   for (it->seek(history); it->valid(); it->next()) {
     codec::KeyReader reader(it->key());
     reader.skip(history);
@@ -140,11 +171,13 @@ Result<void> Alarms::load(const ReadQueries& read_queries) {
     const auto name = reader.text();
     const auto number = reader.be64();
     const auto json = codec::parse_json(it->value());
-    if (!account || !region || !name || !number || !json.ok()) continue;
+    if (!account || !region || !name || !number || !json.ok()) {
+      return storage::damaged("entry of an alarm's history", it->key());
+    }
     history_[{{*account, *region}, *name}].push_back(
         {*number, *name, from_unix_ms(json->int_or("at", 0)), std::string(json->string_or("type", "")),
          std::string(json->string_or("summary", "")), std::string(json->string_or("data", ""))});
-    next_number_ = std::max(next_number_, *number + 1);
+    numbers_.pass(*number);
   }
   return it->status();
 }
@@ -152,13 +185,16 @@ Result<void> Alarms::load(const ReadQueries& read_queries) {
 void Alarms::start() {
   resources_.metrics.on_data([this](const std::set<MetricId>& news) { on_data(news); });
   const std::scoped_lock lock(mutex_);
+  arm_all();
+}
+
+void Alarms::arm_all() {
   const Time next = period_start(resources_.scheduler.now(), Seconds(60)) + Seconds(60);
   for (auto& [name, entry] : alarms_) arm(entry, next);
 }
 
 void Alarms::submit(WriteBatch batch) {
-  auto done = delivery::call_when_durable(std::exchange(after_, {}));
-  last_commit_.store(resources_.commits.submit(std::move(batch), std::move(done)));
+  commits_.submit(std::move(batch), delivery::call_when_durable(std::exchange(after_, {})));
 }
 
 void Alarms::watch(const Entry& entry) {
@@ -284,8 +320,8 @@ Result<void> Alarms::change_tags(const Scope& scope, std::string_view name,
 // --- history ---
 
 void Alarms::record(const Alarm& alarm, std::string type, std::string summary, std::string data, WriteBatch& batch) {
-  AlarmHistory entry{next_number_++,  alarm.name,         resources_.scheduler.now(),
-                     std::move(type), std::move(summary), std::move(data)};
+  AlarmHistory entry{numbers_.take(batch), alarm.name,         resources_.scheduler.now(),
+                     std::move(type),      std::move(summary), std::move(data)};
   const auto key = [&](std::uint64_t number) {
     return key_of(kHistoryPrefix, alarm.scope, alarm.name).be64(number).str();
   };
@@ -391,6 +427,7 @@ std::vector<Datapoint> Alarms::points_of(const Alarm& alarm, Time end, bool& has
 }
 
 void Alarms::evaluate(const Name& name) {
+  if (!commits_.may_write(storage::Commits::Purpose::kAdds)) return;
   const std::scoped_lock lock(mutex_);
   const auto it = alarms_.find(name);
   if (it == alarms_.end()) return;

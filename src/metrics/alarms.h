@@ -11,7 +11,6 @@
 // Thread-safe; answers must be held until last_commit() is durable. Evaluation runs on the control thread.
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -27,7 +26,8 @@
 #include "metrics/alarm.h"
 #include "metrics/store.h"
 #include "platform/clock.h"
-#include "storage/committer.h"
+#include "storage/numbers.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 
 namespace millrace::metrics {
@@ -60,13 +60,14 @@ class Alarms {
   // Reads the queries of a saved alarm's definition.
   using ReadQueries = std::function<Result<std::vector<Query>>(const Scope&, const codec::Json& definition)>;
 
-  explicit Alarms(const Resources& resources) : resources_(resources) {}
+  explicit Alarms(const Resources& resources);
   Alarms(const Alarms&) = delete;
   Alarms& operator=(const Alarms&) = delete;
-  Result<void> load(const ReadQueries& read_queries);
+  // Before anything else.
+  Result<void> load(ReadQueries read_queries);
   // Evaluates every alarm at the next minute. Once, when the scheduler runs.
   void start();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // A new alarm, or a new definition for one, whose state and tags stay. REQUIRES: derive() was ok. Error:
   // kLimitExceeded.
@@ -96,7 +97,11 @@ class Alarms {
   };
 
   void on_data(const std::set<MetricId>& news);
+  Result<void> restore();
   void arm(Entry& entry, Time when);  // guarded, as all below
+  void arm_all();
+  Result<void> read_alarms();
+  Result<void> read_history();
   void evaluate(const Name& name);
   std::vector<Datapoint> points_of(const Alarm& alarm, Time end, bool& has_data);
   void change_state(Entry& entry, AlarmState state, const std::string& reason, const std::string& data,
@@ -109,12 +114,13 @@ class Alarms {
   void submit(storage::WriteBatch batch);
 
   const Resources resources_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
+  ReadQueries read_queries_;  // constant after load()
+  storage::ServiceCommits commits_;
   mutable std::mutex mutex_;  // guards below
   std::map<Name, Entry> alarms_;
   std::map<MetricId, std::set<Name>> watched_;
   std::map<Name, std::deque<AlarmHistory>> history_;
-  std::uint64_t next_number_ = 1;
+  storage::Numbers numbers_{storage::Series::kAlarmHistory};
   std::vector<delivery::AfterCommit> after_;  // of the batch being made
 };
 

@@ -277,6 +277,22 @@ TEST_F(StoreTest, AnIdleStoreHasNoTimerDueWithinItsRetention) {
   EXPECT_GT(scheduler_.next_timer(), scheduler_.now() + std::chrono::days(10));
 }
 
+TEST_F(StoreTest, OnlyWhoRecordsAfterAQuietMinuteHandsWorkToTheControlThread) {
+  Series* const series = metrics_->series(id("n"), "Count");
+  for (int minute = 0; minute < 5; ++minute) {
+    series->record(1);
+    metrics_->measure_soon();
+    EXPECT_EQ(scheduler_.busy().count(), minute == 0 ? 1 : 0);
+    EXPECT_THAT(sums("n", std::chrono::minutes(minute), Seconds(300)), ElementsAre(Pair(0, minute + 1)));
+    series->record(0);  // data again, after it was gathered
+    EXPECT_EQ(scheduler_.busy().count(), minute == 0 ? 1 : 0);
+    scheduler_.advance(std::chrono::minutes(1));
+  }
+  scheduler_.advance(std::chrono::minutes(5));
+  series->record(1);
+  EXPECT_EQ(scheduler_.busy().count(), 1);
+}
+
 TEST_F(StoreTest, WhatWasFlushedIsThereAfterARestart) {
   metrics_->series(id("n"), "Count")->record(7);
   metrics_->flush();
@@ -350,6 +366,25 @@ TEST_F(StoreTest, WhoWatchesIsToldOfTheMetricsThatGotData) {
   metrics_->series(id("b"), "Count")->record(1);
   scheduler_.advance(std::chrono::minutes(3));
   EXPECT_THAT(told, ElementsAre(2));
+}
+
+TEST_F(StoreTest, ANumberIsNeverGivenToAnotherMetric) {
+  const auto number = [this](const char* name) {
+    metrics_->series(id(name), "Count")->record(1);
+    metrics_->flush();
+    scheduler_.run_ready();
+    const std::string prefix = "metrics/series/";
+    auto all = store_.iterate(storage::Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
+    all->seek(prefix);
+    return all->valid() ? std::string(all->key()) : std::string();
+  };
+  const std::string before = number("a");
+  ASSERT_FALSE(before.empty());
+  metrics_->reset(Scope{}.account);
+  scheduler_.run_ready();
+  scheduler_.set_machine_offset(-std::chrono::hours(24 * 365));
+  restart();
+  EXPECT_GT(number("b"), before) << "chunks of the one may outlive it";
 }
 
 TEST_F(StoreTest, AnAccountIsForgotten) {

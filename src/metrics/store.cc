@@ -1,9 +1,11 @@
 #include "metrics/store.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "codec/json.h"
 #include "codec/key.h"
+#include "storage/scan.h"
 #include "telemetry/log.h"
 
 namespace millrace::metrics {
@@ -30,63 +32,110 @@ Time chunk_start(std::uint8_t tier, std::uint32_t chunk) {
   return from_unix_ms(static_cast<std::int64_t>(chunk) * kTiers[tier].span.count() * 1000);
 }
 
+// nullopt: not what save() wrote.
+std::optional<MetricId> metric_from_json(const Json& json) {
+  MetricId id{{std::string(json.string_or("account", "")), std::string(json.string_or("region", ""))},
+              std::string(json.string_or("space", "")),
+              std::string(json.string_or("name", "")),
+              {}};
+  const Json* dimensions = json.find("dimensions");
+  if (json.int_or("v", 0) != 1 || id.name.empty() || dimensions == nullptr || !dimensions->is_array()) {
+    return std::nullopt;
+  }
+  for (const Json& each : dimensions->as_array()) {
+    if (!each.is_array() || each.as_array().size() != 2) return std::nullopt;
+    const Json& name = each.as_array()[0];
+    const Json& value = each.as_array()[1];
+    if (!name.is_string() || !value.is_string()) return std::nullopt;
+    id.dimensions.emplace_back(name.as_string(), value.as_string());
+  }
+  return id;
+}
+
 }  // namespace
 
 // --- recording ---
 
 void Series::record(double value, double count) {
   const Time at = floor_to(store_.scheduler_.now(), Seconds(60));
-  const std::scoped_lock lock(mutex_);
-  if (pending_.empty() || pending_.back().at != at || pending_.back().fine) pending_.push_back({at, false, {}});
-  pending_.back().statistics.add(value, count);
-  if (!std::exchange(queued_, true)) store_.touched(*this);
+  if (try_claim()) {
+    add_left();
+    pending_at(at, false).add(value, count);
+    release();
+  } else {
+    leave(at, value, count);
+  }
+  touch();
 }
 
 void Series::put(Time at, bool fine, const Statistics& statistics) {
-  const std::scoped_lock lock(mutex_);
-  const auto same =
-      std::ranges::find_if(pending_, [&](const auto& each) { return each.at == at && each.fine == fine; });
-  if (same == pending_.end()) {
-    pending_.push_back({at, fine, statistics});
-  } else {
-    same->statistics.merge(statistics);
+  claim();
+  pending_at(at, fine).merge(statistics);
+  release();
+  touch();
+}
+
+std::vector<Series::Pending> Series::take() {
+  claim();
+  add_left();
+  std::vector<Pending> taken = std::exchange(pending_, {});
+  release();
+  return taken;
+}
+
+void Series::claim() {
+  while (!try_claim()) std::this_thread::yield();
+}
+
+void Series::leave(Time at, double value, double count) {
+  Left* const mine = new Left{at, value, count, left_.load(std::memory_order_relaxed)};
+  while (!left_.compare_exchange_weak(mine->next, mine)) {
   }
-  if (!std::exchange(queued_, true)) store_.touched(*this);
+}
+
+void Series::add_left() {
+  if (left_.load() == nullptr) return;
+  for (Left* each = left_.exchange(nullptr); each != nullptr;) {
+    const std::unique_ptr<Left> mine(each);
+    each = mine->next;
+    pending_at(mine->at, false).add(mine->value, mine->count);
+  }
+}
+
+Statistics& Series::pending_at(Time at, bool fine) {
+  const auto is_same = [&](const Pending& each) { return each.at == at && each.fine == fine; };
+  const auto same = std::find_if(pending_.rbegin(), pending_.rend(), is_same);
+  if (same != pending_.rend()) return same->statistics;
+  return pending_.emplace_back(Pending{at, fine, {}}).statistics;
+}
+
+// After the data is there: either drain(), which first says that the series is not queued, finds it, or this sees that.
+void Series::touch() {
+  if (!queued_.load() && !queued_.exchange(true)) store_.touched(*this);
+}
+
+Series::~Series() {
+  for (Left* each = left_.load(); each != nullptr;) delete std::exchange(each, each->next);
 }
 
 void Store::touched(Series& series) {
-  bool first = false;
-  {
-    const std::scoped_lock lock(touched_mutex_);
-    first = touched_.empty();
-    touched_.push_back(&series);
+  series.next_touched_ = touched_.load(std::memory_order_relaxed);
+  while (!touched_.compare_exchange_weak(series.next_touched_, &series)) {
   }
-  if (first)
-    scheduler_.post([this] {
-      const std::scoped_lock lock(mutex_);
-      arm(floor_to(scheduler_.now(), Seconds(60)) + Seconds(60));
-    });
+  wake();
 }
 
 void Store::drain() {
-  std::vector<Series*> touched;
-  {
-    const std::scoped_lock lock(touched_mutex_);
-    touched.swap(touched_);
-  }
-  for (Series* series : touched) {
-    std::vector<Series::Pending> pending;
-    {
-      const std::scoped_lock lock(series->mutex_);
-      pending.swap(series->pending_);
-      series->queued_ = false;
+  for (Series* next = touched_.exchange(nullptr); next != nullptr;) {
+    Series& series = *next;
+    next = series.next_touched_;
+    series.queued_.store(false);  // from here on it may be in the list again
+    for (const auto& each : series.take()) {
+      if (each.fine) add(series, 0, each.at, each.statistics);
+      add(series, 1, floor_to(each.at, Seconds(60)), each.statistics);
+      series.last_ = std::max(series.last_, each.at);
     }
-    for (const auto& each : pending) {
-      if (each.fine) add(*series, 0, each.at, each.statistics);
-      add(*series, 1, floor_to(each.at, Seconds(60)), each.statistics);
-      series->last_ = std::max(series->last_, each.at);
-    }
-    news_.insert(series->id_);
+    news_.insert(series.id_);
   }
 }
 
@@ -106,7 +155,7 @@ Store::Chunk& Store::open(const ChunkKey& key) {
   if (!is_new) return it->second;
   const auto stored = store_.get(Family::kText, key_of(key));
   if (stored.ok() && stored->has_value()) {
-    it->second.points = decode(**stored);
+    it->second.points = decode(key, **stored);
     it->second.stored_bytes = (*stored)->size();
   }
   return it->second;
@@ -116,14 +165,14 @@ std::string Store::key_of(const ChunkKey& key) {
   return codec::KeyWriter(kChunkPrefix).u8(key.tier).be32(key.chunk).be64(key.number).str();
 }
 
-std::map<std::uint8_t, Statistics> Store::decode(std::string_view data) {
+std::map<std::uint8_t, Statistics> Store::decode(const ChunkKey& key, std::string_view data) const {
   std::map<std::uint8_t, Statistics> points;
   while (!data.empty()) {
     const auto place = static_cast<std::uint8_t>(data.front());
     data.remove_prefix(1);
     auto statistics = Statistics::take(data);
     if (!statistics) {
-      telemetry::log_error("metrics", "a damaged chunk of samples was cut");
+      store_.damage().note("metrics", storage::damaged("samples, which are cut there,", key_of(key)));
       break;
     }
     points[place] = std::move(*statistics);
@@ -133,32 +182,43 @@ std::map<std::uint8_t, Statistics> Store::decode(std::string_view data) {
 
 // --- the minute ---
 
-void Store::arm(Time when) {
+void Store::arm() {
   if (std::exchange(armed_, true)) return;
-  timer_ = scheduler_.at(when, [this] { run_minute(); });
+  timer_ = scheduler_.at(floor_to(scheduler_.now(), Seconds(60)) + Seconds(60), [this] { run_minute(); });
+}
+
+void Store::wake() {
+  if (awake_.load() || awake_.exchange(true)) return;
+  scheduler_.post([this] {
+    const std::scoped_lock lock(mutex_);
+    arm();
+  });
 }
 
 void Store::measure_soon() {
-  if (measuring_.load(std::memory_order_relaxed) || measuring_.exchange(true)) return;
-  scheduler_.post([this] {
-    const std::scoped_lock lock(mutex_);
-    arm(floor_to(scheduler_.now(), Seconds(60)) + Seconds(60));
-  });
+  if (!measuring_.load(std::memory_order_relaxed)) measuring_.store(true);
+  wake();
+}
+
+// Once a minute has passed without anything, the next one who records wakes the timer.
+void Store::rest() {
+  awake_.store(false);
+  // Who came meanwhile may have seen it awake.
+  if (touched_.load() == nullptr && !measuring_.load()) return;
+  if (!awake_.exchange(true)) arm();
 }
 
 void Store::run_minute() {
   std::function<bool()> source;
   std::function<void(const std::set<MetricId>&)> observer;
+  std::set<MetricId> news;
+  bool was_used = false;
   {
     const std::scoped_lock lock(mutex_);
     armed_ = false;
-    measuring_.store(false);
+    was_used = measuring_.exchange(false);
     source = source_;
     observer = observer_;
-  }
-  std::set<MetricId> news;
-  {
-    const std::scoped_lock lock(mutex_);
     drain();
     news.swap(news_);
   }
@@ -166,13 +226,16 @@ void Store::run_minute() {
   const bool again = source && source();
   const std::scoped_lock lock(mutex_);
   const bool due = scheduler_.monotonic_now() - last_persist_ >= limits_.persist_every || chunks_.size() > kDirtyMax;
-  if (has_dirty_ && due) persist({});
+  const bool may_write = commits_.may_write(storage::Commits::Purpose::kFrees);
+  if (has_dirty_ && due && may_write) persist({});
   close_old();
   arm_sweep();
-  if (again || has_dirty_) arm(floor_to(scheduler_.now(), Seconds(60)) + Seconds(60));
+  if (again || was_used || !news.empty() || (has_dirty_ && may_write)) return arm();
+  rest();
 }
 
 void Store::persist(WriteBatch batch) {
+  batch.append(std::exchange(marks_, {}));
   std::vector<Chunk*> written;
   for (auto& [key, chunk] : chunks_) {
     if (!chunk.dirty) continue;
@@ -194,7 +257,6 @@ void Store::persist(WriteBatch batch) {
   if (bytes_ > limits_.bytes) shrink(batch);
   batch.put(Family::kCatalogue, kBytesKey, codec::be64(bytes_));
   const auto number = commits_.submit(std::move(batch));
-  last_commit_.store(number);
   for (Chunk* chunk : written) chunk->commit = number;
   has_dirty_ = false;
   last_persist_ = scheduler_.monotonic_now();
@@ -219,7 +281,7 @@ void Store::save(Series& series, WriteBatch& batch) {
 // Chunks that are on disk and that nothing is added to any more, usually.
 void Store::close_old() {
   const Time now = scheduler_.now();
-  const auto durable = commits_.durable();
+  const auto durable = commits_.commits().durable();
   std::erase_if(chunks_, [&](const auto& each) {
     const auto& [key, chunk] = each;
     return !chunk.dirty && chunk.commit <= durable &&
@@ -230,7 +292,7 @@ void Store::close_old() {
 void Store::flush() {
   const std::scoped_lock lock(mutex_);
   drain();
-  if (has_dirty_) persist({});
+  if (has_dirty_ && commits_.may_write(storage::Commits::Purpose::kFrees)) persist({});
 }
 
 // --- retention ---
@@ -278,6 +340,7 @@ void Store::retire(const ChunkKey& key, WriteBatch& batch) {
 void Store::sweep() {
   const std::scoped_lock lock(mutex_);
   sweep_armed_ = false;
+  if (!commits_.may_write(storage::Commits::Purpose::kFrees)) return;
   WriteBatch batch;
   std::size_t done = 0;
   for (std::uint8_t tier = 0; tier < kTiers.size(); ++tier) {
@@ -340,7 +403,7 @@ Series* Store::series(const MetricId& id, std::string_view unit) {
     return nullptr;
   }
   ++series_count_;
-  auto series = std::unique_ptr<Series>(new Series(*this, next_number_++, id, std::string(unit)));
+  auto series = std::unique_ptr<Series>(new Series(*this, numbers_.take(marks_), id, std::string(unit)));
   Series* out = series.get();
   by_number_[out->number_] = out;
   entry.units.emplace(std::string(unit), std::move(series));
@@ -407,7 +470,7 @@ void Store::reset(std::string_view account) {
   }
   std::erase_if(news_, [&](const MetricId& id) { return id.scope.account == account; });
   batch.put(Family::kCatalogue, kBytesKey, codec::be64(bytes_));
-  last_commit_.store(commits_.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
 }
 
 void Store::on_data(std::function<void(const std::set<MetricId>&)> observer) {
@@ -435,7 +498,7 @@ void Store::read_tier(const Series& series, std::uint8_t tier, const FetchReques
     if (const auto it = chunks_.find(key); it != chunks_.end()) {
       found = it->second.points;
     } else if (const auto stored = store_.get(Family::kText, key_of(key)); stored.ok() && stored->has_value()) {
-      found = decode(**stored);
+      found = decode(key, **stored);
     }
     for (const auto& [place, statistics] : found) {
       const Time at = chunk_start(tier, key.chunk) + place * shape.resolution;
@@ -468,12 +531,19 @@ std::vector<Fetched> Store::fetch(const FetchRequest& request) {
 // --- start ---
 
 Store::Store(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler, Limits limits)
-    : store_(store), commits_(commits), scheduler_(scheduler), limits_(limits) {}
+    : store_(store), commits_(commits, "metrics"), scheduler_(scheduler), limits_(limits) {
+  commits_.set_resume(scheduler, [this] {
+    const std::scoped_lock lock(mutex_);
+    arm();
+  });
+}
 
 Store::~Store() = default;
 
 Result<void> Store::load() {
   const std::scoped_lock lock(mutex_);
+  // Above every number that was ever given out: chunks of a metric that is forgotten may be there a while longer.
+  MR_RETURN_IF_ERROR(numbers_.load(store_, scheduler_));
   const std::string prefix(kSeriesPrefix);
   auto it = store_.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
   for (it->seek(prefix); it->valid(); it->next()) {
@@ -481,25 +551,21 @@ Result<void> Store::load() {
     reader.skip(prefix);
     const auto number = reader.be64();
     const auto json = codec::parse_json(it->value());
-    if (!number || !json.ok()) return Error(storage::kStorageFailed, "damaged metric in the data directory");
-    MetricId id{{std::string(json->string_or("account", "")), std::string(json->string_or("region", ""))},
-                std::string(json->string_or("space", "")),
-                std::string(json->string_or("name", "")),
-                {}};
-    if (const Json* dimensions = json->find("dimensions"); dimensions != nullptr && dimensions->is_array())
-      for (const auto& each : dimensions->as_array())
-        id.dimensions.emplace_back(each.as_array().at(0).as_string(), each.as_array().at(1).as_string());
+    auto id = json.ok() ? metric_from_json(*json) : std::nullopt;
+    if (!number || !reader.empty() || !id) return storage::damaged("metric", it->key());
     const Time last = from_unix_ms(json->int_or("last", 0));
-    next_number_ = std::max(next_number_, *number + 1);
+    numbers_.pass(*number);
     const std::string unit(json->string_or("unit", "None"));
-    auto series = std::unique_ptr<Series>(new Series(*this, *number, id, unit));
+    Entry& entry = metrics_[*id];
+    if (entry.units.contains(unit)) return storage::damaged("metric, there is another of its name,", it->key());
+    auto series = std::unique_ptr<Series>(new Series(*this, *number, *std::move(id), unit));
     // The catalogue may be an hour behind the chunks.
     series->last_ = last + std::chrono::hours(2);
     series->last_ = std::min(series->last_, scheduler_.now());
     series->saved_last_ = last;
     series->saved_ = true;
     by_number_[*number] = series.get();
-    metrics_[id].units[unit] = std::move(series);
+    entry.units[unit] = std::move(series);
     ++series_count_;
   }
   MR_RETURN_IF_ERROR(it->status());

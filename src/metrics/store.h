@@ -1,8 +1,8 @@
 // Metrics on disk, in bounded space: samples by the movable clock, kept as CloudWatch keeps them.
 //
-// Recording adds to a series' own small memory (one uncontended mutex, no allocation in the usual case); once a minute,
-// and before a read, that is merged into chunks, and at most every kPersistEvery of machine time the changed chunks are
-// committed. Nothing waits for it: a killed server loses what was recorded since (stop() loses nothing).
+// Recording adds to a series' own small memory and waits for nobody (no lock, no allocation in the usual case); once a
+// minute, and before a read, that is merged into chunks, and at most every kPersistEvery of machine time the changed
+// chunks are committed. Nothing waits for it: a killed server loses what was recorded since (stop() loses nothing).
 //
 //   tier  resolution  of a chunk  kept for      then
 //   0     1 s         1 min       3 h           dropped (PutMetricData with StorageResolution 1 only; tier 1 has it
@@ -18,7 +18,8 @@
 //   kText       metrics/c/ u8(tier) be32(chunk) be64(number)   { u8(place) Statistics }*
 //
 // Thread-safe. Series live as long as the store: references stay valid. The timer runs on the control thread, and only
-// while something was recorded or is kept: an idle server has none due.
+// while something was recorded in the minute before or is kept: an idle server has none due. Who records after such a
+// quiet minute posts to the control thread; nobody else does.
 #pragma once
 
 #include <array>
@@ -39,7 +40,8 @@
 #include "base/time.h"
 #include "metrics/statistics.h"
 #include "platform/clock.h"
-#include "storage/committer.h"
+#include "storage/numbers.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 
 namespace millrace::metrics {
@@ -72,11 +74,13 @@ inline constexpr std::array<Tier, 4> kTiers{{{Seconds(1), Seconds(60), Seconds(3
 
 class Store;
 
-// One metric in one unit. record() may be called from any thread.
+// One metric in one unit. record() may be called from any thread and never waits: one thread at a time has the memory
+// of the series; who finds it taken leaves his value in a list, from where the next one adds it.
 class Series {
  public:
-  // A value that occurred `count` times, now.
+  // A value that occurred `count` times, now. Part of every drain that begins after it returned.
   void record(double value, double count = 1);
+  ~Series();
 
  private:
   friend class Store;
@@ -85,7 +89,22 @@ class Series {
     bool fine = false;
     Statistics statistics;
   };
+  // What was recorded while another thread had the memory.
+  struct Left {
+    Time at;
+    double value = 0;
+    double count = 0;
+    Left* next = nullptr;
+  };
   void put(Time at, bool fine, const Statistics& statistics);
+  std::vector<Pending> take();  // everything there is; waits for the one who adds
+  bool try_claim() { return !claimed_.load(std::memory_order_relaxed) && !claimed_.exchange(true); }
+  void claim();  // waits: not for those who record
+  void release() { claimed_.store(false); }
+  void leave(Time at, double value, double count);
+  void add_left();                          // REQUIRES: claimed
+  Statistics& pending_at(Time, bool fine);  // REQUIRES: claimed
+  void touch();
 
   Series(Store& store, std::uint64_t number, MetricId id, std::string unit)
       : store_(store), number_(number), id_(std::move(id)), unit_(std::move(unit)) {}
@@ -93,11 +112,13 @@ class Series {
   const std::uint64_t number_;
   const MetricId id_;
   const std::string unit_;
-  std::mutex mutex_;  // guards the next two
+  std::atomic<bool> claimed_{false};  // somebody has the next
   std::vector<Pending> pending_;
-  bool queued_ = false;
-  Time last_{};        // newest data, guarded by the store's mutex
-  Time saved_last_{};  // as in the catalogue
+  std::atomic<Left*> left_{nullptr};
+  std::atomic<bool> queued_{false};  // in the store's list of those that have data
+  Series* next_touched_ = nullptr;   // there
+  Time last_{};                      // newest data, guarded by the store's mutex
+  Time saved_last_{};                // as in the catalogue
   bool saved_ = false;
 };
 
@@ -132,7 +153,7 @@ class Store {
   Result<void> load();
   // Submits what is in memory. To be called before the committer stops.
   void flush();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // The series, made if there is none; nullptr beyond Limits::series.
   Series* series(const MetricId& id, std::string_view unit);
@@ -175,9 +196,11 @@ class Store {
   };
 
   static std::string key_of(const ChunkKey& key);
-  static std::map<std::uint8_t, Statistics> decode(std::string_view data);
-  void touched(Series& series);  // has pending data; its mutex is held
-  void arm(Time when);           // guarded
+  std::map<std::uint8_t, Statistics> decode(const ChunkKey& key, std::string_view data) const;  // as far as it can be
+  void touched(Series& series);  // has pending data, and is not in the list
+  void wake();                   // the minute's timer is to run
+  void arm();                    // guarded
+  void rest();                   // guarded; after a minute
   void run_minute();
   void drain();                                                             // guarded
   Chunk& open(const ChunkKey& key);                                         // guarded
@@ -192,22 +215,22 @@ class Store {
   void shrink(storage::WriteBatch& batch);  // guarded
   void read_tier(const Series& series, std::uint8_t tier, const FetchRequest& request, Points& points);
 
-  std::atomic<bool> measuring_{false};  // a minute's call of the source is due
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Scheduler& scheduler_;
   const Limits limits_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
 
-  std::mutex touched_mutex_;  // guards the next
-  std::vector<Series*> touched_;
+  std::atomic<Series*> touched_{nullptr};  // the first of those that have pending data
+  std::atomic<bool> measuring_{false};     // measure_soon() was called since the last minute
+  std::atomic<bool> awake_{false};         // the minute's timer is armed, or about to be
 
-  std::mutex mutex_;  // guards below; taken before touched_mutex_ and a series' mutex
+  std::mutex mutex_;  // guards below; no thread that records takes it
   std::map<MetricId, Entry> metrics_;
   std::map<std::uint64_t, Series*> by_number_;
   std::map<ChunkKey, Chunk> chunks_;  // those in memory
   std::set<MetricId> news_;           // since the last call of the observer
-  std::uint64_t next_number_ = 1;
+  storage::Numbers numbers_{storage::Series::kMetrics};
+  storage::WriteBatch marks_;  // of numbers_, for the batch that brings the metrics
   std::uint64_t bytes_ = 0;
   std::uint64_t refused_ = 0;
   std::size_t series_count_ = 0;

@@ -77,9 +77,10 @@ std::optional<ViewType> parse_view_type(std::string_view name) {
   return std::nullopt;
 }
 
-std::string encode_change(const ChangeRecord& record) {
+std::string encode_change(const ChangeRecord& record, std::size_t room) {
   std::string out;
-  out.reserve(kChangeHeaderBytes + record.keys.size() + record.new_image.size() + record.old_image.size());
+  out.reserve(room + kChangeHeaderBytes + record.keys.size() + record.new_image.size() + record.old_image.size());
+  out.append(room, '\0');
   out += kVersion;
   out += static_cast<char>(record.event);
   out += static_cast<char>(record.origin);

@@ -46,7 +46,8 @@ struct ChangeRecord : ChangeHeader {
 };
 
 // Encodes; `record.size_bytes` is taken as given (see change_size).
-std::string encode_change(const ChangeRecord& record);
+// After `room` bytes of zero, for what its owner puts in front.
+std::string encode_change(const ChangeRecord& record, std::size_t room = 0);
 // nullopt: damaged or of a newer version.
 std::optional<ChangeHeader> decode_change_header(std::string_view encoded);
 std::optional<ChangeRecord> decode_change(std::string_view encoded);

@@ -99,6 +99,37 @@ TEST(Json, ThirtyTwoLevelsAreTheLimit) {
   EXPECT_EQ(error_of(nested(33)), "Nesting Levels have exceeded supported limits");
 }
 
+// What cannot be decoded has no size: callers ask for the size alone.
+TEST(Stored, AllReadersAgreeAboutWhatIsDamaged) {
+  const auto readable = [](const std::string& stored) {
+    std::string text;
+    const bool decodes = from_stored(stored).has_value();
+    EXPECT_EQ(size_of_stored(stored).has_value(), decodes);
+    EXPECT_TRUE(append_json_of_stored(text, stored) || !decodes);
+    return decodes;
+  };
+  const Item whole = item(R"({"a":{"SS":["x","y"]},"b":{"L":[{"N":"1"},{"M":{"c":{"NS":["1","2"]}}}]}})");
+  const std::string stored = to_stored(whole);
+  EXPECT_TRUE(readable(stored));
+  for (std::size_t at = 0; at < stored.size(); ++at) {
+    EXPECT_FALSE(readable(stored.substr(0, at))) << at;
+    for (const char byte : {'\0', '\1', '\2', '\7', 'a', 'c', '\x7f', '\xff'}) {
+      std::string changed = stored;
+      changed[at] = byte;
+      readable(changed);
+    }
+  }
+  EXPECT_FALSE(readable(stored + "x"));
+  EXPECT_TRUE(readable(std::string("\1\2\1a\0\1b\0", 8)));
+  EXPECT_FALSE(readable(std::string("\1\2\1b\0\1a\0", 8))) << "names in no order";
+  EXPECT_FALSE(readable(std::string("\1\2\1a\0\1a\0", 8))) << "a name twice";
+  std::string value("\7\2\1\0", 4);  // a set of the empty string, within more and more lists
+  for (int levels = 0; levels < 40; ++levels) {
+    readable("\1\1\1a" + value);
+    value = "\6" + std::string(1, static_cast<char>(value.size() + 1)) + "\1" + value;
+  }
+}
+
 TEST(Json, FastReaderLeavesTheUnusualToTheOther) {
   Item out;
   for (const char* text : {"", "{", R"({"a")", R"({"a":{"S":"x"})", R"({"a":{"S":"x"},})", R"({"a":{"S":"x"}}x)",

@@ -244,9 +244,11 @@ bool add_size(std::string_view& in, std::size_t& total, int depth);
 bool add_body_size(std::string_view& in, std::size_t& total, int depth, std::size_t per_member) {
   std::uint64_t count = 0;
   if (depth > kReadDepthMax || !read_varint(in, count) || count > in.size()) return false;
+  std::string_view before;
   for (std::uint64_t i = 0; i < count; ++i) {
     std::string_view name;
-    if (!read_bytes(in, name)) return false;
+    if (!read_bytes(in, name) || (i > 0 && before >= name)) return false;
+    before = name;
     total += name.size() + per_member;
     if (!add_size(in, total, depth)) return false;
   }
@@ -255,7 +257,8 @@ bool add_body_size(std::string_view& in, std::size_t& total, int depth, std::siz
 
 bool add_elements_size(std::string_view in, Type type, std::size_t& total, int depth) {
   std::uint64_t count = 0;
-  if (depth > kReadDepthMax || !read_varint(in, count) || count > in.size()) return false;
+  const bool deep = type == Type::kList && depth > kReadDepthMax;
+  if (deep || !read_varint(in, count) || count > in.size()) return false;
   for (std::uint64_t i = 0; i < count; ++i) {
     std::string_view text;
     switch (type) {

@@ -7,7 +7,8 @@
 //   payload: null ''; bool 0|1; string, binary varint(length) bytes; number Number::append_stored
 //            map varint(bytes) body; list varint(bytes) varint(count) value*
 //            sets varint(bytes) varint(count) element*, elements as string or number payloads
-// Pure. Readers accept damaged input: they answer nullopt or false, never read outside.
+// Pure. Readers accept damaged input: they answer nullopt or false, never read outside. from_stored and size_of_stored
+// agree about what is damaged; append_json_of_stored succeeds wherever they do.
 #pragma once
 
 #include <optional>

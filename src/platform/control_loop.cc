@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "platform/internal/worker_pool.h"
+#include "platform/thread_name.h"
 
 namespace millrace::platform {
 namespace {
@@ -37,7 +38,10 @@ class ControlLoop::Core : public std::enable_shared_from_this<ControlLoop::Core>
 
   void start() {
     MR_ASSERT(!thread_.joinable());
-    thread_ = std::thread([this] { loop(); });
+    thread_ = std::thread([this] {
+      name_this_thread("mr:control");
+      loop();
+    });
   }
   void stop();
 

@@ -35,10 +35,11 @@ std::optional<Name> name_of(std::string_view key) {
 
 Result<void> Records::load() {
   const std::scoped_lock lock(mutex_);
+  documents_.clear();
   const auto read = [&](std::string_view key, std::string_view value) -> Result<void> {
     auto name = name_of(key);
     auto document = codec::parse_json(value);
-    if (!name || !document.ok()) return Error(storage::kStorageFailed, "damaged record in the data directory");
+    if (!name || !document.ok()) return storage::damaged("record", key);
     documents_.insert_or_assign(*std::move(name), *std::move(document));
     return {};
   };
@@ -74,7 +75,7 @@ Result<void> Records::change(const Name& name, const Change& change) {
     batch.erase(Family::kCatalogue, key_of(name));
     documents_.erase(it);
   }
-  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+  if (!batch.empty()) commits_.submit(std::move(batch));
   return {};
 }
 
@@ -86,7 +87,7 @@ void Records::reset(std::string_view account, std::string_view kinds) {
     batch.erase(Family::kCatalogue, key_of(entry.first));
     return true;
   });
-  if (!batch.empty()) last_commit_.store(commits_.submit(std::move(batch)));
+  if (!batch.empty()) commits_.submit(std::move(batch));
 }
 
 }  // namespace millrace::records

@@ -7,7 +7,6 @@
 // last_commit() is durable.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -21,7 +20,7 @@
 #include "base/result.h"
 #include "base/scope.h"
 #include "codec/json.h"
-#include "storage/committer.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 
 namespace millrace::records {
@@ -37,13 +36,15 @@ using Listed = std::vector<std::pair<std::string, codec::Json>>;
 
 class Records {
  public:
-  Records(storage::Store& store, storage::Commits& commits) : store_(store), commits_(commits) {}
+  Records(storage::Store& store, storage::Commits& commits) : store_(store), commits_(commits, "records") {
+    commits_.set_restore([this] { return load(); });
+  }
   Records(const Records&) = delete;
   Records& operator=(const Records&) = delete;
 
-  // Reads all documents. Once, before anything else. kStorageFailed for a damaged one.
+  // Reads all documents. Before anything else, and when the store refused a change. kStorageFailed for a damaged one.
   Result<void> load();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   std::optional<codec::Json> find(const Name& name) const;
   // All of a kind in a scope, by name.
@@ -59,8 +60,7 @@ class Records {
 
  private:
   storage::Store& store_;
-  storage::Commits& commits_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
+  storage::ServiceCommits commits_;
   mutable std::mutex mutex_;  // guards below
   std::map<Name, codec::Json> documents_;
 };

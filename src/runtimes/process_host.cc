@@ -14,6 +14,7 @@
 #include <runtimes_files.h>  // generated, cmake/embed.cmake
 
 #include "runtimes/internal/pool.h"
+#include "runtimes/internal/sandbox.h"
 #include "runtimes/preload.h"
 #include "telemetry/log.h"
 
@@ -35,9 +36,11 @@ constexpr int kRemoveTries = 400;
 // Writes the embedded bootstraps; what an earlier server left behind is removed.
 void unpack(const fs::path& run_folder) {
   std::error_code ignored;
-  fs::remove_all(run_folder / "sandboxes", ignored);
+  const fs::path sandboxes = run_folder / "sandboxes";
+  if (fs::exists(sandboxes, ignored)) internal::end_orphaned_sandboxes(sandboxes);  // not after a clean stop
+  fs::remove_all(sandboxes, ignored);
   fs::create_directories(run_folder / "bootstrap", ignored);
-  fs::create_directories(run_folder / "sandboxes", ignored);
+  fs::create_directories(sandboxes, ignored);
   for (const auto& [name, content] : kEmbeddedFiles) {
     std::ofstream out(run_folder / "bootstrap" / name, std::ios::binary | std::ios::trunc);
     out << content;

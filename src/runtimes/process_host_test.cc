@@ -1,6 +1,7 @@
 #include "runtimes/process_host.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <future>
@@ -11,6 +12,7 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "codec/json.h"
@@ -150,6 +152,33 @@ INSTANTIATE_TEST_SUITE_P(Isolation, ProcessHostTest, ::testing::Bool(),
 
 #define SKIP_IF_MISSING(function) \
   if (missing(function)) GTEST_SKIP() << "no interpreter for " << (function).runtime << " on this machine"
+
+// A process with these arguments that waits for ever.
+pid_t waiting_process(const std::string& folder) {
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  ::execl("/bin/sh", "sh", "-c", "kill -STOP $$; :", "sh", "--bind", folder.c_str(), "/tmp", nullptr);
+  ::_exit(127);
+}
+
+TEST_P(ProcessHostTest, EndsWhatAKilledServerLeftOfItsSandboxesAndNothingElse) {
+  const fs::path folder = options_.run_folder / "sandboxes" / "abc";
+  fs::create_directories(folder);
+  const pid_t left = waiting_process(folder);
+  const pid_t other = waiting_process(folder_.path() / "other" / "sandboxes" / "abc");
+  int status = 0;
+  for (const pid_t pid : {left, other}) {
+    ASSERT_EQ(::waitpid(pid, &status, WUNTRACED), pid);
+    ASSERT_TRUE(WIFSTOPPED(status));
+  }
+  host();
+  ASSERT_EQ(::waitpid(left, &status, 0), left);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  EXPECT_FALSE(fs::exists(folder));
+  EXPECT_EQ(::waitpid(other, &status, WNOHANG), 0) << "of another server";
+  ::kill(other, SIGKILL);
+  ::waitpid(other, &status, 0);
+}
 
 TEST_P(ProcessHostTest, NodeHandlerAnswersAndTheProcessStaysWarm) {
   auto function = node("let n = 0; exports.handler = async (event) => ({ n: ++n, got: event, pid: process.pid });");

@@ -4,11 +4,13 @@
 //   <root>/tmp/NAME           being written; all removed at start
 //   <root>/xx/0123456789abcdef  blob of that id (hexadecimal); xx = (id / kBlobBlock) mod 256, hexadecimal
 //
-// Blobs never change once placed. All operations may block on the disk. Thread-safe; a TemporaryBlob or BlobReader
-// belongs to one thread at a time.
+// Blobs never change once placed. A sync that failed is not tried again, as the system may have dropped what it could
+// not write and report success then: from there on every operation but reading fails, until the server is restarted.
+// All operations may block on the disk. Thread-safe; a TemporaryBlob or BlobReader belongs to one thread at a time.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,6 +38,7 @@ class TemporaryBlob {
 class BlobReader {
  public:
   virtual ~BlobReader() = default;
+  virtual Result<std::uint64_t> bytes() = 0;  // of the file
   // Exactly `count` bytes from `offset`, or an error.
   virtual Result<std::string> read(std::uint64_t offset, std::size_t count) = 0;
 };
@@ -55,7 +58,19 @@ class BlobStore {
   virtual Result<void> remove_temporaries() = 0;
 };
 
-// Files below `root`, which is created when it does not exist. Error: it cannot be.
-Result<std::unique_ptr<BlobStore>> open_file_blob_store(const std::string& root);
+// How a FileBlobStore makes things durable: the machine's calls, or those of a test. errno tells why they fail.
+struct FileSyncs {
+  std::function<bool(int file)> file;
+  std::function<bool(const std::string& path)> directory;
+};
+FileSyncs machine_syncs();
+
+// Files below `root`, which is created when it does not exist. Error: it cannot be. `failed` is told of the sync that
+// failed, once, on the thread that wanted it.
+Result<std::unique_ptr<BlobStore>> open_file_blob_store(const std::string& root,
+                                                        std::function<void(const Error&)> failed = {},
+                                                        FileSyncs syncs = machine_syncs());
+// For a look at files at rest: changes nothing and makes no folder.
+std::unique_ptr<BlobStore> view_file_blob_store(const std::string& root);
 
 }  // namespace millrace::s3

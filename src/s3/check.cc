@@ -1,6 +1,8 @@
 #include "s3/check.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 
 #include "codec/key.h"
@@ -24,7 +26,8 @@ class ObjectChecker {
 
   Result<ObjectCheckCounts> run() {
     MR_RETURN_IF_ERROR(each("o", [this](auto key, auto value) { return check_object(key, value); }));
-    MR_RETURN_IF_ERROR(each("p", [this](auto, auto value) { return check_part(value); }));
+    MR_RETURN_IF_ERROR(each("u", [this](auto key, auto value) { return check_upload(key, value); }));
+    MR_RETURN_IF_ERROR(each("p", [this](auto key, auto value) { return check_part(key, value); }));
     MR_RETURN_IF_ERROR(each("b", [this](auto key, auto) -> Result<void> {
       const auto id = codec::KeyReader(key).be64();
       if (id && !used_.contains(*id)) problem_("Object file number " + std::to_string(*id) + " belongs to nothing");
@@ -60,13 +63,23 @@ class ObjectChecker {
     if (record->place == Place::kInline) return check_inline(name, *record, *data);
     const auto parts = internal::decode_parts(*data);
     std::uint64_t bytes = 0;
+    // Of parts without a checksum of their own (copied by an older version) that of all of them is compared.
+    std::optional<crypto::Digest> whole;
+    if (record->checksum.type == ChecksumType::kFullObject) whole.emplace(digest_algorithm(record->checksum.algorithm));
+    bool all_compared = true;
     if (parts) {
       for (const internal::PartRecord& part : *parts) {
         bytes += part.bytes;
-        if (part.bytes > 0) MR_RETURN_IF_ERROR(check_file(name, internal::segment_of(*record, part)));
+        if (part.bytes == 0) continue;
+        all_compared = all_compared && !part.checksum.empty();
+        MR_RETURN_IF_ERROR(check_file(name, internal::segment_of(*record, part), whole ? &*whole : nullptr));
       }
     }
-    if (!parts || bytes != record->bytes) problem_(name + " has a damaged list of parts");
+    if (!parts || bytes != record->bytes) {
+      problem_(name + " has a damaged list of parts");
+    } else if (!all_compared && whole && crypto::base64_encode(whole->finish()) != record->checksum.value) {
+      problem_(name + " is damaged: its checksum is another");
+    }
     return {};
   }
 
@@ -81,16 +94,33 @@ class ObjectChecker {
     return {};
   }
 
-  Result<void> check_part(std::string_view value) {
-    const auto part = internal::decode_part(value);
-    if (!part) {
-      problem_("A part of an upload has a record that cannot be decoded");
-      return {};
-    }
-    return part->bytes == 0 ? Result<void>() : check_file("A part of an upload", {part->blob, part->bytes, {}, {}});
+  Result<void> check_upload(std::string_view id, std::string_view value) {
+    const auto upload = internal::decode_upload(value);
+    if (!upload) problem_("Upload " + std::string(id) + " has a record that cannot be decoded");
+    if (upload) uploads_[std::string(id)] = upload->algorithm;
+    return {};
   }
 
-  Result<void> check_file(const std::string& name, const ObjectContent::Segment& segment) {
+  // `key`: the upload's id and be32(number).
+  Result<void> check_part(std::string_view key, std::string_view value) {
+    const std::string id(key.substr(0, key.size() - std::min<std::size_t>(4, key.size())));
+    const auto part = internal::decode_part(value);
+    if (!part) {
+      problem_("A part of upload " + id + " has a record that cannot be decoded");
+      return {};
+    }
+    const std::string name = "Part " + std::to_string(part->number) + " of upload " + id;
+    const auto upload = uploads_.find(id);
+    if (upload == uploads_.end()) problem_(name + " belongs to no upload");
+    if (part->bytes == 0) return {};
+    const bool known = upload != uploads_.end();
+    return check_file(name, {part->blob, part->bytes, known ? upload->second : ChecksumAlgorithm::kCrc64Nvme,
+                             known ? part->checksum : std::string()});
+  }
+
+  // `whole` follows the bytes.
+  Result<void> check_file(const std::string& name, const ObjectContent::Segment& segment,
+                          crypto::Digest* whole = nullptr) {
     ++counts_.files;
     used_.insert(segment.blob);
     MR_ASSIGN_OR_RETURN(const auto noted, store_.get(Family::kObjects, internal::blob_key(segment.blob)));
@@ -108,6 +138,7 @@ class ObjectChecker {
         problem_(name + ": " + bytes.error().message());
         return {};
       }
+      if (whole != nullptr) whole->update(*bytes);
       at += count;
       counts_.bytes += count;
       progress_(counts_.bytes);
@@ -120,6 +151,7 @@ class ObjectChecker {
   const std::function<void(std::string)>& problem_;
   const std::function<void(std::uint64_t)>& progress_;
   std::set<BlobId> used_;
+  std::map<std::string, ChecksumAlgorithm, std::less<>> uploads_;
   ObjectCheckCounts counts_;
 };
 

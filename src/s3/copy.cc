@@ -39,6 +39,7 @@ struct ObjectStore::Copied {
   ObjectRecord record;
   std::string data;
   PartTable parts;
+  std::vector<std::string> segment_checksums;  // base64, by the record's algorithm; of no segments: of all
   std::vector<internal::BlobLease> leases;
 };
 
@@ -53,6 +54,7 @@ Result<void> ObjectStore::link_contents(const OpenedObject& source, Copied& copi
     part.number = ++number;
     part.blob = id;
     part.bytes = segment.bytes;
+    part.checksum = copied.segment_checksums[part.number - 1];
     copied.parts.push_back(std::move(part));
   }
   if (segments.size() == 1) {
@@ -66,6 +68,34 @@ Result<void> ObjectStore::link_contents(const OpenedObject& source, Copied& copi
   return {};
 }
 
+// Reads all bytes once, for the digests of the whole and of each segment.
+Result<void> ObjectStore::digest_contents(const OpenedObject& source, ChecksumAlgorithm algorithm, Copied& copied) {
+  crypto::Digest md5(crypto::Algorithm::kMd5);
+  crypto::Digest whole(digest_algorithm(algorithm));
+  std::uint64_t at = 0;
+  const auto read_to = [&](std::uint64_t end) -> Result<std::string> {
+    crypto::Digest segment(digest_algorithm(algorithm));
+    while (at < end) {
+      const std::size_t count = std::min<std::uint64_t>(kReadBytes, end - at);
+      MR_ASSIGN_OR_RETURN(const std::string bytes, source.content->read(at, count));
+      md5.update(bytes);
+      whole.update(bytes);
+      segment.update(bytes);
+      at += count;
+    }
+    return crypto::base64_encode(segment.finish());
+  };
+  copied.segment_checksums.clear();
+  for (const ObjectContent::Segment& segment : source.content->segments()) {
+    MR_ASSIGN_OR_RETURN(std::string checksum, read_to(at + segment.bytes));
+    copied.segment_checksums.push_back(std::move(checksum));
+  }
+  MR_RETURN_IF_ERROR(read_to(source.info.bytes));
+  copied.record.etag = crypto::hex_encode(md5.finish());
+  copied.record.checksum = {algorithm, ChecksumType::kFullObject, crypto::base64_encode(whole.finish())};
+  return {};
+}
+
 Result<ObjectStore::Copied> ObjectStore::copy_contents(const OpenedObject& source, const CopyRequest& request) {
   Copied copied;
   const ObjectInfo& info = source.info;
@@ -73,20 +103,15 @@ Result<ObjectStore::Copied> ObjectStore::copy_contents(const OpenedObject& sourc
   copied.record.bytes = info.bytes;
   copied.record.etag = info.etag;
   copied.record.checksum = info.checksum;
+  for (const ObjectContent::Segment& segment : source.content->segments()) {
+    copied.segment_checksums.push_back(segment.checksum);
+  }
   // AWS: the copy is one object: its ETag and checksum are those of all its bytes.
   if (info.etag.find('-') != std::string::npos || algorithm != info.checksum.algorithm ||
-      info.checksum.type != ChecksumType::kFullObject) {
-    crypto::Digest md5(crypto::Algorithm::kMd5);
-    crypto::Digest checksum(digest_algorithm(algorithm));
-    for (std::uint64_t at = 0; at < info.bytes;) {
-      const std::size_t count = std::min<std::uint64_t>(kReadBytes, info.bytes - at);
-      MR_ASSIGN_OR_RETURN(const std::string bytes, source.content->read(at, count));
-      md5.update(bytes);
-      checksum.update(bytes);
-      at += count;
-    }
-    copied.record.etag = crypto::hex_encode(md5.finish());
-    copied.record.checksum = {algorithm, ChecksumType::kFullObject, crypto::base64_encode(checksum.finish())};
+      info.checksum.type != ChecksumType::kFullObject ||
+      std::any_of(copied.segment_checksums.begin(), copied.segment_checksums.end(),
+                  [](const std::string& checksum) { return checksum.empty(); })) {
+    MR_RETURN_IF_ERROR(digest_contents(source, algorithm, copied));
   }
   if (source.content->in_memory()) {
     MR_ASSIGN_OR_RETURN(copied.data, source.content->read(0, info.bytes));
@@ -108,6 +133,7 @@ Result<ObjectInfo> ObjectStore::copy_object(std::string_view account, CopyReques
     auto copied = copy_contents(source, request);
     if (!copied.ok() && copied.error().is(kNoSuchBlob)) continue;  // replaced meanwhile
     if (!copied.ok()) return std::move(copied).error();
+    MR_RETURN_IF_ERROR(look_ahead(account, request.bucket, request.key));
     const std::lock_guard lock(mutex_);
     MR_ASSIGN_OR_RETURN(const BucketPointer to, find(account, request.bucket));
     Change change;

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -41,14 +43,59 @@ class Descriptor {
   int fd_;
 };
 
-Result<void> sync_directory(const std::string& path) {
-  if (!storage::sync_directory(path)) return failed("cannot sync", path);
-  return {};
+// Whether a sync that failed so has lost nothing: it was not begun, or the file system has no room for what it is to
+// make durable (the file is given up then).
+bool may_sync_again(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOSPC || error == EDQUOT;
 }
+
+// All syncs of one store, and the first that failed. Thread-safe.
+class Durability {
+ public:
+  Durability(FileSyncs syncs, std::function<void(const Error&)> failed)
+      : syncs_(std::move(syncs)), told_(std::move(failed)) {}
+
+  // Before whatever changes something.
+  Result<void> check() const {
+    if (!has_failed_.load(std::memory_order_acquire)) return {};
+    const std::lock_guard lock(mutex_);
+    return *failure_;
+  }
+  Result<void> sync_file(int file, const std::string& path) {
+    MR_RETURN_IF_ERROR(check());
+    return syncs_.file(file) ? Result<void>() : fail(path);
+  }
+  Result<void> sync_directory(const std::string& path) {
+    MR_RETURN_IF_ERROR(check());
+    return syncs_.directory(path) ? Result<void>() : fail(path);
+  }
+
+ private:
+  Result<void> fail(const std::string& path) {
+    const bool again = may_sync_again(errno);
+    Error error = failed("cannot sync", path);
+    if (again) return error;
+    {
+      const std::lock_guard lock(mutex_);
+      if (failure_) return *failure_;
+      failure_ = error;
+      has_failed_.store(true, std::memory_order_release);
+    }
+    if (told_) told_(error);
+    return error;
+  }
+
+  const FileSyncs syncs_;
+  const std::function<void(const Error&)> told_;
+  std::atomic<bool> has_failed_{false};
+  mutable std::mutex mutex_;
+  std::optional<Error> failure_;
+};
 
 class FileBlob final : public TemporaryBlob {
  public:
-  FileBlob(Descriptor file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
+  FileBlob(Descriptor file, std::string path, Durability& durability)
+      : file_(std::move(file)), path_(std::move(path)), durability_(durability) {}
   ~FileBlob() override {
     if (!placed_) ::unlink(path_.c_str());
   }
@@ -63,10 +110,7 @@ class FileBlob final : public TemporaryBlob {
     return {};
   }
 
-  Result<void> sync() override {
-    if (::fdatasync(file_.get()) != 0) return failed("cannot sync", path_);
-    return {};
-  }
+  Result<void> sync() override { return durability_.sync_file(file_.get(), path_); }
 
   const std::string& path() const { return path_; }
   void set_placed() { placed_ = true; }
@@ -74,12 +118,19 @@ class FileBlob final : public TemporaryBlob {
  private:
   Descriptor file_;
   std::string path_;
+  Durability& durability_;
   bool placed_ = false;
 };
 
 class FileReader final : public BlobReader {
  public:
   FileReader(Descriptor file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
+
+  Result<std::uint64_t> bytes() override {
+    struct stat status {};
+    if (::fstat(file_.get(), &status) != 0) return failed("cannot look at", path_);
+    return static_cast<std::uint64_t>(status.st_size);
+  }
 
   Result<std::string> read(std::uint64_t offset, std::size_t count) override {
     std::string bytes(count, '\0');
@@ -100,42 +151,46 @@ class FileReader final : public BlobReader {
 
 class FileBlobStore final : public BlobStore {
  public:
-  explicit FileBlobStore(std::string root) : root_(std::move(root)) {}
+  FileBlobStore(std::string root, FileSyncs syncs, std::function<void(const Error&)> failed)
+      : root_(std::move(root)), durability_(std::move(syncs), std::move(failed)) {}
 
   Result<void> prepare() {
     for (const std::string& path : {root_, root_ + "/tmp"}) {
       if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed("cannot create", path);
     }
     const std::size_t slash = root_.find_last_of('/');
-    MR_RETURN_IF_ERROR(
-        sync_directory(slash == std::string::npos ? "." : root_.substr(0, std::max<std::size_t>(slash, 1))));
-    return sync_directory(root_);
+    MR_RETURN_IF_ERROR(durability_.sync_directory(
+        slash == std::string::npos ? "." : root_.substr(0, std::max<std::size_t>(slash, 1))));
+    return durability_.sync_directory(root_);
   }
 
   Result<std::unique_ptr<TemporaryBlob>> create() override {
+    MR_RETURN_IF_ERROR(durability_.check());
     std::string path = root_ + "/tmp/" + std::to_string(next_temporary_.fetch_add(1));
     Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!file) return failed("cannot create", path);
-    return std::unique_ptr<TemporaryBlob>(std::make_unique<FileBlob>(std::move(file), std::move(path)));
+    return std::unique_ptr<TemporaryBlob>(std::make_unique<FileBlob>(std::move(file), std::move(path), durability_));
   }
 
   Result<void> place(TemporaryBlob& blob, BlobId id) override {
     auto& file = static_cast<FileBlob&>(blob);
     const std::string path = path_of(id);
+    MR_RETURN_IF_ERROR(durability_.check());
     MR_RETURN_IF_ERROR(make_directory(id));
     if (::rename(file.path().c_str(), path.c_str()) != 0) return failed("cannot rename to", path);
     file.set_placed();
-    return sync_directory(directory_of(id));
+    return durability_.sync_directory(directory_of(id));
   }
 
   Result<void> link(BlobId from, BlobId to) override {
     const std::string path = path_of(from);
+    MR_RETURN_IF_ERROR(durability_.check());
     MR_RETURN_IF_ERROR(make_directory(to));
     if (::link(path.c_str(), path_of(to).c_str()) != 0) {
       if (errno == ENOENT) return Error(kNoSuchBlob, path);
       return failed("cannot link", path);
     }
-    return sync_directory(directory_of(to));
+    return durability_.sync_directory(directory_of(to));
   }
 
   Result<std::unique_ptr<BlobReader>> open(BlobId id) override {
@@ -147,13 +202,14 @@ class FileBlobStore final : public BlobStore {
   }
 
   Result<void> remove(const std::vector<BlobId>& ids) override {
+    MR_RETURN_IF_ERROR(durability_.check());
     std::set<std::string> directories;
     for (const BlobId id : ids) {
       const std::string path = path_of(id);
       if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failed("cannot remove", path);
       directories.insert(directory_of(id));
     }
-    for (const std::string& directory : directories) MR_RETURN_IF_ERROR(sync_directory(directory));
+    for (const std::string& directory : directories) MR_RETURN_IF_ERROR(durability_.sync_directory(directory));
     return {};
   }
 
@@ -187,7 +243,7 @@ class FileBlobStore final : public BlobStore {
     if (made.load(std::memory_order_acquire)) return {};
     const std::string path = directory_of(id);
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed("cannot create", path);
-    MR_RETURN_IF_ERROR(sync_directory(root_));
+    MR_RETURN_IF_ERROR(durability_.sync_directory(root_));
     made.store(true, std::memory_order_release);
     return {};
   }
@@ -215,16 +271,27 @@ class FileBlobStore final : public BlobStore {
   }
 
   const std::string root_;
+  Durability durability_;
   std::atomic<std::uint64_t> next_temporary_{0};
   std::array<std::atomic<bool>, 256> made_{};
 };
 
 }  // namespace
 
-Result<std::unique_ptr<BlobStore>> open_file_blob_store(const std::string& root) {
-  auto store = std::make_unique<FileBlobStore>(root);
+FileSyncs machine_syncs() {
+  return {[](int file) { return ::fdatasync(file) == 0; },
+          [](const std::string& path) { return storage::sync_directory(path); }};
+}
+
+Result<std::unique_ptr<BlobStore>> open_file_blob_store(const std::string& root,
+                                                        std::function<void(const Error&)> failed, FileSyncs syncs) {
+  auto store = std::make_unique<FileBlobStore>(root, std::move(syncs), std::move(failed));
   MR_RETURN_IF_ERROR(store->prepare());
   return std::unique_ptr<BlobStore>(std::move(store));
+}
+
+std::unique_ptr<BlobStore> view_file_blob_store(const std::string& root) {
+  return std::make_unique<FileBlobStore>(root, machine_syncs(), std::function<void(const Error&)>());
 }
 
 }  // namespace millrace::s3

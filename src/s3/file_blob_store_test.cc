@@ -1,3 +1,4 @@
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 
@@ -58,6 +59,59 @@ TEST_F(Files, TemporaryOnesVanish) {
   blob = store->create().value();
   ASSERT_TRUE(store->remove_temporaries().ok());
   EXPECT_EQ(count(), 0);
+}
+
+// A sync that failed may have dropped what it could not write, and succeed when it is tried again.
+TEST_F(Files, AreOnlyReadAfterASyncThatFailed) {
+  write(256, "hello");
+  for (const int where : {0, 1}) {
+    int failing = 0;
+    std::vector<std::string> told;
+    FileSyncs syncs = machine_syncs();
+    const auto fail = [&](int kind) {
+      errno = EIO;
+      return failing == kind + 1 && failing-- > 0;
+    };
+    syncs.file = [&](int) { return !fail(0); };
+    syncs.directory = [&](const std::string&) { return !fail(1); };
+    store = open_file_blob_store(
+                root + "/objects", [&](const Error& error) { told.push_back(error.message()); }, syncs)
+                .value();
+    failing = where + 1;
+    auto blob = store->create().value();
+    EXPECT_FALSE(blob->sync().ok() && store->place(*blob, 4096).ok());
+    failing = 0;  // from here on a sync would succeed
+    EXPECT_FALSE(blob->sync().ok());
+    EXPECT_FALSE(store->place(*blob, 4096).ok());
+    EXPECT_FALSE(store->create().ok());
+    EXPECT_FALSE(store->link(256, 4097).ok());
+    EXPECT_FALSE(store->remove({256}).ok());
+    EXPECT_EQ(*store->open(256).value()->read(0, 5), "hello");
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_NE(told[0].find("cannot sync"), std::string::npos);
+  }
+}
+
+TEST_F(Files, AFullDiskAtASyncFailsOneFileOnly) {
+  bool full = true;
+  FileSyncs syncs = machine_syncs();
+  syncs.file = [&](int) {
+    errno = ENOSPC;
+    return !full;
+  };
+  store = open_file_blob_store(
+              root + "/objects", [](const Error&) { FAIL(); }, syncs)
+              .value();
+  EXPECT_FALSE(store->create().value()->sync().ok());
+  full = false;
+  write(300, "x");
+}
+
+TEST_F(Files, AreLookedAtWithoutAnyChange) {
+  write(256, "hello");
+  std::filesystem::remove(root + "/objects/tmp");
+  EXPECT_EQ(*view_file_blob_store(root + "/objects")->open(256).value()->read(0, 5), "hello");
+  EXPECT_FALSE(std::filesystem::exists(root + "/objects/tmp"));
 }
 
 TEST_F(Files, NeedADirectoryThatCanBeMade) { EXPECT_FALSE(open_file_blob_store(root + "/none/objects").ok()); }

@@ -69,9 +69,12 @@ void ObjectStore::arm_lifecycle() {
 
 void ObjectStore::run_lifecycle() {
   auto scan = std::make_shared<Scan>();
+  // What is due stays so: the timer is armed again when writes are taken, and only then.
+  const bool may_write = service_commits_.may_write(storage::Commits::Purpose::kFrees);
   {
     const std::lock_guard lock(mutex_);
     lifecycle_timer_at_ = kNever;
+    if (!may_write) return;
     if (!lifecycle_started_ || lifecycle_running_) return;
     const Time now = scheduler_.now();
     for (const auto& [name, bucket] : buckets_) {
@@ -90,6 +93,10 @@ void ObjectStore::run_lifecycle() {
 }
 
 void ObjectStore::scan_on(std::shared_ptr<Scan> scan) {
+  if (!service_commits_.may_write(storage::Commits::Purpose::kFrees)) {
+    scan->failed = true;  // the rest is looked at again
+    return finish_scan(*scan);
+  }
   scheduler_.offload(
       [this, scan] {
         const auto scanned = scan_chunk(*scan);
@@ -118,9 +125,20 @@ Result<void> ObjectStore::scan_chunk(Scan& scan) {
   for (at->seek(scan.cursor); at->valid() && seen < kChunkKeys; at->next(), ++seen) {
     const std::string_view key = at->key().substr(root.size());
     const auto record = internal::decode_object(at->value());
-    if (!record) continue;  // reading it says so; it must not stop the rules of others
+    if (!record) {
+      damaged("record", key);  // noted: it must not stop the rules of others
+      continue;
+    }
     const Time when = judge(*scan.bucket->lifecycle, internal::to_info(key, *record)).when;
     if (when <= now) {
+      // Read again under the mutex.
+      if (record->place == internal::Place::kParts) {
+        MR_ASSIGN_OR_RETURN(const auto parts, store_.get(Family::kObjects, internal::data_key(scan.bucket->id, key)));
+        if (!parts || !internal::decode_part_table(*parts)) {
+          damaged("part table", key);
+          continue;
+        }
+      }
       due.emplace_back(key);
     } else {
       scan.next = std::min(scan.next, when);

@@ -21,6 +21,7 @@ Result<ListPage> ObjectStore::list_objects(std::string_view account, std::string
                                            const ListRequest& request) const {
   MR_ASSIGN_OR_RETURN(const BucketPointer owner, bucket(account, bucket_name));
   ListPage page;
+  page.after = owner->after;
   if (request.max_keys == 0) return page;
   const std::string root = internal::object_key(owner->id, "");
   const std::string lower = root + request.prefix;
@@ -44,7 +45,7 @@ Result<ListPage> ObjectStore::list_objects(std::string_view account, std::string
       continue;
     }
     const auto record = internal::decode_object(at->value());
-    if (!record) return Error(kInternal, "the record of an object is damaged: " + std::string(key));
+    if (!record) return damaged("record", key);
     page.objects.push_back(internal::to_info(key, *record));
     page.last = key;
     at->next();

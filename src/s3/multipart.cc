@@ -88,6 +88,10 @@ Result<internal::ObjectRecord> record_of(const internal::UploadRecord& upload, c
   for (const internal::PartRecord& part : parts) {
     record.bytes += part.bytes;
     digests += part.md5;
+    // Checksums of whole objects are computed from those of the parts.
+    if (upload.type == ChecksumType::kFullObject && !is_checksum_value(upload.algorithm, part.checksum)) {
+      return Error(kInternal, "the record of part " + std::to_string(part.number) + " of an upload is damaged");
+    }
     checksums.push_back({part.checksum, part.bytes});
   }
   if (record.bytes > kObjectBytesMax) {
@@ -122,7 +126,7 @@ Result<ObjectStore::Upload*> ObjectStore::find_upload(BucketId bucket, std::stri
                                                       std::string_view upload_id) const {
   const auto at = uploads_.find(upload_id);
   if (at == uploads_.end() || at->second.record.bucket != bucket || at->second.record.key != key) {
-    return no_such_upload(upload_id);
+    return no_such_upload(upload_id).hold_until(std::max(last_removal_, at == uploads_.end() ? 0 : at->second.after));
   }
   return const_cast<Upload*>(&at->second);
 }
@@ -212,6 +216,7 @@ Result<PartInfo> ObjectStore::put_part(std::string_view account, std::string_vie
 // Removes the upload and those of its parts that are not kept.
 void ObjectStore::drop_upload(Change& change, std::string_view upload_id, const std::set<BlobId>& kept) {
   const auto at = uploads_.find(upload_id);
+  change.removes = true;
   for (const auto& [number, part] : at->second.parts) {
     change.batch.erase(Family::kObjects, internal::part_key(upload_id, number));
     if (!kept.contains(part.blob)) change.remove.push_back(part.blob);
@@ -224,11 +229,17 @@ Result<ObjectInfo> ObjectStore::complete_upload(std::string_view account, std::s
                                                 std::string_view key, std::string_view upload_id,
                                                 const CompleteRequest& request) {
   if (request.parts.empty()) return Error(kInvalidRequest, "You must specify at least one part");
+  MR_RETURN_IF_ERROR(look_ahead(account, bucket_name, key));
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   MR_ASSIGN_OR_RETURN(const Upload* const upload, find_upload(bucket->id, key, upload_id));
-  MR_ASSIGN_OR_RETURN(PartTable parts, select_parts(upload_id, request.parts, upload->parts, upload->record));
-  MR_ASSIGN_OR_RETURN(ObjectRecord record, record_of(upload->record, parts, request));
+  // Which parts there are may be pending.
+  auto selected = select_parts(upload_id, request.parts, upload->parts, upload->record);
+  if (!selected.ok()) return std::move(selected).error().hold_until(upload->after);
+  PartTable parts = std::move(selected).value();
+  auto described = record_of(upload->record, parts, request);
+  if (!described.ok()) return std::move(described).error().hold_until(upload->after);
+  ObjectRecord record = std::move(described).value();
   MR_ASSIGN_OR_RETURN(const auto old, current(bucket->id, key));
   MR_RETURN_IF_ERROR(check(request.conditions, old));
   std::set<BlobId> kept;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "codec/key.h"
 #include "crypto/digest.h"
 #include "crypto/encoding.h"
 #include "s3/errors.h"
@@ -87,12 +88,13 @@ Result<NotificationRule> read_rule(const Json& json, const KindFacts& facts) {
   }
   if (rule.arn.ends_with(".fifo")) return invalid("FIFO destinations are not supported for notifications: " + rule.arn);
   const Json* events = json.find("Events");
-  if (events == nullptr || !events->is_array() || events->as_array().empty()) {
+  const auto is_text = [](const Json& event) { return event.is_string(); };
+  if (events == nullptr || !events->is_array() || events->as_array().empty() ||
+      !std::ranges::all_of(events->as_array(), is_text)) {
     return Error(kMalformedXml,
                  "The XML you provided was not well-formed or did not validate against our published schema");
   }
   for (const Json& event : events->as_array()) {
-    if (!event.is_string()) continue;
     MR_RETURN_IF_ERROR(check_event(event.as_string()));
     rule.events.push_back(event.as_string());
   }
@@ -162,9 +164,9 @@ std::string owner_id(std::string_view account) {
   return id;
 }
 
+// The first byte: above those of versions that counted by the clock, in other units.
 std::string sequencer(std::uint64_t sequence) {
-  std::string bytes;
-  for (int shift = 64; shift >= 0; shift -= 8) bytes += static_cast<char>(shift == 64 ? 0 : sequence >> shift);
+  const std::string bytes = '\x01' + codec::be64(sequence);
   std::string text = crypto::hex_encode(bytes);
   std::ranges::transform(text, text.begin(), [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
   return text;

@@ -57,7 +57,7 @@ struct Occurrence {
   std::string_view account;
   std::string_view region;
   const ObjectInfo* object = nullptr;
-  std::uint64_t sequence = 0;  // grows per key
+  std::uint64_t sequence = 0;  // AWS: grows per key; ours over all keys and restarts
   Origin origin;
 };
 

@@ -66,7 +66,7 @@ TEST(Notification, KeysAreEncodedAsInAForm) {
   what.object = &object;
   what.sequence = 0xABC;
   const std::string text = event_document(what, "id");
-  EXPECT_THAT(text, HasSubstr(R"("key":"a+b/%C3%BC%2B","size":0,"eTag":"","sequencer":"000000000000000ABC")"));
+  EXPECT_THAT(text, HasSubstr(R"("key":"a+b/%C3%BC%2B","size":0,"eTag":"","sequencer":"010000000000000ABC")"));
 }
 
 class Mailbox final : public delivery::Target {
@@ -83,18 +83,47 @@ class Mailbox final : public delivery::Target {
       const auto* records = json->find("Records");
       events.emplace_back(records == nullptr ? json->string_or("Event", "")
                                              : records->as_array().at(0).string_or("eventName", ""));
+      if (records == nullptr) return;
+      sequencers.emplace_back(records->as_array().at(0).find("s3")->find("object")->string_or("sequencer", ""));
     });
   }
   std::vector<std::string> events;
+  std::vector<std::string> sequencers;
 };
 
-TEST(Notification, AnEventArrivesOnceTheChangeIsDurable) {
+// A bucket whose events go to a mailbox.
+struct NotifyingBucket {
+  NotifyingBucket() {
+    delivery.add("sqs", mailbox);
+    world.objects->notify_through(delivery);
+    EXPECT_TRUE(world.objects->create_bucket(internal::kAccount, "us-east-1", "bucket").ok());
+  }
   internal::World world;
   delivery::Delivery delivery;
   Mailbox mailbox;
-  delivery.add("sqs", mailbox);
-  world.objects->notify_through(delivery);
-  ASSERT_TRUE(world.objects->create_bucket(internal::kAccount, "us-east-1", "bucket").ok());
+};
+
+TEST(Notification, SequencersRiseThoughTheClockIsSetBack) {
+  NotifyingBucket notifying;
+  auto& [world, delivery, mailbox] = notifying;
+  const auto rules = parse(rule(R"("s3:ObjectCreated:*")"));
+  ASSERT_TRUE(
+      world.objects->set_notifications(internal::kAccount, "bucket", *rules, ObjectStore::DestinationCheck::kSkip)
+          .ok());
+  for (int i = 0; i < 3; ++i) {
+    for (int n = 0; n < 3; ++n) ASSERT_TRUE(world.put("k", "x").ok());
+    world.scheduler->run_ready();
+    world.now -= std::chrono::hours(24 * 365);
+    world.restart();
+    world.objects->notify_through(delivery);
+  }
+  ASSERT_EQ(mailbox.sequencers.size(), 9U);
+  for (std::size_t i = 1; i < 9; ++i) EXPECT_GT(mailbox.sequencers[i], mailbox.sequencers[i - 1]);
+}
+
+TEST(Notification, AnEventArrivesOnceTheChangeIsDurable) {
+  NotifyingBucket notifying;
+  auto& [world, delivery, mailbox] = notifying;
   using Check = ObjectStore::DestinationCheck;
   const auto rules = parse(rule(R"("s3:ObjectCreated:*","s3:ObjectRemoved:*")"));
   ASSERT_TRUE(world.objects->set_notifications(internal::kAccount, "bucket", *rules, Check::kCheck).ok());

@@ -59,9 +59,7 @@ void ObjectStore::notify(Change& change, const Bucket& bucket, const ObjectInfo&
   what.account = bucket.account;
   what.region = bucket.region;
   what.object = &object;
-  // AWS: compares per key; ours also over restarts, as time never falls.
-  sequence_ = std::max(sequence_ + 1, static_cast<std::uint64_t>(to_unix_ms(what.time)) << 20);
-  what.sequence = sequence_;
+  what.sequence = notifications_.take(change.batch);
   what.origin = origin;
   if (what.origin.request_id.empty()) what.origin.request_id = random_.hex(16);
   if (what.origin.principal.empty()) what.origin.principal = "AWS:" + bucket.account;

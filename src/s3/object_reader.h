@@ -1,7 +1,9 @@
 // The bytes of one object as they were when it was opened: replacing or deleting it meanwhile changes nothing.
 //
-// One thread at a time. Reading files blocks on the disk. A file that is read from its begin to its end is compared
-// with its checksum: the last read of it fails when it was damaged, and nobody takes the whole for sound.
+// One thread at a time. Reading files blocks on the disk. Every read is compared with the checksums of the blocks it
+// touches (internal/block_sums.h), and fails when one was damaged. A file that is read from its begin to its end is
+// compared with the object's checksum as well: the last read of it fails, and nobody takes the whole for sound. Of
+// files that an older version wrote, which have no block checksums, that is all that is compared.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +41,8 @@ class ObjectContent {
   Result<std::string> read(std::uint64_t offset, std::size_t count);
 
  private:
+  Result<void> open_segment(const Segment& segment);
+  Result<std::string> read_blocks(const Segment& segment, std::uint64_t offset, std::size_t count);
   Result<void> verify(std::size_t number, std::uint64_t offset, std::string_view bytes);
 
   std::uint64_t size_ = 0;
@@ -46,7 +50,9 @@ class ObjectContent {
   BlobStore* blobs_ = nullptr;
   std::vector<Segment> segments_;
   std::unique_ptr<internal::BlobPins> pins_;
-  std::unique_ptr<BlobReader> open_;  // of segments_[open_segment_]
+  std::unique_ptr<BlobReader> open_;                // of segments_[open_segment_]
+  std::optional<std::vector<std::uint32_t>> sums_;  // of the blocks of open_; nullopt: not known
+  bool has_looked_for_sums_ = false;
   std::size_t open_segment_ = 0;
   std::uint64_t open_offset_ = 0;         // where it begins in the object
   std::optional<crypto::Digest> digest_;  // of the first verified_ bytes of segments_[verifying_]

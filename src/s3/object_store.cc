@@ -1,11 +1,13 @@
 #include "s3/object_store.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "codec/key.h"
 #include "crypto/digest.h"
 #include "s3/limits.h"
+#include "storage/scan.h"
 #include "telemetry/log.h"
 
 namespace millrace::s3 {
@@ -37,7 +39,8 @@ Result<Bucket> from_json(std::string_view text) {
   bucket.account = json.string_or("account", "");
   bucket.region = json.string_or("region", "");
   bucket.created = from_unix_ms(json.int_or("created", 0));
-  bucket.id = std::strtoull(std::string(json.string_or("id", "0")).c_str(), nullptr, 10);
+  const std::string_view id = json.string_or("id", "");
+  const auto end = std::from_chars(id.data(), id.data() + id.size(), bucket.id);
   if (const codec::Json* lifecycle = json.find("lifecycle")) {
     MR_ASSIGN_OR_RETURN(bucket.lifecycle, parse_lifecycle(*lifecycle));
   }
@@ -47,7 +50,8 @@ Result<Bucket> from_json(std::string_view text) {
   if (const codec::Json* settings = json.find("settings"); settings != nullptr && settings->is_object()) {
     for (const auto& [name, document] : settings->as_object()) bucket.settings.emplace(name, document);
   }
-  if (bucket.name.empty() || bucket.id == 0) return Error(kInternal, "a bucket's record is damaged");
+  if (bucket.name.empty() || bucket.id == 0 || end.ec != std::errc() || end.ptr != id.data() + id.size())
+    return Error(kInternal, "a bucket's record is damaged");
   return bucket;
 }
 
@@ -85,60 +89,94 @@ ObjectStore::ObjectStore(platform::Scheduler& scheduler, platform::Random& rando
       random_(random),
       store_(store),
       commits_(commits),
+      service_commits_(commits, "s3"),
       keeper_(std::make_shared<internal::BlobKeeper>(scheduler, store, commits, blobs)),
-      space_(store) {}
+      space_(store) {
+  service_commits_.set_restore([this] { return restore(); });
+  service_commits_.set_resume(scheduler, [this] {
+    const std::lock_guard lock(mutex_);
+    arm_lifecycle();
+  });
+}
 
 ObjectStore::~ObjectStore() { stop(); }
 
 Result<void> ObjectStore::load() {
   MR_RETURN_IF_ERROR(keeper_->ids().sweep(keeper_->blobs()));
   const std::lock_guard lock(mutex_);
-  MR_RETURN_IF_ERROR(load_buckets());
-  return load_uploads();
+  MR_RETURN_IF_ERROR(notifications_.load(store_, scheduler_));
+  MR_ASSIGN_OR_RETURN(buckets_, read_buckets());
+  MR_ASSIGN_OR_RETURN(uploads_, read_uploads());
+  for (const auto& [name, bucket] : buckets_) {
+    if (bucket->lifecycle) lifecycle_due_[bucket->id] = scheduler_.now();
+  }
+  return {};
 }
 
-Result<void> ObjectStore::load_buckets() {
+// On the committer's thread after a refused commit. Files that it spoke of stay until a start knows what became of it.
+Result<void> ObjectStore::restore() {
+  const std::lock_guard lock(mutex_);
+  MR_ASSIGN_OR_RETURN(Buckets buckets, read_buckets());
+  MR_ASSIGN_OR_RETURN(Uploads uploads, read_uploads());
+  buckets_ = std::move(buckets);
+  uploads_ = std::move(uploads);
+  pending_.clear();
+  pending_order_.clear();
+  last_commit_ = last_removal_ = 0;
+  return {};
+}
+
+Result<ObjectStore::Buckets> ObjectStore::read_buckets() const {
+  Buckets buckets;
   const auto at = store_.iterate(Family::kCatalogue, {std::string(kBucketPrefix), storage::prefix_end(kBucketPrefix)});
   for (at->seek(kBucketPrefix); at->valid(); at->next()) {
-    MR_ASSIGN_OR_RETURN(Bucket bucket, from_json(at->value()));
+    auto read = from_json(at->value());
+    if (!read.ok() || std::string(kBucketPrefix) + read->name != at->key())
+      return storage::damaged("bucket", at->key());
+    Bucket bucket = *std::move(read);
     std::string name = bucket.name;
-    if (bucket.lifecycle) lifecycle_due_[bucket.id] = scheduler_.now();
-    buckets_.emplace(std::move(name), std::make_shared<const Bucket>(std::move(bucket)));
+    buckets.emplace(std::move(name), std::make_shared<const Bucket>(std::move(bucket)));
   }
-  return at->status();
+  MR_RETURN_IF_ERROR(at->status());
+  return buckets;
 }
 
-Result<void> ObjectStore::load_uploads() {
+Result<ObjectStore::Uploads> ObjectStore::read_uploads() const {
+  Uploads uploads;
   const auto at = store_.iterate(Family::kObjects, {"u", "v"});
   for (at->seek("u"); at->valid(); at->next()) {
     auto record = internal::decode_upload(at->value());
-    if (!record) return Error(kInternal, "an upload's record is damaged");
-    uploads_[std::string(at->key().substr(1))].record = std::move(*record);
+    if (!record) return storage::damaged("upload", at->key());
+    uploads[std::string(at->key().substr(1))].record = std::move(*record);
   }
   MR_RETURN_IF_ERROR(at->status());
-  for (auto& [id, upload] : uploads_) {
+  for (auto& [id, upload] : uploads) {
     const std::string prefix = internal::part_prefix(id);
     const auto part = store_.iterate(Family::kObjects, {prefix, storage::prefix_end(prefix)});
     for (part->seek(prefix); part->valid(); part->next()) {
       auto record = internal::decode_part(part->value());
-      if (!record) return Error(kInternal, "a part's record is damaged");
+      if (!record || internal::part_key(id, record->number) != part->key()) {
+        return storage::damaged("part of an upload", part->key());
+      }
       const std::uint32_t number = record->number;
       upload.parts[number] = std::move(*record);
     }
     MR_RETURN_IF_ERROR(part->status());
   }
-  return {};
+  return uploads;
 }
 
 Result<BucketPointer> ObjectStore::find(std::string_view account, std::string_view name) const {
   const auto at = buckets_.find(name);
   if (at == buckets_.end()) {
-    return Error(kNoSuchBucket, "The specified bucket does not exist").with("BucketName", codec::Json(name).dump());
+    return Error(kNoSuchBucket, "The specified bucket does not exist")
+        .with("BucketName", codec::Json(name).dump())
+        .hold_until(last_removal_);
   }
   if (at->second->account != account) {
     telemetry::log_warning("s3", "bucket " + std::string(name) + " was asked for by account " + std::string(account) +
                                      " and belongs to account " + at->second->account);
-    return Error(kAccessDenied, "Access Denied");
+    return Error(kAccessDenied, "Access Denied").hold_until(at->second->after);
   }
   return at->second;
 }
@@ -163,12 +201,14 @@ Result<BucketPointer> ObjectStore::create_bucket(std::string_view account, std::
       return Error(kBucketAlreadyExists,
                    "The requested bucket name is not available. The bucket namespace is shared by all users of the "
                    "system. Please select a different name and try again.")
-          .with("BucketName", codec::Json(name).dump());
+          .with("BucketName", codec::Json(name).dump())
+          .hold_until(at->second->after);
     }
     if (region == "us-east-1" && at->second->region == region) return at->second;
     return Error(kBucketAlreadyOwnedByYou,
                  "Your previous request to create the named bucket succeeded and you already own it.")
-        .with("BucketName", codec::Json(name).dump());
+        .with("BucketName", codec::Json(name).dump())
+        .hold_until(at->second->after);
   }
   std::set<BucketId> ids;
   std::size_t owned = 0;
@@ -177,7 +217,7 @@ Result<BucketPointer> ObjectStore::create_bucket(std::string_view account, std::
     owned += bucket->account == account ? 1 : 0;
   }
   if (owned >= kBucketsPerAccountMax) {
-    return Error(kTooManyBuckets, "You have attempted to create more buckets than allowed");
+    return Error(kTooManyBuckets, "You have attempted to create more buckets than allowed").hold_until(last_commit_);
   }
   Bucket bucket;
   bucket.name = name;
@@ -186,7 +226,7 @@ Result<BucketPointer> ObjectStore::create_bucket(std::string_view account, std::
   bucket.created = scheduler_.now();
   do bucket.id = random_.next();
   while (bucket.id == 0 || ids.contains(bucket.id));
-  store_bucket(std::move(bucket));
+  store_bucket(std::move(bucket), Change());
   return buckets_.find(name)->second;
 }
 
@@ -205,14 +245,24 @@ Result<bool> ObjectStore::is_empty(BucketId bucket) const {
 }
 
 Result<storage::CommitNumber> ObjectStore::delete_bucket(std::string_view account, std::string_view name) {
+  {
+    // Read before the mutex is taken, as by look_ahead().
+    MR_ASSIGN_OR_RETURN(const BucketPointer owner, bucket(account, name));
+    const std::string prefix = internal::object_key(owner->id, "");
+    const auto first = store_.iterate(Family::kObjects, {prefix, storage::prefix_end(prefix)});
+    first->seek(prefix);
+    MR_RETURN_IF_ERROR(first->status());
+  }
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, name));
   MR_ASSIGN_OR_RETURN(const bool empty, is_empty(bucket->id));
   if (!empty) {
     return Error(kBucketNotEmpty, "The bucket you tried to delete is not empty")
-        .with("BucketName", codec::Json(name).dump());
+        .with("BucketName", codec::Json(name).dump())
+        .hold_until(last_commit_);
   }
   Change change;
+  change.removes = true;
   std::vector<std::string> uploads;
   for (const auto& [id, upload] : uploads_) {
     if (upload.record.bucket == bucket->id) uploads.push_back(id);
@@ -236,6 +286,11 @@ BucketPointer ObjectStore::bucket_of_any(std::string_view name) const {
   return found == buckets_.end() ? nullptr : found->second;
 }
 
+storage::CommitNumber ObjectStore::last_removal() const {
+  const std::lock_guard lock(mutex_);
+  return last_removal_;
+}
+
 std::vector<BucketPointer> ObjectStore::buckets(std::string_view account) const {
   const std::lock_guard lock(mutex_);
   std::vector<BucketPointer> owned;
@@ -252,7 +307,7 @@ Result<storage::CommitNumber> ObjectStore::set_lifecycle(std::string_view accoun
   Bucket changed = *bucket;
   changed.lifecycle = std::move(rules);
   const bool has_rules = changed.lifecycle.has_value();
-  const storage::CommitNumber number = store_bucket(std::move(changed));
+  const storage::CommitNumber number = store_bucket(std::move(changed), Change());
   lifecycle_due_.erase(bucket->id);
   if (has_rules) lifecycle_due(bucket->id, scheduler_.now());
   return number;
@@ -265,12 +320,29 @@ Result<storage::CommitNumber> ObjectStore::set_setting(std::string_view account,
   Bucket changed = *bucket;
   changed.settings.erase(std::string(setting));
   if (document) changed.settings.emplace(setting, std::move(*document));
-  return store_bucket(std::move(changed));
+  return store_bucket(std::move(changed), Change());
+}
+
+// Reads, without the mutex, what reset() reads under it: as look_ahead().
+Result<void> ObjectStore::look_ahead_all(const std::vector<BucketPointer>& buckets) const {
+  for (const BucketPointer& bucket : buckets) {
+    const std::string prefix = internal::object_key(bucket->id, "");
+    const auto look = [&](std::string_view key, std::string_view value) -> Result<void> {
+      const auto record = internal::decode_object(value);
+      if (!record || record->place != internal::Place::kParts) return {};
+      MR_RETURN_IF_ERROR(store_.get(Family::kObjects, internal::data_key(bucket->id, key.substr(prefix.size()))));
+      return {};
+    };
+    MR_RETURN_IF_ERROR(storage::for_each(store_, Family::kObjects, prefix, look));
+  }
+  return {};
 }
 
 Result<storage::CommitNumber> ObjectStore::reset(std::string_view account) {
+  MR_RETURN_IF_ERROR(look_ahead_all(buckets(account)));
   const std::lock_guard lock(mutex_);
   Change change;
+  change.removes = true;
   std::vector<BucketPointer> owned;
   for (const auto& [name, bucket] : buckets_) {
     if (bucket->account == account) owned.push_back(bucket);
@@ -288,14 +360,14 @@ Result<storage::CommitNumber> ObjectStore::reset(std::string_view account) {
       MR_ASSIGN_OR_RETURN(const auto record, current(bucket->id, key));
       if (record) MR_RETURN_IF_ERROR(erase(change, bucket->id, key, *record));
     }
+  }
+  for (const BucketPointer& bucket : owned) {
     std::vector<std::string> uploads;
     for (const auto& [id, upload] : uploads_) {
       if (upload.record.bucket == bucket->id) uploads.push_back(id);
     }
     for (const std::string& id : uploads) drop_upload(change, id, {});
     change.batch.erase(Family::kCatalogue, std::string(kBucketPrefix) + bucket->name);
-  }
-  for (const BucketPointer& bucket : owned) {
     buckets_.erase(bucket->name);
     lifecycle_due_.erase(bucket->id);
   }
@@ -308,8 +380,9 @@ storage::CommitNumber ObjectStore::submit(Change change) {
     change.batch.erase(Family::kObjects, internal::blob_key(id));
     change.batch.put(Family::kObjects, internal::trash_key(id), "");
   }
+  const bool removes = change.removes;
   // A failed commit settles nothing: its files stay until a start knows what became of it.
-  last_commit_ = commits_.submit(
+  last_commit_ = service_commits_.submit(
       std::move(change.batch), [keeper = keeper_, settle = std::move(change.settle), remove = std::move(change.remove),
                                 &scheduler = scheduler_, after = std::move(change.after)](const auto& committed) {
         if (committed.error != nullptr) return;
@@ -321,6 +394,7 @@ storage::CommitNumber ObjectStore::submit(Change change) {
         for (const BlobId id : settle) keeper->ids().settle(id);
         if (!remove.empty()) keeper->remove_later(remove);
       });
+  if (removes) last_removal_ = last_commit_;
   return last_commit_;
 }
 
@@ -338,11 +412,16 @@ void ObjectStore::overlay(BucketId bucket, std::string_view key, std::optional<O
   pending_[std::move(name)] = {std::move(record), std::move(parts), number};
 }
 
+Error ObjectStore::damaged(std::string_view what, std::string_view key) const {
+  return store_.damage().note(
+      "s3", Error(kInternal, "the " + std::string(what) + " of an object is damaged: " + std::string(key)));
+}
+
 Result<std::optional<ObjectStore::ObjectRecord>> ObjectStore::committed(BucketId bucket, std::string_view key) const {
   MR_ASSIGN_OR_RETURN(const auto stored, store_.get(Family::kObjects, internal::object_key(bucket, key)));
   if (!stored) return std::optional<ObjectRecord>();
   auto record = internal::decode_object(*stored);
-  if (!record) return Error(kInternal, "the record of an object is damaged: " + std::string(key));
+  if (!record) return damaged("record", key);
   return record;
 }
 
@@ -361,8 +440,8 @@ Result<internal::PartTable> ObjectStore::parts_of(BucketId bucket, std::string_v
   }
   MR_ASSIGN_OR_RETURN(const auto stored, store_.get(Family::kObjects, internal::data_key(bucket, key)));
   std::optional<PartTable> parts;
-  if (stored && stored->size() >= 8) parts = internal::decode_parts(std::string_view(*stored).substr(8));
-  if (!parts) return Error(kInternal, "the part table of an object is damaged: " + std::string(key));
+  if (stored) parts = internal::decode_part_table(*stored);
+  if (!parts) return damaged("part table", key);
   return std::move(*parts);
 }
 

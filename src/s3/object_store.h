@@ -3,7 +3,8 @@
 // Metadata and objects up to 64 KiB live in the Store (families kCatalogue and kObjects, grammar in
 // internal/record.h); larger ones in files of a BlobStore. A change is decided under the mutex, against what is
 // committed and what is pending, and submitted as one batch; the number of that commit is in the answer (`after`),
-// which may be given once it is durable. Files are durable before the commit that refers to them and are removed after
+// which may be given once it is durable. An error that says what is pending says for which commit it must be held
+// (Error::hold_until). Files are durable before the commit that refers to them and are removed after
 // the commit that stops referring to them.
 //
 // Thread-safe. Methods marked "blocks" do disk work of unbounded length: call them on the pool. All others only touch
@@ -41,6 +42,8 @@
 #include "s3/object_reader.h"
 #include "s3/object_writer.h"
 #include "storage/committer.h"
+#include "storage/numbers.h"
+#include "storage/service_commits.h"
 
 namespace millrace::s3 {
 
@@ -71,6 +74,7 @@ struct ListPage {
   std::vector<std::string> common_prefixes;
   bool truncated = false;
   std::string last;  // the last key or common prefix of this page
+  storage::CommitNumber after = 0;
 };
 
 struct PutRequest {
@@ -196,6 +200,10 @@ class ObjectStore {
   // Errors: kNoSuchKey, kPreconditionFailed, kInvalidObjectState, kInvalidRequest (onto itself, nothing changed;
   // larger than 5 GiB).
   Result<ObjectInfo> copy_object(std::string_view account, CopyRequest request);
+  // Reads, without the mutex, what a change of this object reads under it, so that nobody waits for the disk behind
+  // whoever makes that change. What changes objects begins with it; of put_object() its caller does, as a writer cannot
+  // be used twice. Errors: kNoSuchBucket; of the store, storage::kWouldBlock where the thread must not wait.
+  Result<void> look_ahead(std::string_view account, std::string_view bucket, std::string_view key) const;
   // Success also when there is none.
   Result<storage::CommitNumber> delete_object(std::string_view account, std::string_view bucket, std::string_view key,
                                               const WriteConditions& conditions = {}, const Origin& origin = {});
@@ -234,6 +242,9 @@ class ObjectStore {
   // All of the bucket, by key, then by time.
   Result<std::vector<UploadInfo>> list_uploads(std::string_view account, std::string_view bucket) const;
 
+  // For answers that leave out buckets or uploads that are gone: the commit of the last removal of one.
+  storage::CommitNumber last_removal() const;
+
   // Whether a lifecycle scan is going on, and when the next one is due (kNever: none).
   Time next_lifecycle() const;
   platform::Scheduler& scheduler() { return scheduler_; }
@@ -247,6 +258,7 @@ class ObjectStore {
     std::vector<BlobId> settle;  // files that this commit refers to
     std::vector<BlobId> remove;  // files that it stops referring to
     std::vector<delivery::AfterCommit> after;
+    bool removes = false;  // a bucket or an upload
   };
   struct Cause {
     ObjectEvent event = ObjectEvent::kPut;
@@ -267,7 +279,7 @@ class ObjectStore {
 
   // Those without "const" or with a Change: REQUIRES mutex_ held.
   Result<BucketPointer> find(std::string_view account, std::string_view name) const;
-  storage::CommitNumber store_bucket(Bucket bucket, Change change = {});
+  storage::CommitNumber store_bucket(Bucket bucket, Change change);
   Result<std::optional<ObjectRecord>> current(BucketId bucket, std::string_view key) const;
   Result<PartTable> parts_of(BucketId bucket, std::string_view key, const ObjectRecord& record) const;
   Result<void> discard_contents(Change& change, BucketId bucket, std::string_view key, const ObjectRecord& old) const;
@@ -285,12 +297,19 @@ class ObjectStore {
   void drop_upload(Change& change, std::string_view upload_id, const std::set<BlobId>& kept);
   UploadInfo describe(const Bucket& bucket, std::string_view id, const Upload& upload) const;
 
+  Result<void> look_ahead_all(const std::vector<BucketPointer>& buckets) const;
+  Error damaged(std::string_view what, std::string_view key) const;  // which is noted
   Result<std::optional<ObjectRecord>> committed(BucketId bucket, std::string_view key) const;
   Result<OpenedObject> open_committed(const BucketPointer& bucket, std::string_view key) const;
   Result<Copied> copy_contents(const OpenedObject& source, const CopyRequest& request);
+  Result<void> digest_contents(const OpenedObject& source, ChecksumAlgorithm algorithm, Copied& copied);
   Result<void> link_contents(const OpenedObject& source, Copied& copied);
-  Result<void> load_buckets();
-  Result<void> load_uploads();
+  using Buckets = std::map<std::string, BucketPointer, std::less<>>;
+  using Uploads = std::map<std::string, Upload, std::less<>>;
+  Result<Buckets> read_buckets() const;
+  Result<Uploads> read_uploads() const;
+  // Makes buckets and uploads in memory what the store holds, and forgets what was pending.
+  Result<void> restore();
 
   // notifications.cc
   void notify(Change& change, const Bucket& bucket, const ObjectInfo& object, ObjectEvent event, const Origin& origin);
@@ -312,18 +331,20 @@ class ObjectStore {
   platform::Random& random_;
   storage::Store& store_;
   storage::Commits& commits_;
+  storage::ServiceCommits service_commits_;
   const std::shared_ptr<internal::BlobKeeper> keeper_;
   internal::Space space_;
   delivery::Delivery* delivery_ = nullptr;
 
   mutable std::mutex mutex_;
   storage::CommitNumber last_commit_ = 0;
-  std::map<std::string, BucketPointer, std::less<>> buckets_;
-  std::map<std::string, Upload, std::less<>> uploads_;
+  storage::CommitNumber last_removal_ = 0;  // of a bucket or an upload
+  Buckets buckets_;
+  Uploads uploads_;
   std::map<std::string, Pending, std::less<>> pending_;  // by object_key()
   std::deque<std::pair<storage::CommitNumber, std::string>> pending_order_;
   std::map<BucketId, std::weak_ptr<int>> staged_;  // alive while objects of stage_object() are not committed
-  std::uint64_t sequence_ = 0;                     // of the last notification
+  storage::Numbers notifications_{storage::Series::kNotifications};
   std::map<BucketId, Time> lifecycle_due_;
   platform::Timer lifecycle_timer_;
   Time lifecycle_timer_at_ = kNever;

@@ -1,10 +1,16 @@
 #include "s3/object_store.h"
 
+#include <chrono>
+#include <functional>
+#include <future>
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "crypto/encoding.h"
 #include "s3/internal/world_test.h"
 #include "s3/limits.h"
+#include "storage/no_blocking.h"
 
 namespace millrace::s3 {
 namespace {
@@ -44,6 +50,36 @@ TEST_F(Objects, KeepsSmallOnesInTheStoreAndLargeOnesInFiles) {
   EXPECT_EQ(world.get("edge"), std::string(kInlineBytesMax, 'e'));
   EXPECT_EQ(world.get("large"), large());
   EXPECT_EQ(world.get("other"), "NoSuchKey");
+}
+
+TEST_F(Objects, ThatAreNotInMemoryAreRefusedToThoseWhoMustNotWait) {
+  ASSERT_TRUE(world.put("small", "hello").ok());
+  ASSERT_TRUE(world.put("large", large()).ok());
+  world.restart();  // nothing is pending any more
+  world.store.set_cold(true);
+  const auto refused = [](const auto& result) { return !result.ok() && result.error().is(storage::kWouldBlock); };
+  const auto writes = world.store.writes();
+  storage::CommitNumber after = 0;
+  {
+    const storage::NoBlocking here;
+    EXPECT_TRUE(refused(world.objects->open_object(kAccount, "bucket", "small")));
+    EXPECT_TRUE(refused(world.objects->head_object(kAccount, "bucket", "small")));
+    EXPECT_TRUE(refused(world.objects->list_objects(kAccount, "bucket", {})));
+    EXPECT_TRUE(refused(world.objects->delete_object(kAccount, "bucket", "small")));
+    EXPECT_TRUE(refused(world.objects->delete_objects(kAccount, "bucket", {{"large", ""}, {"small", ""}}, after)));
+    EXPECT_TRUE(refused(world.objects->set_object_tags(kAccount, "bucket", "small", {{"a", "1"}})));
+    EXPECT_TRUE(refused(world.objects->delete_bucket(kAccount, "bucket")));
+  }
+  EXPECT_EQ(world.store.writes(), writes);
+  EXPECT_EQ(world.get("small"), "hello");
+  EXPECT_EQ(world.get("large"), large());
+  {
+    const storage::NoBlocking here;  // in memory by now, but for the file
+    EXPECT_TRUE(world.objects->open_object(kAccount, "bucket", "small").ok());
+    EXPECT_TRUE(refused(world.objects->open_object(kAccount, "bucket", "large")));
+  }
+  ASSERT_TRUE(world.objects->delete_objects(kAccount, "bucket", {{"large", ""}, {"small", ""}}, after).ok());
+  EXPECT_EQ(world.get("small"), "NoSuchKey");
 }
 
 TEST_F(Objects, SurviveARestartWithAllTheirAttributes) {
@@ -244,6 +280,80 @@ TEST_F(Objects, ResetEmptiesOneAccount) {
   EXPECT_EQ(world.objects->buckets("111111111111").size(), 1u);
   EXPECT_EQ(world.store.count(Family::kObjects), 0u);
   expect_no_orphans(0);
+}
+
+// Asks something before its first read of an object.
+class Asking final : public storage::Store {
+ public:
+  explicit Asking(storage::MemoryStore& store) : store_(store) {}
+  Result<void> write(const storage::WriteBatch& batch, Sync sync) override { return store_.write(batch, sync); }
+  Result<std::optional<std::string>> get(Family family, std::string_view key) const override {
+    return store_.get(family, key);
+  }
+  std::unique_ptr<storage::Iterator> iterate(Family family, storage::Bounds bounds) const override {
+    if (ask && family == Family::kObjects) std::exchange(ask, nullptr)();
+    return store_.iterate(family, std::move(bounds));
+  }
+  void reclaim(Family family, std::string_view from, std::string_view to) override { store_.reclaim(family, from, to); }
+  std::string statistics() const override { return store_.statistics(); }
+
+  mutable std::function<void()> ask;
+
+ private:
+  storage::MemoryStore& store_;
+};
+
+TEST_F(Objects, NobodyWaitsWhileAResetReadsWhatItRemoves) {
+  ASSERT_TRUE(world.put("a", "x").ok());
+  settle();
+  Asking store(world.store);
+  ObjectStore objects(*world.scheduler, world.random, store, *world.commits, world.blobs);
+  ASSERT_TRUE(objects.load().ok());
+  std::future<std::size_t> answer;
+  store.ask = [&] {
+    answer = std::async(std::launch::async, [&] { return objects.buckets(kAccount).size(); });
+    EXPECT_EQ(answer.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  };
+  ASSERT_TRUE(objects.reset(kAccount).ok());
+  ASSERT_TRUE(answer.valid());
+  EXPECT_EQ(answer.get(), 1U);
+}
+
+TEST_F(Objects, RefusalsAndListsWaitForWhatTheySaw) {
+  auto& objects = *world.objects;
+  const auto waits = [&](const auto& result, const ErrorType& type) {
+    return !result.ok() && result.error().is(type) && result.error().held_until() > world.commits->durable();
+  };
+  ASSERT_TRUE(world.put("old", "x").ok());
+  EXPECT_EQ(objects.bucket(kAccount, "none").error().held_until(), 0U);  // nothing of the kind is pending
+  world.commits->hold();
+  ASSERT_TRUE(objects.create_bucket(kAccount, "eu-west-1", "new").ok());
+  EXPECT_TRUE(waits(objects.create_bucket(kAccount, "eu-west-1", "new"), kBucketAlreadyOwnedByYou));
+  EXPECT_TRUE(waits(objects.create_bucket("111111111111", "eu-west-1", "new"), kBucketAlreadyExists));
+  EXPECT_TRUE(waits(objects.bucket("111111111111", "new"), kAccessDenied));
+  EXPECT_TRUE(waits(objects.head_object(kAccount, "new", "key"), kNoSuchKey));
+  EXPECT_TRUE(waits(objects.open_object(kAccount, "new", "key"), kNoSuchKey));
+  EXPECT_GT(objects.list_objects(kAccount, "new", {})->after, world.commits->durable());
+  ASSERT_TRUE(world.put("key", "x").ok());
+  EXPECT_TRUE(waits(objects.delete_bucket(kAccount, "bucket"), kBucketNotEmpty));
+  ASSERT_TRUE(objects.delete_object(kAccount, "bucket", "old").ok());
+  EXPECT_TRUE(waits(objects.set_object_tags(kAccount, "bucket", "old", {}), kNoSuchKey));
+  const auto upload = objects.create_upload(kAccount, "bucket", {"big", {}, {}, {}});
+  ASSERT_TRUE(upload.ok());
+  CompleteRequest complete;
+  complete.parts = {{1, "etag", {}}};
+  EXPECT_TRUE(waits(objects.complete_upload(kAccount, "bucket", "big", upload->id, complete), kInvalidPart));
+  EXPECT_TRUE(waits(objects.upload(kAccount, "bucket", "other", upload->id), kNoSuchUpload));
+  world.commits->commit_all();
+  EXPECT_EQ(objects.upload(kAccount, "bucket", "big", "none").error().held_until(), 0U);
+  ASSERT_TRUE(objects.abort_upload(kAccount, "bucket", "big", upload->id).ok());
+  EXPECT_TRUE(waits(objects.upload(kAccount, "bucket", "big", upload->id), kNoSuchUpload));
+  world.commits->commit_all();
+  ASSERT_TRUE(objects.delete_bucket(kAccount, "new").ok());
+  EXPECT_TRUE(waits(objects.bucket(kAccount, "new"), kNoSuchBucket));
+  EXPECT_GT(objects.last_removal(), world.commits->durable());
+  world.commits->release();
+  EXPECT_EQ(objects.bucket(kAccount, "bucket")->get()->name, "bucket");
 }
 
 // Fails the n-th operation on files, for every n: what was acknowledged is there after a restart, what was not is there

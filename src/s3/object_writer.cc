@@ -46,6 +46,7 @@ Result<void> ObjectWriter::write(std::string_view bytes) {
     const std::uint64_t missing = bytes.size() - claim_.bytes();
     if (!claim_.grow(missing + kClaimBytes).ok()) MR_RETURN_IF_ERROR(claim_.grow(missing));
   }
+  sums_.update(bytes);
   MR_RETURN_IF_ERROR(file_->append(bytes));
   claim_.shrink(bytes.size());
   return {};
@@ -69,6 +70,7 @@ Result<void> ObjectWriter::seal() {
   close();
   if (file_ == nullptr && use_ == Use::kPart) MR_RETURN_IF_ERROR(to_file());
   if (file_ == nullptr) return {};
+  MR_RETURN_IF_ERROR(file_->append(sums_.finish()));
   MR_RETURN_IF_ERROR(file_->sync());
   MR_ASSIGN_OR_RETURN(const BlobId id, ids_->allocate());
   lease_ = internal::BlobLease(*ids_, *blobs_, id);

@@ -17,6 +17,7 @@
 #include "crypto/digest.h"
 #include "s3/blob_store.h"
 #include "s3/internal/blob_ids.h"
+#include "s3/internal/block_sums.h"
 #include "s3/internal/space.h"
 
 namespace millrace::s3 {
@@ -63,6 +64,7 @@ class ObjectWriter {
   std::vector<std::pair<crypto::Algorithm, std::string>> digests_;
   std::string memory_;
   std::unique_ptr<TemporaryBlob> file_;
+  internal::BlockSums sums_;   // of the file
   internal::BlobLease lease_;  // of the placed file
   bool sealed_ = false;
 };

@@ -6,6 +6,7 @@
 #include "s3/internal/segments.h"
 #include "s3/limits.h"
 #include "s3/object_store.h"
+#include "storage/no_blocking.h"
 
 namespace millrace::s3 {
 namespace {
@@ -117,7 +118,7 @@ Result<ObjectInfo> ObjectStore::head_object(std::string_view account, std::strin
                                             std::string_view key) const {
   MR_ASSIGN_OR_RETURN(const BucketPointer owner, bucket(account, bucket_name));
   MR_ASSIGN_OR_RETURN(const auto record, committed(owner->id, key));
-  if (!record) return no_such_key(key);
+  if (!record) return no_such_key(key).hold_until(owner->after);
   ObjectInfo info = internal::to_info(key, *record);
   info.after = owner->after;
   if (owner->lifecycle) info.expiration = expiration_field(judge(*owner->lifecycle, info));
@@ -134,12 +135,13 @@ Result<OpenedObject> ObjectStore::open_object(std::string_view account, std::str
 Result<OpenedObject> ObjectStore::open_committed(const BucketPointer& bucket, std::string_view key) const {
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     MR_ASSIGN_OR_RETURN(const auto record, committed(bucket->id, key));
-    if (!record) return no_such_key(key);
+    if (!record) return no_such_key(key).hold_until(bucket->after);
     OpenedObject opened;
     opened.info = internal::to_info(key, *record);
     opened.info.after = bucket->after;
     if (bucket->lifecycle) opened.info.expiration = expiration_field(judge(*bucket->lifecycle, opened.info));
     if (record->place == internal::Place::kBlob) {
+      if (storage::NoBlocking::active()) return Error(storage::kWouldBlock, "a file is to be opened");
       auto file = keeper_->blobs().open(record->blob);
       if (!file.ok() && file.error().is(kNoSuchBlob)) continue;
       if (!file.ok()) return std::move(file).error();
@@ -152,19 +154,23 @@ Result<OpenedObject> ObjectStore::open_committed(const BucketPointer& bucket, st
     if (!stored || !stored->starts_with(codec::be64(record->generation))) continue;
     stored->erase(0, 8);
     if (record->place == internal::Place::kInline) {
+      if (stored->size() != record->bytes) return damaged("data", key);
       opened.content = std::make_shared<ObjectContent>(std::move(*stored));
       return opened;
     }
     const auto parts = internal::decode_parts(*stored);
-    if (!parts) return Error(kInternal, "the part table of an object is damaged: " + std::string(key));
+    if (!parts) return damaged("part table", key);
     std::vector<ObjectContent::Segment> segments;
     std::vector<BlobId> ids;
+    std::uint64_t bytes = 0;
     for (const internal::PartRecord& part : *parts) {
+      bytes += part.bytes;
       if (record->part_count > 0) opened.part_bytes.push_back(part.bytes);
       if (part.bytes == 0) continue;
       segments.push_back(internal::segment_of(*record, part));
       ids.push_back(part.blob);
     }
+    if (bytes != record->bytes) return damaged("part table", key);
     // If the object is still the same after pinning, whoever replaces it later will see the pins.
     auto pins = std::make_unique<internal::BlobPins>(keeper_, std::move(ids));
     MR_ASSIGN_OR_RETURN(const auto again, committed(bucket->id, key));
@@ -177,9 +183,19 @@ Result<OpenedObject> ObjectStore::open_committed(const BucketPointer& bucket, st
   return Error(kInternal, "We encountered an internal error. Please try again.");
 }
 
+Result<void> ObjectStore::look_ahead(std::string_view account, std::string_view bucket_name,
+                                     std::string_view key) const {
+  MR_ASSIGN_OR_RETURN(const BucketPointer owner, bucket(account, bucket_name));
+  MR_ASSIGN_OR_RETURN(const auto record, committed(owner->id, key));
+  if (!record || record->place != internal::Place::kParts) return {};
+  MR_RETURN_IF_ERROR(store_.get(Family::kObjects, internal::data_key(owner->id, key)));
+  return {};
+}
+
 Result<storage::CommitNumber> ObjectStore::delete_object(std::string_view account, std::string_view bucket_name,
                                                          std::string_view key, const WriteConditions& conditions,
                                                          const Origin& origin) {
+  MR_RETURN_IF_ERROR(look_ahead(account, bucket_name, key));
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   MR_ASSIGN_OR_RETURN(const auto old, current(bucket->id, key));
@@ -196,6 +212,9 @@ Result<storage::CommitNumber> ObjectStore::delete_object(std::string_view accoun
 Result<std::vector<DeleteResult>> ObjectStore::delete_objects(std::string_view account, std::string_view bucket_name,
                                                               const std::vector<DeleteTarget>& targets,
                                                               storage::CommitNumber& after, const Origin& origin) {
+  for (const DeleteTarget& target : targets) {
+    if (check_key(target.key).ok()) MR_RETURN_IF_ERROR(look_ahead(account, bucket_name, target.key));
+  }
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   std::vector<DeleteResult> results;
@@ -228,10 +247,11 @@ Result<std::vector<DeleteResult>> ObjectStore::delete_objects(std::string_view a
 
 Result<storage::CommitNumber> ObjectStore::set_object_tags(std::string_view account, std::string_view bucket_name,
                                                            std::string_view key, Tags tags, const Origin& origin) {
+  MR_RETURN_IF_ERROR(look_ahead(account, bucket_name, key));
   const std::lock_guard lock(mutex_);
   MR_ASSIGN_OR_RETURN(const BucketPointer bucket, find(account, bucket_name));
   MR_ASSIGN_OR_RETURN(auto record, current(bucket->id, key));
-  if (!record) return no_such_key(key);
+  if (!record) return no_such_key(key).hold_until(last_commit_);
   PartTable parts;
   if (record->place == internal::Place::kParts) {
     MR_ASSIGN_OR_RETURN(parts, parts_of(bucket->id, key, *record));

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "s3/internal/blob_ids.h"
+#include "storage/memory/memory_store.h"
+
 namespace millrace::s3 {
 namespace {
 
@@ -47,6 +50,37 @@ TEST(UploadSpace, WhatReachedTheDiskIsNotCountedTwice) {
   Space::Claim second = space.claim();
   EXPECT_FALSE(second.grow(201).ok());
   EXPECT_TRUE(second.grow(200).ok());
+}
+
+// A full disk as the committer tells of it: what was submitted waits for room, answers do not.
+class FullDisk final : public storage::Commits {
+ public:
+  storage::CommitNumber submit(storage::WriteBatch, std::function<void(const storage::Committed&)>) override {
+    return ++submitted;
+  }
+  void when_durable(storage::CommitNumber, std::function<void(const Error*)>) override { FAIL() << "waits for ever"; }
+  void when_answerable(storage::CommitNumber, std::function<void(const Error*)> done) override {
+    const Error full(storage::kStorageFull, "full");
+    done(&full);
+  }
+  storage::CommitNumber durable() const override { return has_room ? submitted : 0; }
+  void on_logged(std::function<void(std::span<const std::uint64_t>)>) override {}
+  storage::Stamp next_stamp() const override { return 1; }
+
+  storage::CommitNumber submitted = 0;
+  bool has_room = false;
+};
+
+TEST(UploadSpace, AnUploadThatNeedsFileNumbersDoesNotWaitForRoom) {
+  storage::MemoryStore store;
+  FullDisk commits;
+  internal::BlobIds ids(store, commits);
+  const auto refused = ids.allocate();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_TRUE(refused.error().is(kUnavailable));
+  commits.has_room = true;
+  EXPECT_TRUE(ids.allocate().ok());
+  EXPECT_EQ(commits.submitted, 1U);  // the same lease
 }
 
 TEST(UploadSpace, AnUploadThatEndsGivesItsClaimBack) {

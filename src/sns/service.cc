@@ -8,6 +8,7 @@
 #include "crypto/encoding.h"
 #include "sns/errors.h"
 #include "sns/limits.h"
+#include "storage/scan.h"
 
 namespace millrace::sns {
 namespace {
@@ -65,10 +66,6 @@ std::string encode(const TopicName& topic, const Subscription& subscription) {
       .dump();
 }
 
-Error damaged(std::string_view what) {
-  return Error(storage::kStorageFailed, "damaged " + std::string(what) + " in the data directory");
-}
-
 TopicName name_of(const Json& json, std::string_view member) {
   return {Scope{std::string(json.string_or("account", "")), std::string(json.string_or("region", ""))},
           std::string(json.string_or(member, ""))};
@@ -118,13 +115,14 @@ std::string key_of_info(const SubscriptionInfo& info) { return subscription_arn(
 
 Result<void> Service::load() {
   const std::scoped_lock lock(mutex_);
+  topics_.clear();
   const auto it =
       resources_.store.iterate(Family::kCatalogue, {std::string(kTopicPrefix), storage::prefix_end(kTopicPrefix)});
   for (it->seek(kTopicPrefix); it->valid(); it->next()) {
     const auto json = codec::parse_json(it->value());
-    if (!json.ok()) return damaged("topic");
     Topic topic;
-    topic.name = name_of(*json, "name");
+    if (json.ok()) topic.name = name_of(*json, "name");
+    if (!json.ok() || key_of(kTopicPrefix, topic.name) != it->key()) return storage::damaged("topic", it->key());
     topic.created = from_unix_ms(json->int_or("created", 0));
     topic.attributes = map_of(json->find("attributes"));
     topic.tags = map_of(json->find("tags"));
@@ -142,16 +140,19 @@ Result<void> Service::load_subscriptions() {
       Family::kCatalogue, {std::string(kSubscriptionPrefix), storage::prefix_end(kSubscriptionPrefix)});
   for (it->seek(kSubscriptionPrefix); it->valid(); it->next()) {
     const auto json = codec::parse_json(it->value());
-    if (!json.ok()) return damaged("subscription");
+    if (!json.ok()) return storage::damaged("subscription", it->key());
     const TopicName name = name_of(*json, "topic");
     const TopicPointer present = find(name);
-    if (present == nullptr) return damaged("subscription of no topic");
+    if (present == nullptr) return storage::damaged("subscription of no topic", it->key());
     Subscription subscription;
     subscription.id = json->string_or("id", "");
     subscription.protocol = json->string_or("protocol", "");
     subscription.endpoint = json->string_or("endpoint", "");
     subscription.owner = json->string_or("owner", "");
-    MR_RETURN_IF_ERROR(set_all(subscription, map_of(json->find("settings"))));
+    const bool sound = set_all(subscription, map_of(json->find("settings"))).ok();
+    if (!sound || key_of(SubscriptionName{name, subscription.id}) != it->key()) {
+      return storage::damaged("subscription", it->key());
+    }
     auto& topic = changed.try_emplace(name, *present).first->second;
     std::string id = subscription.id;
     topic.subscriptions[std::move(id)] = std::move(subscription);
@@ -165,16 +166,9 @@ TopicPointer Service::find(const TopicName& name) const {
   return it == topics_.end() ? nullptr : it->second;
 }
 
-// Several threads submit at once: only forward.
-void Service::note(storage::CommitNumber number) {
-  auto last = last_commit_.load();
-  while (last < number && !last_commit_.compare_exchange_weak(last, number)) {
-  }
-}
-
 void Service::store_topic(Topic topic, WriteBatch batch) {
   batch.put(Family::kCatalogue, key_of(kTopicPrefix, topic.name), encode(topic));
-  note(resources_.commits.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
   TopicName name = topic.name;
   topics_[std::move(name)] = std::make_shared<const Topic>(std::move(topic));
 }
@@ -218,7 +212,7 @@ void Service::delete_topic(const TopicName& name) {
   batch.erase(Family::kCatalogue, key_of(kTopicPrefix, name));
   const std::string from = key_of(kSubscriptionPrefix, name);
   batch.erase_range(Family::kCatalogue, from, storage::prefix_end(from));
-  note(resources_.commits.submit(std::move(batch)));
+  commits_.submit(std::move(batch));
 }
 
 void Service::reset(std::string_view account) {

@@ -14,7 +14,6 @@
 // Lifetime: the scheduler must have stopped running work before the service is destroyed.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -28,7 +27,7 @@
 #include "platform/random.h"
 #include "sns/message.h"
 #include "sns/topic.h"
-#include "storage/committer.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 #include "telemetry/metrics.h"
 
@@ -64,14 +63,16 @@ class Service {
     telemetry::Registry& registry;
     delivery::Delivery& delivery;
   };
-  explicit Service(Resources resources) : resources_(resources) {}
+  explicit Service(Resources resources) : resources_(resources), commits_(resources.commits, "sns") {
+    commits_.set_restore([this] { return load(); });
+  }
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  // Reads topics and subscriptions. Once, before anything else.
+  // Reads topics and subscriptions. Before anything else, and when the store refused a change.
   Result<void> load();
   // What answers have to wait for.
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // Success, unchanged, when it exists with the same values of `attributes` and tags; else kInvalidParameter.
   Result<void> create_topic(const TopicName& name, const Attributes& attributes, const Tags& tags);
@@ -107,7 +108,6 @@ class Service {
   using AfterCommits = std::vector<delivery::AfterCommit>;
 
   TopicPointer find(const TopicName& name) const;  // REQUIRES: mutex_ held
-  void note(storage::CommitNumber number);
   void store_topic(Topic topic, storage::WriteBatch batch);
   Result<void> load_subscriptions();
   std::string stage_all(const Topic& topic, const Outgoing& message, storage::WriteBatch& batch, AfterCommits& after);
@@ -117,7 +117,7 @@ class Service {
   telemetry::Counter& counter(std::string_view name, std::string_view help, const TopicName& topic);
 
   const Resources resources_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
+  storage::ServiceCommits commits_;
 
   mutable std::mutex mutex_;  // guards below
   std::map<TopicName, TopicPointer> topics_;

@@ -120,13 +120,12 @@ std::string Service::stage_all(const Topic& topic, const Outgoing& message, Writ
 void Service::submit_published(WriteBatch batch, AfterCommits after) {
   if (batch.empty()) return;
   platform::Scheduler& scheduler = resources_.scheduler;
-  note(resources_.commits.submit(std::move(batch),
-                                 [&scheduler, after = std::move(after)](const storage::Committed& committed) {
-                                   if (committed.error != nullptr || after.empty()) return;
-                                   scheduler.post([after] {
-                                     for (const auto& call : after) call();
-                                   });
-                                 }));
+  commits_.submit(std::move(batch), [&scheduler, after = std::move(after)](const storage::Committed& committed) {
+    if (committed.error != nullptr || after.empty()) return;
+    scheduler.post([after] {
+      for (const auto& call : after) call();
+    });
+  });
 }
 
 Result<std::string> Service::publish(const TopicName& name, const Outgoing& message) {

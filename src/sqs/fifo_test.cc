@@ -110,6 +110,22 @@ TEST_F(Fifo, AVisibilityOfZeroGivesNothingTwiceInOneAnswer) {
   EXPECT_THAT(bodies(receive(q, {.messages_max = 10, .visibility_seconds = 0})), ElementsAre("1", "2"));
 }
 
+TEST_F(Fifo, NumbersRiseThoughTheClockIsSetBackWhenNothingIsLeft) {
+  std::string last;
+  for (int i = 0; i < 3; ++i) {
+    const auto q = create("q.fifo");
+    for (int n = 0; n < 100; ++n) {
+      const Sent sent = send(q, "g", std::to_string(n));
+      EXPECT_GT(sent.sequence_number, last);
+      last = sent.sequence_number;
+    }
+    ASSERT_TRUE(sqs().delete_queue(q).ok());
+    scheduler_.run_ready();
+    scheduler_.set_machine_offset(-std::chrono::hours(24 * 365));
+    restart();
+  }
+}
+
 TEST_F(Fifo, TheSameMessageIsTakenOnceWithinFiveMinutes) {
   const auto q = create("q.fifo");
   const Sent first = send(q, "g", "body", "id");

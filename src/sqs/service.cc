@@ -8,12 +8,15 @@
 #include "sqs/internal/queue.h"
 #include "sqs/internal/records.h"
 #include "sqs/limits.h"
+#include "storage/log_key.h"
+#include "storage/scan.h"
 #include "telemetry/log.h"
 
 namespace millrace::sqs {
 namespace {
 
 using codec::Json;
+using storage::damaged;
 using storage::Family;
 using storage::WriteBatch;
 
@@ -48,11 +51,6 @@ std::optional<QueueName> parse_catalogue_key(std::string_view key) {
 
 Error does_not_exist() { return Error(kQueueDoesNotExist, "The specified queue does not exist."); }
 
-Error damaged(std::string_view what, std::string_view key) {
-  return Error(storage::kStorageFailed,
-               "damaged " + std::string(what) + " in the data directory: " + crypto::hex_encode(key));
-}
-
 void erase_messages(std::uint64_t number, WriteBatch& batch) {
   for (const auto prefix : {internal::kMessagePrefix, internal::kCountPrefix, internal::kRecentPrefix}) {
     const std::string from = internal::numbered_key(prefix, number);
@@ -64,20 +62,83 @@ void erase_messages(std::uint64_t number, WriteBatch& batch) {
 
 Service::Service(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler,
                  platform::Random& random)
-    : store_(store), commits_(commits), scheduler_(scheduler), random_(random) {}
+    : store_(store), commits_(commits, "sqs"), scheduler_(scheduler), random_(random) {
+  commits_.set_restore([this] { return restore(); });
+  commits_.set_resume(scheduler, [this] { resume(); });
+}
 
 Service::~Service() = default;
 
 Result<void> Service::load() {
   const std::scoped_lock lock(mutex_);
-  // A number is never used again, also when everything that had a higher one is gone: old receipts stay harmless.
-  next_number_ = static_cast<std::uint64_t>(std::max<std::int64_t>(1, to_unix_ms(scheduler_.machine_now()))) * 1000;
+  // A number is never used again, also when everything that had a higher one is gone and the clock was set back: old
+  // receipts stay harmless, and SequenceNumbers rise.
+  MR_RETURN_IF_ERROR(numbers_.load(store_, scheduler_));
+  return read_all();
+}
+
+Result<void> Service::read_all() {
   MR_RETURN_IF_ERROR(load_queues());
   MR_RETURN_IF_ERROR(load_messages());
   MR_RETURN_IF_ERROR(load_counts());
   MR_RETURN_IF_ERROR(load_recent());
   for (auto& [name, queue] : queues_) arm(*queue);
   return {};
+}
+
+Result<void> Service::restore() {
+  Calls calls;
+  Result<void> read;
+  {
+    const std::scoped_lock lock(mutex_);
+    const auto before = std::exchange(queues_, {});
+    by_number_.clear();
+    cached_bytes_ = 0;
+    for (const auto& [name, queue] : before) {
+      for (auto& waiter : queue->waiters) {
+        calls.push_back([this, done = std::move(waiter.done)] {
+          auto refusal = commits_.paused(storage::Commits::Purpose::kFrees);
+          done(refusal ? Result<std::vector<Received>>(*std::move(refusal)) : std::vector<Received>());
+        });
+      }
+    }
+    read = read_all();
+    for (const auto& [name, queue] : before) {
+      Queue* now = find_number(queue->number);
+      if (now == nullptr) continue;
+      for (const auto& [number, held] : queue->messages.entries()) {
+        internal::Entry* entry = now->messages.find(number);
+        if (entry == nullptr || held.received == 0) continue;
+        entry->received = held.received;
+        entry->nonce = held.nonce;
+        entry->first_received = held.first_received;
+        entry->last_received = held.last_received;
+        if (held.state != internal::MessageState::kInFlight) continue;
+        now->messages.set_visibility(number, held.state, held.visible_from, scheduler_.now());
+      }
+    }
+  }
+  for (auto& call : calls) call();
+  return read;
+}
+
+void Service::resume() {
+  std::vector<std::uint64_t> numbers;
+  std::vector<std::function<void()>> put_off;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [number, queue] : by_number_) numbers.push_back(number);
+    put_off.swap(put_off_);
+  }
+  for (const auto& work : put_off) work();
+  for (const std::uint64_t number : numbers) on_timer(number);
+}
+
+bool Service::put_off(std::function<void()> work) {
+  const std::scoped_lock lock(mutex_);
+  if (commits_.may_write(storage::Commits::Purpose::kFrees)) return false;
+  put_off_.push_back(std::move(work));
+  return true;
 }
 
 Result<void> Service::load_queues() {
@@ -93,9 +154,12 @@ Result<void> Service::load_queues() {
     queue->created = from_unix_ms(json->int_or("created", 0));
     queue->modified = from_unix_ms(json->int_or("modified", 0));
     queue->tags = map_of(json->find("tags"));
-    MR_RETURN_IF_ERROR(queue->settings.apply(map_of(json->find("attributes")), QueueSettings::Change::kCreate));
+    const bool sound = queue->settings.apply(map_of(json->find("attributes")), QueueSettings::Change::kCreate).ok();
+    if (!sound || json->int_or("v", 0) != 1 || queue->number == 0 || by_number_.contains(queue->number)) {
+      return damaged("queue", it->key());
+    }
     queue->messages = internal::MessageIndex(queue->settings.fifo);
-    next_number_ = std::max(next_number_, queue->number + 1);
+    numbers_.pass(queue->number);
     by_number_[queue->number] = queue.get();
     queues_[*name] = std::move(queue);
   }
@@ -111,13 +175,13 @@ Result<void> Service::load_messages() {
     const auto numbers = internal::parse_numbered_key(internal::kMessagePrefix, it->key());
     const auto times = internal::decode_times(it->value());
     if (!numbers || !times) return damaged("message", it->key());
-    next_number_ = std::max(next_number_, numbers->message + 1);
+    numbers_.pass(numbers->message);
     const auto found = by_number_.find(numbers->queue);
     if (found == by_number_.end()) {  // delivered while its queue was being deleted
-      if (numbers->queue != orphan) {
+      if (numbers->queue != orphan && commits_.may_write(storage::Commits::Purpose::kFrees)) {
         WriteBatch batch;
         erase_messages(numbers->queue, batch);
-        submit(std::move(batch));
+        commits_.submit(std::move(batch));
         orphan = numbers->queue;
       }
       continue;
@@ -130,7 +194,7 @@ Result<void> Service::load_messages() {
       if (!message) return damaged("message", it->key());
       entry.group = std::move(message->group_id);
     }
-    if (cached_bytes_ + it->value().size() <= kMessageCacheBytesMax) {
+    if (cached_bytes_ + it->value().size() <= cache_bytes_max_) {
       entry.encoded = it->value();
       cached_bytes_ += entry.encoded.size();
     }
@@ -169,7 +233,7 @@ Result<void> Service::load_recent() {
     const auto numbers = internal::parse_numbered_key(internal::kRecentPrefix, it->key());
     const auto record = internal::decode_recent(it->value());
     if (!numbers || !record) return damaged("deduplication record", it->key());
-    next_number_ = std::max(next_number_, numbers->message + 1);
+    numbers_.pass(numbers->message);
     Queue* queue = find_number(numbers->queue);
     if (queue == nullptr || record->sent + kDeduplicationInterval <= scheduler_.now()) {
       old.erase(Family::kQueue, it->key());
@@ -177,7 +241,7 @@ Result<void> Service::load_recent() {
     }
     queue->recent.add(record->key, {record->sent, numbers->message, record->message_id});
   }
-  if (!old.empty()) submit(std::move(old));
+  if (!old.empty() && commits_.may_write(storage::Commits::Purpose::kFrees)) commits_.submit(std::move(old));
   return it->status();
 }
 
@@ -198,12 +262,6 @@ Result<Service::Queue*> Service::find(const QueueName& name) {
 Service::Queue* Service::find_number(std::uint64_t number) {
   const auto it = by_number_.find(number);
   return it == by_number_.end() ? nullptr : it->second;
-}
-
-storage::CommitNumber Service::submit(WriteBatch batch) {
-  const auto number = commits_.submit(std::move(batch));
-  last_commit_.store(number);
-  return number;
 }
 
 void Service::save(const Queue& queue, WriteBatch& batch) const {
@@ -265,15 +323,15 @@ Result<void> Service::create_queue(const QueueName& name, const Attributes& attr
   }
   MR_RETURN_IF_ERROR(check_redrive(name, settings));
   auto queue = std::make_unique<Queue>();
-  queue->number = next_number_++;
+  WriteBatch batch;
+  queue->number = numbers_.take(batch);
   queue->name = name;
   queue->created = queue->modified = scheduler_.now();
   queue->settings = std::move(settings);
   queue->messages = internal::MessageIndex(queue->settings.fifo);
   queue->tags = tags;
-  WriteBatch batch;
   save(*queue, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   by_number_[queue->number] = queue.get();
   queues_[name] = std::move(queue);
   return {};
@@ -299,7 +357,7 @@ Result<void> Service::delete_queue(const QueueName& name) {
     MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
     WriteBatch batch;
     remove_queue(queue->name, batch, calls);
-    submit(std::move(batch));
+    commits_.submit(std::move(batch));
   }
   for (auto& call : calls) call();
   return {};
@@ -316,7 +374,7 @@ void Service::reset(std::string_view account) {
     if (names.empty()) return;
     WriteBatch batch;
     for (const auto& name : names) remove_queue(name, batch, calls);
-    submit(std::move(batch));
+    commits_.submit(std::move(batch));
   }
   for (auto& call : calls) call();
 }
@@ -404,18 +462,23 @@ Result<Attributes> Service::get_attributes(const QueueName& name, const std::vec
 }
 
 Result<void> Service::set_attributes(const QueueName& name, const Attributes& attributes) {
+  return with_bodies(name, [&] { return set_attributes_once(name, attributes); });
+}
+
+Result<void> Service::set_attributes_once(const QueueName& name, const Attributes& attributes) {
   const std::scoped_lock lock(mutex_);
   MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
   QueueSettings settings = queue->settings;
   MR_RETURN_IF_ERROR(settings.apply(attributes));
   if (attributes.contains("RedrivePolicy")) MR_RETURN_IF_ERROR(check_redrive(name, settings));
   const bool moves_delays = settings.fifo && settings.delay_seconds != queue->settings.delay_seconds;
+  if (moves_delays) MR_RETURN_IF_ERROR(find_delayed(*queue));
   queue->settings = std::move(settings);
   queue->modified = scheduler_.now();
   WriteBatch batch;
   save(*queue, batch);
   if (moves_delays) move_delays(*queue, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   settle(*queue, scheduler_.now());
   arm(*queue);
   return {};
@@ -428,7 +491,7 @@ Result<void> Service::purge(const QueueName& name) {
   queue->messages.clear();
   WriteBatch batch;
   erase_messages(queue->number, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 
@@ -449,7 +512,7 @@ Result<void> Service::tag(const QueueName& name, const Tags& tags) {
   queue->tags = std::move(changed);
   WriteBatch batch;
   save(*queue, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 
@@ -459,7 +522,7 @@ Result<void> Service::untag(const QueueName& name, const std::vector<std::string
   for (const auto& key : keys) queue->tags.erase(key);
   WriteBatch batch;
   save(*queue, batch);
-  submit(std::move(batch));
+  commits_.submit(std::move(batch));
   return {};
 }
 

@@ -16,7 +16,6 @@
 // Lifetime: the scheduler must have stopped running work before the service is destroyed.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -31,8 +30,10 @@
 #include "platform/clock.h"
 #include "platform/random.h"
 #include "sqs/attributes.h"
+#include "sqs/limits.h"
 #include "sqs/message.h"
-#include "storage/committer.h"
+#include "storage/numbers.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 
 namespace millrace::sqs {
@@ -120,7 +121,7 @@ class Service {
   // Reads queues and messages; removes what deleted queues left. Once, before anything else.
   Result<void> load();
   // What answers have to wait for.
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // kQueueNameExists when it exists with another value of one of `attributes`. With the same: success, unchanged.
   Result<void> create_queue(const QueueName& name, const Attributes& attributes, const Tags& tags);
@@ -156,10 +157,14 @@ class Service {
   Result<void> change_visibility(const QueueName& name, std::string_view receipt_handle, int seconds);
   Result<BatchResult<bool>> change_visibility_batch(const QueueName& name, const std::vector<ReceiptEntry>& entries);
 
-  // The first `max` messages in order of sending.
+  // How many bytes of bodies stay in memory: for tests.
+  void set_cache_bytes_max(std::size_t bytes);
+
+  // The first `max` messages in order of sending. May read the disk.
   Result<std::vector<Peeked>> peek(const QueueName& name, std::size_t max);
 
-  // For event source mappings: up to `count` messages (no limit of 10) of together about `bytes_max` bytes, now.
+  // May read the disk. For event source mappings: up to `count` messages (no limit of 10) of together about `bytes_max`
+  // bytes, now.
   Result<std::vector<Received>> take_batch(const QueueName& name, std::size_t count, std::size_t bytes_max);
   // Calls `ready`, from any thread, not under the mutex, whenever messages may have become receivable, until the last
   // owner of what is returned lets go. It may come once more after that. The queue need not exist yet.
@@ -197,6 +202,7 @@ class Service {
   };
   class Next;
 
+  Result<void> read_all();
   Result<void> load_queues();
   Result<void> load_messages();
   Result<void> load_counts();
@@ -205,7 +211,6 @@ class Service {
   Queue* find_number(std::uint64_t number);
   Result<void> check_redrive(const QueueName& name, const QueueSettings& settings);
   void save(const Queue& queue, storage::WriteBatch& batch) const;
-  storage::CommitNumber submit(storage::WriteBatch batch);
   Result<Page> page_of(std::vector<QueueName> names, std::optional<int> max, std::string_view token) const;
   void remove_queue(const QueueName& name, storage::WriteBatch& batch, Calls& calls);
 
@@ -215,18 +220,38 @@ class Service {
   void remember(Queue& queue, const Prepared& prepared, std::uint64_t number, storage::WriteBatch& batch);
   void forget_recent(Queue& queue, Time now, storage::WriteBatch& batch);
   void move_delays(Queue& queue, storage::WriteBatch& batch);
+  Result<void> find_delayed(Queue& queue);  // error: as read_message()
+  Result<void> set_attributes_once(const QueueName& name, const Attributes& attributes);
   void insert(Queue& queue, std::uint64_t number, internal::Entry entry);
   void submit_sent(storage::WriteBatch batch, std::uint64_t queue, std::vector<std::uint64_t> numbers);
   void drop_body(Queue& queue, std::uint64_t number);
   void forget(Queue& queue, std::uint64_t number);  // from memory
 
+  // What the store refused goes from memory: everything is read again. Who holds which message, and pollers' answers,
+  // are not about what is stored.
+  Result<void> restore();
+  void resume();  // background work, when there is room again
+  // Puts `work` off while nothing can be written; false: it is for now.
+  bool put_off(std::function<void()> work);
+
   void settle(Queue& queue, Time now);
   Result<std::vector<Received>> take(Queue& queue, const Wanted& wanted);
   Result<std::vector<Received>> take(Queue& queue, const ReceiveRequest& request);
-  std::optional<std::vector<Received>> repeat_attempt(Queue& queue, const ReceiveRequest& request);
+  Result<std::optional<std::vector<Received>>> repeat_attempt(Queue& queue, const ReceiveRequest& request);
   void remember_attempt(Queue& queue, const std::string& id, const std::vector<Received>& taken);
   std::string counts_of(const internal::Entry& entry) const;
+  Result<std::vector<Peeked>> peek_once(const QueueName& name, std::size_t max);
+  // Error: storage::kWouldBlock for a body that is not in memory; it is then among the queue's absent ones.
   Result<Message> read_message(Queue& queue, std::uint64_t number);
+  // Bodies are read from the disk without the mutex. fetch(): on the pool, then the queue's pollers are served;
+  // with_bodies(): here, for threads that may wait; runs `attempt` (under the mutex) again with what it lacked.
+  struct Fetched;
+  void fetch(Queue& queue);
+  void read_absent(Fetched& fetched) const;                               // without the mutex
+  Error damaged_message(const Queue& queue, std::uint64_t number) const;  // which is noted
+  void keep_fetched(Fetched fetched);                                     // takes the mutex
+  template <typename Attempt>
+  auto with_bodies(const QueueName& name, const Attempt& attempt) -> decltype(attempt());
   bool move_to_dead_letters(Queue& queue, std::uint64_t number, storage::WriteBatch& batch);
   void serve(Queue& queue, Calls& calls);
   void arm(Queue& queue);
@@ -237,19 +262,20 @@ class Service {
   Result<std::uint64_t> message_of(const Queue& queue, std::string_view handle, std::uint64_t& nonce) const;
 
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Scheduler& scheduler_;
   platform::Random& random_;
-  std::atomic<storage::CommitNumber> last_commit_{0};
 
   std::mutex mutex_;  // guards everything below
   std::map<QueueName, std::unique_ptr<Queue>> queues_;
   std::map<std::uint64_t, Queue*> by_number_;
-  std::uint64_t next_number_ = 1;
+  storage::Numbers numbers_{storage::Series::kMessages};  // of queues and messages
   WaitId next_wait_ = 1;
   std::uint64_t next_watcher_ = 1;
   std::map<QueueName, std::vector<Watcher>> watchers_;  // also of queues that are not there
+  std::vector<std::function<void()>> put_off_;
   std::size_t cached_bytes_ = 0;
+  std::size_t cache_bytes_max_ = kMessageCacheBytesMax;
 };
 
 }  // namespace millrace::sqs

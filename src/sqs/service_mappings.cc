@@ -7,16 +7,6 @@ namespace millrace::sqs {
 
 using internal::MessageState;
 
-Result<std::vector<Received>> Service::take_batch(const QueueName& name, std::size_t count, std::size_t bytes_max) {
-  const std::scoped_lock lock(mutex_);
-  MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
-  auto taken =
-      take(*queue,
-           Wanted{.count = count, .bytes_max = bytes_max, .visibility = Seconds(queue->settings.visibility_seconds)});
-  arm(*queue);
-  return taken;
-}
-
 std::shared_ptr<void> Service::watch(const QueueName& name, std::function<void()> ready) {
   const std::scoped_lock lock(mutex_);
   const std::uint64_t id = next_watcher_++;
@@ -31,6 +21,7 @@ std::shared_ptr<void> Service::watch(const QueueName& name, std::function<void()
 }
 
 void Service::delete_received(const QueueName& name, const std::vector<std::string>& receipt_handles) {
+  if (put_off([this, name, receipt_handles] { delete_received(name, receipt_handles); })) return;
   Calls calls;
   {
     const std::scoped_lock lock(mutex_);
@@ -39,13 +30,14 @@ void Service::delete_received(const QueueName& name, const std::vector<std::stri
     (*queue)->messages.advance(scheduler_.now());
     storage::WriteBatch batch;
     for (const auto& handle : receipt_handles) (void)remove_by_receipt(**queue, handle, batch);
-    if (!batch.empty()) submit(std::move(batch));
+    if (!batch.empty()) commits_.submit(std::move(batch));
     if ((*queue)->settings.fifo) serve(**queue, calls);
   }
   for (auto& call : calls) call();
 }
 
 void Service::release_received(const QueueName& name, const std::vector<std::string>& receipt_handles) {
+  if (put_off([this, name, receipt_handles] { release_received(name, receipt_handles); })) return;
   Calls calls;
   {
     const std::scoped_lock lock(mutex_);

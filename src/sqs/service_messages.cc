@@ -8,6 +8,7 @@
 #include "sqs/internal/records.h"
 #include "sqs/limits.h"
 #include "sqs/service.h"
+#include "storage/no_blocking.h"
 #include "telemetry/log.h"
 
 namespace millrace::sqs {
@@ -150,8 +151,8 @@ void Service::forget(Queue& queue, std::uint64_t number) {
 
 // Over the limit of the cache, the bodies just sent leave memory as soon as the store has them.
 void Service::submit_sent(WriteBatch batch, std::uint64_t queue, std::vector<std::uint64_t> numbers) {
-  if (cached_bytes_ <= kMessageCacheBytesMax) {
-    submit(std::move(batch));
+  if (cached_bytes_ <= cache_bytes_max_) {
+    commits_.submit(std::move(batch));
     return;
   }
   auto drop = [this, queue, numbers = std::move(numbers)] {
@@ -160,13 +161,13 @@ void Service::submit_sent(WriteBatch batch, std::uint64_t queue, std::vector<std
     if (found == nullptr) return;
     for (const auto number : numbers) drop_body(*found, number);
   };
-  last_commit_.store(commits_.submit(std::move(batch), [this, drop = std::move(drop)](const storage::Committed& done) {
+  commits_.submit(std::move(batch), [this, drop = std::move(drop)](const storage::Committed& done) {
     if (done.error == nullptr) scheduler_.post(drop);
-  }));
+  });
 }
 
 Sent Service::put(Queue& queue, Prepared prepared, WriteBatch& batch) {
-  const std::uint64_t number = next_number_++;
+  const std::uint64_t number = numbers_.take(batch);
   remember(queue, prepared, number, batch);
   if (queue.settings.fifo) prepared.sent.sequence_number = sequence_number_of(number);
   Entry entry;
@@ -189,7 +190,7 @@ Result<Sent> Service::send(const QueueName& name, Outgoing message) {
     if (auto duplicate = find_duplicate(*queue, prepared)) return *std::move(duplicate);
     WriteBatch batch;
     forget_recent(*queue, scheduler_.now(), batch);
-    const std::uint64_t number = next_number_;
+    const std::uint64_t number = numbers_.next();
     sent = put(*queue, std::move(prepared), batch);
     submit_sent(std::move(batch), queue->number, {number});
     serve(*queue, calls);
@@ -225,7 +226,7 @@ Result<BatchResult<Sent>> Service::send_batch(const QueueName& name, std::vector
         results.push_back({std::move(entry.id), *std::move(duplicate)});
         continue;
       }
-      numbers.push_back(next_number_);
+      numbers.push_back(numbers_.next());
       results.push_back({std::move(entry.id), put(*queue, std::move(prepared).value(), batch)});
     }
     if (!batch.empty()) submit_sent(std::move(batch), queue->number, std::move(numbers));
@@ -241,7 +242,7 @@ Result<std::function<void()>> Service::stage(const QueueName& name, Outgoing mes
   MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
   MR_ASSIGN_OR_RETURN(Prepared prepared, prepare(*queue, std::move(message)));
   if (find_duplicate(*queue, prepared)) return std::function<void()>([] {});
-  const std::uint64_t number = next_number_++;
+  const std::uint64_t number = numbers_.take(batch);
   remember(*queue, prepared, number, batch);
   auto entry = std::make_shared<Entry>();
   entry->sent = prepared.message.sent;
@@ -257,7 +258,7 @@ Result<std::function<void()>> Service::stage(const QueueName& name, Outgoing mes
         const std::scoped_lock inner(mutex_);
         Queue* found = find_number(queue_number);
         if (found == nullptr || found->messages.find(number) != nullptr) return;
-        if (cached_bytes_ > kMessageCacheBytesMax) entry->encoded.clear();
+        if (cached_bytes_ > cache_bytes_max_) entry->encoded.clear();
         insert(*found, number, std::move(*entry));
         serve(*found, calls);
         arm(*found);
@@ -273,14 +274,16 @@ Result<std::function<void()>> Service::stage(const QueueName& name, Outgoing mes
 void Service::settle(Queue& queue, Time now) {
   queue.messages.advance(now);
   const auto retention = Seconds(queue.settings.retention_seconds);
+  if (queue.messages.count() == 0 || queue.messages.oldest_sent() + retention > now) return;
+  if (!commits_.may_write(storage::Commits::Purpose::kFrees)) return;
   WriteBatch batch;
   while (queue.messages.count() > 0 && queue.messages.oldest_sent() + retention <= now) {
     const std::uint64_t number = *queue.messages.oldest();
     erase_message(queue.number, number, batch);
     forget(queue, number);
-    if (batch.operations().size() >= 2 * kExpireRoundMax) submit(std::exchange(batch, WriteBatch()));
+    if (batch.operations().size() >= 2 * kExpireRoundMax) commits_.submit(std::exchange(batch, WriteBatch()));
   }
-  if (!batch.empty()) submit(std::move(batch));
+  if (!batch.empty()) commits_.submit(std::move(batch));
 }
 
 Result<Message> Service::read_message(Queue& queue, std::uint64_t number) {
@@ -288,16 +291,25 @@ Result<Message> Service::read_message(Queue& queue, std::uint64_t number) {
   std::optional<Message> message;
   if (!entry->encoded.empty()) {
     message = internal::decode_message(entry->encoded);
+  } else if (queue.unreadable) {
+    Error error = *std::move(queue.unreadable);
+    queue.unreadable.reset();
+    return error;
   } else {
-    MR_ASSIGN_OR_RETURN(auto stored, store_.get(Family::kQueue, numbered_key(kMessagePrefix, queue.number, number)));
-    if (stored) message = internal::decode_message(*stored);
+    queue.absent.push_back(number);
+    return Error(storage::kWouldBlock, "not in memory");
   }
   if (!message) {
-    return Error(storage::kStorageFailed, "message " + std::to_string(number) + " of queue " + queue.name.name +
-                                              " is damaged or missing in the store");
+    return damaged_message(queue, number);
   }
   if (queue.settings.fifo) message->sequence_number = sequence_number_of(number);
   return *std::move(message);
+}
+
+Error Service::damaged_message(const Queue& queue, std::uint64_t number) const {
+  return store_.damage().note(
+      "sqs", Error(storage::kStorageFailed, "message " + std::to_string(number) + " of queue " + queue.name.name +
+                                                " is damaged or missing in the store"));
 }
 
 // False: it stays where it is, as the dead letter queue does not exist.
@@ -309,7 +321,7 @@ bool Service::move_to_dead_letters(Queue& queue, std::uint64_t number, WriteBatc
   if (!message.ok()) return false;
   message->dead_letter_source_arn = queue_arn(queue.name);
   Queue& target = *it->second;
-  const std::uint64_t moved = next_number_++;
+  const std::uint64_t moved = numbers_.take(batch);
   Entry entry;
   // AWS: retention counts from the first queue, but anew in a FIFO queue.
   if (target.settings.fifo) message->sent = scheduler_.now();
@@ -357,6 +369,7 @@ std::string Service::counts_of(const Entry& entry) const {
 }
 
 Result<std::vector<Received>> Service::take(Queue& queue, const Wanted& wanted) {
+  if (auto paused = commits_.paused(storage::Commits::Purpose::kFrees)) return *std::move(paused);
   const Time now = scheduler_.now();
   settle(queue, now);
   std::vector<Received> taken;
@@ -396,16 +409,25 @@ Result<std::vector<Received>> Service::take(Queue& queue, const Wanted& wanted) 
     }
     taken_before = number;
   }
-  if (!moves.empty()) submit(std::move(moves));
+  if (failure && failure->is(storage::kWouldBlock)) {  // those that would be next are fetched with it
+    while (queue.absent.size() < wanted.count) {
+      const auto more = next();
+      if (!more) break;
+      if (queue.messages.find(*more)->encoded.empty()) queue.absent.push_back(*more);
+    }
+  }
+  if (!moves.empty()) commits_.submit(std::move(moves));
   // Written behind: nobody waits, a crash may lose the last counts (a message is then tried once more).
-  if (!counts.empty()) commits_.submit(std::move(counts));
+  if (!counts.empty()) commits_.commits().submit(std::move(counts));
   if (taken.empty() && failure) return *std::move(failure);
   return taken;
 }
 
 Result<std::vector<Received>> Service::take(Queue& queue, const ReceiveRequest& request) {
+  if (auto paused = commits_.paused(storage::Commits::Purpose::kFrees)) return *std::move(paused);
   if (request.attempt_id) {
-    if (auto again = repeat_attempt(queue, request)) return *std::move(again);
+    MR_ASSIGN_OR_RETURN(auto again, repeat_attempt(queue, request));
+    if (again) return *std::move(again);
   }
   const Seconds visibility(request.visibility_seconds.value_or(queue.settings.visibility_seconds));
   MR_ASSIGN_OR_RETURN(auto taken, take(queue, Wanted{.count = static_cast<std::size_t>(request.messages_max),
@@ -431,7 +453,9 @@ Service::WaitId Service::receive(const QueueName& name, const ReceiveRequest& re
       Queue& queue = **found;
       auto taken = take(queue, request);
       const int wait = request.wait_seconds.value_or(queue.settings.wait_seconds);
-      if (taken.ok() && taken->empty() && wait > 0) {
+      const bool absent = !taken.ok() && taken.error().is(storage::kWouldBlock);
+      if (absent) fetch(queue);
+      if (absent || (taken.ok() && taken->empty() && wait > 0)) {
         queue.waiters.push_back({next_wait_, request, scheduler_.now() + Seconds(wait), std::move(done)});
         arm(queue);
         return next_wait_++;
@@ -457,7 +481,9 @@ void Service::serve(Queue& queue, Calls& calls) {
   queue.messages.advance(now);
   for (auto it = queue.waiters.begin(); it != queue.waiters.end();) {
     auto taken = queue.messages.has_available() ? take(queue, it->request) : std::vector<Received>();
-    if (taken.ok() && taken->empty() && it->until > now) {
+    const bool absent = !taken.ok() && taken.error().is(storage::kWouldBlock);
+    if (absent) fetch(queue);
+    if (absent || (taken.ok() && taken->empty() && it->until > now)) {
       ++it;
       continue;
     }
@@ -475,10 +501,14 @@ void Service::arm(Queue& queue) {
   Time next = kNever;
   if (queue.messages.count() > 0) {
     next = queue.messages.oldest_sent() + Seconds(queue.settings.retention_seconds);
+    // It cannot be removed now: resume() arms again.
+    if (next <= scheduler_.now() && !commits_.may_write(storage::Commits::Purpose::kFrees)) next = kNever;
   }
   if (!queue.waiters.empty() || watchers_.contains(queue.name)) {
     next = std::min(next, queue.messages.next_due());
-    for (const auto& waiter : queue.waiters) next = std::min(next, waiter.until);
+    if (!queue.fetching) {
+      for (const auto& waiter : queue.waiters) next = std::min(next, waiter.until);
+    }
   }
   // An earlier alarm that is no longer needed just arms the right one when it rings.
   if (next >= queue.armed_for) return;
@@ -499,6 +529,74 @@ void Service::on_timer(std::uint64_t number) {
     arm(*queue);
   }
   for (auto& call : calls) call();
+}
+
+// --- bodies that are not in memory ---
+
+void Service::fetch(Queue& queue) {
+  if (queue.fetching || queue.absent.empty()) return;
+  queue.fetching = true;
+  auto fetched = std::make_shared<Fetched>();
+  fetched->queue = queue.number;
+  fetched->numbers = std::exchange(queue.absent, {});
+  fetched->busy = platform::Busy(scheduler_.busy());
+  scheduler_.offload([this, fetched] { read_absent(*fetched); },
+                     [this, fetched] {
+                       const std::uint64_t number = fetched->queue;
+                       keep_fetched(std::move(*fetched));
+                       on_timer(number);
+                     });
+}
+
+void Service::read_absent(Fetched& fetched) const {
+  std::ranges::sort(fetched.numbers);
+  const auto repeated = std::ranges::unique(fetched.numbers);
+  fetched.numbers.erase(repeated.begin(), repeated.end());
+  for (const std::uint64_t number : fetched.numbers) {
+    auto stored = store_.get(Family::kQueue, numbered_key(kMessagePrefix, fetched.queue, number));
+    if (!stored.ok()) {
+      fetched.error = stored.error();
+    } else if (*stored) {
+      fetched.bodies.emplace_back(number, **std::move(stored));
+    }
+  }
+}
+
+void Service::keep_fetched(Fetched fetched) {
+  const std::scoped_lock lock(mutex_);
+  Queue* queue = find_number(fetched.queue);
+  if (queue == nullptr) return;
+  queue->fetching = false;
+  queue->unreadable = std::move(fetched.error);
+  for (auto& [number, body] : fetched.bodies) {
+    Entry* entry = queue->messages.find(number);
+    if (entry == nullptr || !entry->encoded.empty()) continue;
+    cached_bytes_ += body.size();
+    entry->encoded = std::move(body);
+  }
+  // One that is neither there nor gone is missing.
+  for (const std::uint64_t number : fetched.numbers) {
+    const Entry* entry = queue->messages.find(number);
+    if (entry == nullptr || !entry->encoded.empty() || queue->unreadable) continue;
+    queue->unreadable = damaged_message(*queue, number);
+  }
+}
+
+Result<std::vector<Received>> Service::take_batch(const QueueName& name, std::size_t count, std::size_t bytes_max) {
+  return with_bodies(name, [&]() -> Result<std::vector<Received>> {
+    const std::scoped_lock lock(mutex_);
+    MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
+    auto taken =
+        take(*queue,
+             Wanted{.count = count, .bytes_max = bytes_max, .visibility = Seconds(queue->settings.visibility_seconds)});
+    arm(*queue);
+    return taken;
+  });
+}
+
+void Service::set_cache_bytes_max(std::size_t bytes) {
+  const std::scoped_lock lock(mutex_);
+  cache_bytes_max_ = bytes;
 }
 
 // --- receipts ---
@@ -537,7 +635,7 @@ Result<void> Service::delete_message(const QueueName& name, std::string_view rec
     queue->messages.advance(scheduler_.now());
     WriteBatch batch;
     MR_ASSIGN_OR_RETURN(const bool removed, remove_by_receipt(*queue, receipt_handle, batch));
-    if (removed) submit(std::move(batch));
+    if (removed) commits_.submit(std::move(batch));
     if (queue->settings.fifo) serve(*queue, calls);  // its group goes on
   }
   for (auto& call : calls) call();
@@ -556,7 +654,7 @@ Result<BatchResult<bool>> Service::delete_batch(const QueueName& name, const std
     for (const auto& entry : entries) {
       results.push_back({entry.id, remove_by_receipt(*queue, entry.receipt_handle, batch)});
     }
-    if (!batch.empty()) submit(std::move(batch));
+    if (!batch.empty()) commits_.submit(std::move(batch));
     if (queue->settings.fifo) serve(*queue, calls);
   }
   for (auto& call : calls) call();
@@ -584,7 +682,7 @@ Result<bool> Service::change_by_receipt(Queue& queue, std::string_view handle, s
   if (queue.stores_counts()) {
     WriteBatch counts;
     counts.put(Family::kQueue, numbered_key(kCountPrefix, queue.number, number), counts_of(*entry));
-    submit(std::move(counts));
+    commits_.submit(std::move(counts));
   }
   return true;
 }
@@ -621,6 +719,10 @@ Result<BatchResult<bool>> Service::change_visibility_batch(const QueueName& name
 }
 
 Result<std::vector<Peeked>> Service::peek(const QueueName& name, std::size_t max) {
+  return with_bodies(name, [&] { return peek_once(name, max); });
+}
+
+Result<std::vector<Peeked>> Service::peek_once(const QueueName& name, std::size_t max) {
   const std::scoped_lock lock(mutex_);
   MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
   settle(*queue, scheduler_.now());
@@ -629,6 +731,10 @@ Result<std::vector<Peeked>> Service::peek(const QueueName& name, std::size_t max
   for (const auto& [number, entry] : queue->messages.entries()) numbers.push_back(number);
   std::ranges::sort(numbers);
   if (numbers.size() > max) numbers.resize(max);
+  for (const auto number : numbers) {
+    if (queue->messages.find(number)->encoded.empty()) queue->absent.push_back(number);
+  }
+  if (!queue->absent.empty() && !queue->unreadable) return Error(storage::kWouldBlock, "not in memory");
   std::vector<Peeked> peeked;
   for (const auto number : numbers) {
     const Entry& entry = *queue->messages.find(number);

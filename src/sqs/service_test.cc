@@ -86,6 +86,53 @@ class SqsTest : public ::testing::Test {
   std::unique_ptr<Service> service_;
 };
 
+// Bodies are read by the pool, while the mutex is free.
+TEST_F(SqsTest, GivesOutBodiesThatHaveLeftMemory) {
+  sqs().set_cache_bytes_max(0);
+  const QueueName name = create("q");
+  for (const char* body : {"one", "two", "three"}) send(name, body);
+  const auto reads = store_.reads();
+  std::vector<std::string> bodies;
+  bool called = false;
+  sqs().receive(name, {10, std::nullopt, 0}, [&](Result<std::vector<Received>> result) {
+    called = true;
+    ASSERT_TRUE(result.ok()) << result.error().message();
+    for (const Received& received : *result) bodies.push_back(received.message.body);
+  });
+  EXPECT_FALSE(called);
+  EXPECT_EQ(store_.reads(), reads);
+  EXPECT_GT(scheduler_.busy().count(), 0);
+  scheduler_.run_ready();
+  EXPECT_TRUE(called);
+  EXPECT_THAT(bodies, ElementsAre("one", "two", "three"));
+  EXPECT_EQ(scheduler_.busy().count(), 0);
+}
+
+TEST_F(SqsTest, SaysSoWhenABodyThatHasLeftMemoryCannotBeRead) {
+  sqs().set_cache_bytes_max(0);
+  const QueueName name = create("q");
+  send(name, "one");
+  store_.fail_read_after(0);
+  std::string error;
+  sqs().receive(name, {10, std::nullopt, 0},
+                [&](Result<std::vector<Received>> result) { error = result.ok() ? "" : result.error().message(); });
+  scheduler_.run_ready();
+  EXPECT_EQ(error, "injected storage failure");
+  EXPECT_EQ(sqs().take_batch(name, 10, 1000)->size(), 1U);
+}
+
+TEST_F(SqsTest, PeeksAndRedrivesWhatHasLeftMemory) {
+  sqs().set_cache_bytes_max(0);
+  const QueueName dead = create("dead");
+  const QueueName name =
+      create("q", {{"RedrivePolicy", R"({"deadLetterTargetArn":")" + queue_arn(dead) + R"(","maxReceiveCount":1})"}});
+  send(name, "one");
+  EXPECT_EQ(sqs().peek(name, 5)->front().message.body, "one");
+  sqs().set_cache_bytes_max(1 << 20);
+  restart();
+  EXPECT_EQ(sqs().take_batch(name, 10, 1000)->size(), 1U);
+}
+
 TEST_F(SqsTest, AMessageIsReceivedOnceUntilItsVisibilityEnds) {
   const auto q = create("orders", {{"VisibilityTimeout", "20"}});
   send(q, "hello");
@@ -227,7 +274,7 @@ TEST_F(SqsTest, DeletingAQueueAnswersItsPollersAndRemovesItsMessages) {
   EXPECT_EQ(error, "QueueDoesNotExist");
   scheduler_.run_ready();
   EXPECT_EQ(store_.count(storage::Family::kQueue), 0u);
-  EXPECT_EQ(store_.count(storage::Family::kCatalogue), 0u);
+  EXPECT_EQ(store_.count(storage::Family::kCatalogue), 2u) << "the numbers given out and the head of the log";
   EXPECT_EQ(error_of(sqs().check_exists(q)), "QueueDoesNotExist");
   create("orders");
   EXPECT_THAT(bodies(q), IsEmpty());
@@ -531,6 +578,64 @@ TEST_F(SqsTest, AfterAFailedCommitNothingUnsyncedSurvivesARestart) {
   EXPECT_TRUE(failed);
   restart();
   EXPECT_THAT(bodies(q), ElementsAre("kept"));
+}
+
+TEST_F(SqsTest, AfterAFailedCommitReadsShowWhatIsStoredAlsoWhenMessagesExpire) {
+  const auto q = create("orders", {{"MessageRetentionPeriod", "60"}, {"VisibilityTimeout", "30"}});
+  send(q, "kept");
+  send(q, "held");
+  ASSERT_THAT(receive(q, 1), SizeIs(1));
+  bool polled = false;
+  const auto other = create("other");
+  sqs().receive(other, {1, {}, 20}, [&](const Result<std::vector<Received>>& result) {
+    polled = true;
+    EXPECT_TRUE(result.error().is(storage::kStorageFailed));
+  });
+  scheduler_.run_ready();
+  store_.fail_write_after(0);
+  Outgoing message;
+  message.body = "lost";
+  ASSERT_TRUE(sqs().send(q, std::move(message)).ok());
+  ASSERT_TRUE(sqs().create_queue(queue("lost"), {}, {}).ok());
+  scheduler_.run_ready();
+  EXPECT_TRUE(polled);
+  const auto expect_readable = [&] {
+    EXPECT_TRUE(commits_->is_settled(sqs().last_commit(), commits_->settlements()));
+    EXPECT_FALSE(sqs().check_exists(queue("lost")).ok());
+  };
+  EXPECT_EQ(attribute(q, "ApproximateNumberOfMessages"), "1");
+  EXPECT_EQ(attribute(q, "ApproximateNumberOfMessagesNotVisible"), "1") << "who holds what stays known";
+  expect_readable();
+  scheduler_.advance(std::chrono::hours(1));
+  EXPECT_EQ(attribute(q, "ApproximateNumberOfMessages"), "2") << "that they expired could not be kept";
+  sqs().delete_received(q, {"whatever"});
+  sqs().receive(q, {1, {}, 0}, [](const Result<std::vector<Received>>& result) {
+    EXPECT_TRUE(result.error().is(storage::kStorageFailed));
+  });
+  expect_readable();
+}
+
+TEST_F(SqsTest, WhatCouldNotBeRemovedFromAFullDiskIsRemovedWhenThereIsRoom) {
+  const auto q = create("orders", {{"MessageRetentionPeriod", "60"}});
+  send(q, "a");
+  send(q, "b");
+  const auto held = receive(q, 1);
+  store_.set_room(storage::Room::Level::kNone);
+  const auto before = sqs().last_commit();
+  sqs().delete_received(q, {held.at(0).receipt_handle});
+  EXPECT_EQ(attribute(q, "ApproximateNumberOfMessagesNotVisible"), "1");
+  store_.set_room(storage::Room::Level::kPlenty);
+  commits_->tell_accepting();
+  scheduler_.run_ready();
+  EXPECT_EQ(attribute(q, "ApproximateNumberOfMessagesNotVisible"), "0");
+  EXPECT_GT(sqs().last_commit(), before);
+  store_.set_room(storage::Room::Level::kNone);
+  scheduler_.advance(std::chrono::hours(1));
+  EXPECT_EQ(attribute(q, "ApproximateNumberOfMessages"), "1");
+  store_.set_room(storage::Room::Level::kPlenty);
+  commits_->tell_accepting();
+  scheduler_.run_ready();
+  EXPECT_EQ(attribute(q, "ApproximateNumberOfMessages"), "0");
 }
 
 TEST_F(SqsTest, AHundredThousandMessagesAreHandledInOrder) {

@@ -39,7 +39,7 @@ bool is_in(const std::vector<std::string>& list, const std::string& name) {
 
 Stack Stacks::Impl::copy(const std::string& uuid) {
   const std::lock_guard lock(mutex);
-  return stacks[uuid];
+  return kept(uuid);
 }
 
 void Stacks::Impl::begin(const std::string& uuid) {
@@ -51,8 +51,8 @@ void Stacks::Impl::begin(const std::string& uuid) {
   }
   if (stopping()) return;
   cancels.erase(uuid);
-  threads[uuid] = std::thread(
-      [this, uuid, status = stacks[uuid].status, busy = platform::Busy(services.scheduler.busy())]() mutable {
+  threads[uuid] =
+      std::thread([this, uuid, status = kept(uuid).status, busy = platform::Busy(services.scheduler.busy())]() mutable {
         thread_busy = std::move(busy);
         run(uuid, status);
         thread_busy.release();
@@ -78,7 +78,7 @@ void Stacks::Impl::run(const std::string& uuid, const std::string& status) {
 
 void Stacks::Impl::cancel(const std::string& uuid, const std::string& reason) {
   const std::lock_guard lock(mutex);
-  const std::string& status = stacks[uuid].status;
+  const std::string& status = kept(uuid).status;
   if (status != "CREATE_IN_PROGRESS" && status != "UPDATE_IN_PROGRESS") return;  // others go on to their end
   cancels.emplace(uuid, reason);
   answered.notify_all();

@@ -76,7 +76,7 @@ Result<Stack> Stacks::Impl::Nested::child_of(const Work& work) {
 Result<Stack> Stacks::Impl::Nested::settled(const Work& work, const std::string& uuid) {
   {
     const std::lock_guard lock(impl_.mutex);
-    const Stack& child = impl_.stacks[uuid];
+    const Stack& child = impl_.kept(uuid);
     if (child.is_settled()) return child;
     impl_.answers[uuid];
   }
@@ -100,7 +100,7 @@ Result<Resource> Stacks::Impl::Nested::create(const Work& work) {
       child.timeout_minutes = std::strtol(text_of(*minutes).c_str(), nullptr, 10);
     }
     const std::lock_guard lock(impl_.mutex);
-    const Stack& parent = impl_.stacks[uuid_of(work.stack_id)];
+    const Stack& parent = impl_.kept(uuid_of(work.stack_id));
     child.root_id = parent.root_id.empty() ? parent.id : parent.root_id;
     child.token = parent.token;
     child.operation_id = parent.operation_id;
@@ -125,7 +125,7 @@ Result<Resource> Stacks::Impl::Nested::update(const Work& work) {
   bool is_rollback = false;
   {
     const std::lock_guard lock(impl_.mutex);
-    is_rollback = impl_.stacks[uuid_of(work.stack_id)].status == "UPDATE_ROLLBACK_IN_PROGRESS";
+    is_rollback = impl_.kept(uuid_of(work.stack_id)).status == "UPDATE_ROLLBACK_IN_PROGRESS";
   }
   if (is_rollback && child.is_deferred && child.in_progress()) {
     impl_.roll_back_nested(child.uuid);
@@ -149,7 +149,7 @@ Result<Resource> Stacks::Impl::Nested::update(const Work& work) {
     child.keep_on_failure = false;
     child.is_deferred = true;
     const std::lock_guard lock(impl_.mutex);
-    child.operation_id = impl_.stacks[uuid_of(work.stack_id)].operation_id;
+    child.operation_id = impl_.kept(uuid_of(work.stack_id)).operation_id;
     impl_.set_status(child, "UPDATE_IN_PROGRESS", "User Initiated");
     impl_.stacks[child.uuid] = child;
     impl_.save(child);

@@ -13,7 +13,7 @@ namespace millrace::stacks {
 Stacks::Stacks(Services services) : impl_(std::make_unique<Impl>(std::move(services))) {}
 Stacks::~Stacks() { stop(); }
 Result<void> Stacks::load() { return impl_->load(); }
-storage::CommitNumber Stacks::last_commit() const { return impl_->last_commit.load(); }
+storage::CommitNumber Stacks::last_commit() const { return impl_->commits.last(); }
 
 void Stacks::start() {
   std::vector<std::string> unfinished;

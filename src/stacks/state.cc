@@ -1,5 +1,7 @@
 #include "stacks/state.h"
 
+#include "storage/store.h"
+
 namespace millrace::stacks {
 namespace {
 
@@ -203,6 +205,8 @@ std::string to_text(const Stack& stack) {
 
 Result<Stack> stack_of(std::string_view text) {
   MR_ASSIGN_OR_RETURN(const Document in, codec::parse_json(text));
+  if (in.int_or("v", 0) != 1)
+    return Error(storage::kStorageFailed, "a stack's record is damaged or of a newer version");
   Stack stack;
   stack.id = in.string_or("id", "");
   stack.uuid = in.string_or("uuid", "");

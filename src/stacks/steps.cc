@@ -90,7 +90,7 @@ std::string Stacks::Impl::words(const std::string& type, const Error& error) {
 
 Stacks::Impl::Facts Stacks::Impl::facts(const std::string& uuid) {
   const std::lock_guard lock(mutex);
-  const Stack& stack = stacks[uuid];
+  const Stack& stack = kept(uuid);
   return {uuid, stack.name, stack.id, stack.scope, stack.inputs.tags};
 }
 
@@ -316,7 +316,7 @@ bool Stacks::Impl::apply(const std::string& uuid, const Blueprint& print, const 
   std::optional<std::string> importing;
   {
     const std::lock_guard lock(mutex);
-    const Stack& stack = stacks[uuid];
+    const Stack& stack = kept(uuid);
     if (const auto found = stack.importing.find(id); found != stack.importing.end()) importing = found->second;
     for (const auto& [name, each] : stack.resources) {
       if (names.contains(name)) known[name] = each;
@@ -400,7 +400,7 @@ bool Stacks::Impl::revert(const std::string& uuid, const std::string& id) {
   Document wanted;
   {
     const std::lock_guard lock(mutex);
-    const Stack& stack = stacks[uuid];
+    const Stack& stack = kept(uuid);
     const auto owned = stack.resources.find(id);
     const auto before = stack.snapshot.find(id);
     if (owned == stack.resources.end() || before == stack.snapshot.end()) return true;

@@ -3,6 +3,7 @@
 #include "stacks/errors.h"
 #include "stacks/internal/documents.h"
 #include "stacks/internal/impl.h"
+#include "storage/scan.h"
 
 namespace millrace::stacks {
 namespace {
@@ -27,6 +28,22 @@ void erase_records(storage::WriteBatch& batch, const std::string& uuid) {
 
 Result<void> Stacks::Impl::load() {
   const std::lock_guard lock(mutex);
+  return read_all();
+}
+
+Result<void> Stacks::Impl::restore() {
+  const std::lock_guard lock(mutex);
+  frozen.store(true);
+  answered.notify_all();
+  for (auto& [uuid, waiting] : std::exchange(when_settled, {})) {
+    for (auto& then : waiting) services.scheduler.post(std::move(then));
+  }
+  return read_all();
+}
+
+Result<void> Stacks::Impl::read_all() {
+  std::map<std::string, Stack> stored;
+  std::map<std::string, std::vector<Document>> told;
   const auto each = [this](std::string_view prefix, const auto& take) -> Result<void> {
     auto iterator =
         services.store.iterate(storage::Family::kCatalogue, {std::string(prefix), storage::prefix_end(prefix)});
@@ -35,15 +52,23 @@ Result<void> Stacks::Impl::load() {
     }
     return iterator->status();
   };
-  MR_RETURN_IF_ERROR(each(kStackPrefix, [this](const std::string& uuid, std::string_view value) -> Result<void> {
-    MR_ASSIGN_OR_RETURN(stacks[uuid], stack_of(value));
+  MR_RETURN_IF_ERROR(each(kStackPrefix, [&](const std::string& uuid, std::string_view value) -> Result<void> {
+    auto stack = stack_of(value);
+    if (!stack.ok() || stack->uuid != uuid) return storage::damaged("stack", std::string(kStackPrefix) + uuid);
+    stored[uuid] = *std::move(stack);
     return {};
   }));
-  return each(kEventPrefix, [this](const std::string& key, std::string_view value) -> Result<void> {
-    MR_ASSIGN_OR_RETURN(Document event, codec::parse_json(value));
-    events[key.substr(0, key.find('/'))].push_back(std::move(event));
+  MR_RETURN_IF_ERROR(each(kEventPrefix, [&](const std::string& key, std::string_view value) -> Result<void> {
+    auto event = codec::parse_json(value);
+    const Document* timestamp = event.ok() ? event->find("Timestamp") : nullptr;
+    if (timestamp == nullptr || !timestamp->is_number())
+      return storage::damaged("event of a stack", std::string(kEventPrefix) + key);
+    told[key.substr(0, key.find('/'))].push_back(*std::move(event));
     return {};
-  });
+  }));
+  stacks = std::move(stored);
+  events = std::move(told);
+  return {};
 }
 
 Result<void> Stacks::reset(std::string_view account) {
@@ -62,11 +87,12 @@ Result<void> Stacks::reset(std::string_view account) {
     impl_->events.erase(each.first);
     return true;
   });
-  impl_->last_commit.store(impl_->services.commits.submit(std::move(batch)));
+  impl_->commits.submit(std::move(batch));
   return {};
 }
 
 void Stacks::Impl::forget_old() {
+  if (!commits.may_write(storage::Commits::Purpose::kFrees)) return;  // the next call comes back to it
   const Time limit = services.scheduler.now() - kDeletedFor;
   const std::lock_guard lock(mutex);
   for (auto at = stacks.begin(); at != stacks.end();) {
@@ -77,7 +103,7 @@ void Stacks::Impl::forget_old() {
     }
     storage::WriteBatch batch;
     erase_records(batch, stack.uuid);
-    last_commit.store(services.commits.submit(std::move(batch)));
+    commits.submit(std::move(batch));
     events.erase(stack.uuid);
     if (auto ended = threads.extract(stack.uuid)) ended.mapped().join();  // at once: it ended with the deletion
     at = stacks.erase(at);
@@ -87,7 +113,7 @@ void Stacks::Impl::forget_old() {
 void Stacks::Impl::save(const Stack& stack) {
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, std::string(kStackPrefix) + stack.uuid, to_text(stack));
-  last_commit.store(services.commits.submit(std::move(batch)));
+  commits.submit(std::move(batch));
 }
 
 void Stacks::Impl::emit(Stack& stack, const std::string& logical_id, const std::string& physical_id,
@@ -108,7 +134,7 @@ void Stacks::Impl::emit(Stack& stack, const std::string& logical_id, const std::
   event.set_if(!stack.operation_id.empty(), "OperationId", stack.operation_id);
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, event_key(stack.uuid, list.size()), event.dump());
-  last_commit.store(services.commits.submit(std::move(batch)));
+  commits.submit(std::move(batch));
   list.push_back(std::move(event));
 }
 
@@ -135,6 +161,12 @@ Stack* Stacks::Impl::find(const Scope& scope, std::string_view name_or_id) {
     if (stack.scope == scope && (stack.id == name_or_id || (stack.name == name_or_id && stack.exists()))) return &stack;
   }
   return nullptr;
+}
+
+const Stack& Stacks::Impl::kept(const std::string& uuid) const {
+  static const Stack kNone;
+  const auto found = stacks.find(uuid);
+  return found == stacks.end() ? kNone : found->second;
 }
 
 Result<Document> Stacks::Impl::exported(const Scope& scope, const std::string& name) {

@@ -7,8 +7,8 @@
 // earlier ones. A failed write fails its whole group and everything after it (the store is then read-only until
 // restart). A full disk fails nothing that was submitted, since services have it in memory already: it waits for room,
 // in order, while its answers say that the outcome is unknown, and new writes are refused at the door (refusal()). The
-// stamp counter and the committer's time are stored in every batch that logs; on start the counter is set
-// to max(stored + 1, machine microseconds), so a restored backup never reuses a stamp.
+// stamp counter and the committer's time are stored with every group that logs and with the first one after a start,
+// when the counter is set to max(stored + 1, machine microseconds).
 #pragma once
 
 #include <condition_variable>
@@ -52,6 +52,11 @@ class Commits {
   // `done(&error)` if that failed.
   virtual void when_durable(CommitNumber number, std::function<void(const Error*)> done) = 0;
   virtual CommitNumber durable() const = 0;
+  // After a failed sync, for answers of services that have made their memory what the store holds: how often any has.
+  // An answer that was begun when this was `settlements` and has to wait for `after`, which was refused, does not show
+  // it if is_settled(after, settlements).
+  virtual std::uint64_t settlements() const { return 0; }
+  virtual bool is_settled(CommitNumber /*after*/, std::uint64_t /*settlements*/) const { return false; }
   // As when_durable(), for answers: when the disk has no room they are told so at once (kStorageFull), although the
   // commit still waits and may succeed later.
   virtual void when_answerable(CommitNumber number, std::function<void(const Error*)> done) {
@@ -61,9 +66,18 @@ class Commits {
   // request. Deletions are taken a little longer than others, as they make room. Cheap while all is well.
   enum class Purpose : std::uint8_t { kAdds, kFrees };
   virtual std::optional<Error> refusal(Purpose /*purpose*/) const { return std::nullopt; }
+  // For work that pauses while writes are refused: calls `resume` once, later, from the committer's thread, when
+  // refusal(purpose) has ended; never after a failed sync. What submits nothing while refused need not ask again.
+  virtual void when_accepting(Purpose /*purpose*/, std::function<void()> /*resume*/) {}
+  // For what follows a refusal: calls `work` on the committer's thread after the callbacks of all batches of the group
+  // at hand, before those of when_durable(). What it returns is settled from then on (0: nothing). REQUIRES: called
+  // from a callback of submit() that was given an error. `work` may take locks that are held while submitting, and read
+  // the disk.
+  virtual void defer(std::function<CommitNumber()> /*work*/) {}
   // Registers who is told, on the committer's thread after each successful group, which shards received records.
   virtual void on_logged(std::function<void(std::span<const std::uint64_t> shards)> observer) = 0;
-  // The stamp the next record would get: nothing committed so far has one >= this.
+  // Nothing committed so far has a stamp >= this, everything committed later will have, also after a restart with a
+  // clock that was set back: the stored head says so. At least 1.
   virtual Stamp next_stamp() const = 0;
 };
 

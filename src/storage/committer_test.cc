@@ -1,3 +1,4 @@
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <mutex>
@@ -59,6 +60,29 @@ class GatedStore final : public Store {
   int permits_ = 0;
 };
 
+// A store on a disk whose room the test decides.
+class NarrowStore final : public Store {
+ public:
+  Result<void> write(const WriteBatch& batch, Sync sync) override { return inner_.write(batch, sync); }
+  Result<std::optional<std::string>> get(Family family, std::string_view key) const override {
+    return inner_.get(family, key);
+  }
+  std::unique_ptr<Iterator> iterate(Family family, Bounds bounds) const override {
+    return inner_.iterate(family, std::move(bounds));
+  }
+  void reclaim(Family, std::string_view, std::string_view) override {}
+  std::string statistics() const override { return {}; }
+  Room room() const override {
+    return {free_ < kReserve / 4 ? Room::Level::kNone : Room::Level::kPlenty, free_, kReserve};
+  }
+  void set_free(std::uint64_t bytes) { free_ = bytes; }
+
+ private:
+  static constexpr std::uint64_t kReserve = std::uint64_t{256} << 20;
+  MemoryStore inner_;
+  std::atomic<std::uint64_t> free_{kReserve};
+};
+
 WriteBatch record(std::uint64_t shard, std::string_view value) {
   WriteBatch batch;
   batch.log(shard, value);
@@ -70,6 +94,9 @@ WriteBatch put(std::string_view key, std::string_view value = "v") {
   batch.put(Family::kItems, key, value);
   return batch;
 }
+
+// Of the first record in a new store.
+Stamp first_stamp(const platform::Clock& clock) { return static_cast<Stamp>(to_unix_ms(clock.machine_now())) * 1000; }
 
 // Waits for the outcome of one commit: true = durable.
 bool commit(Commits& commits, WriteBatch batch) {
@@ -96,6 +123,35 @@ std::vector<LogRecord> log_of(const Store& store, std::vector<std::string>& keep
 std::int64_t counter(const Store& store, std::string_view key) {
   const auto value = store.get(Family::kCatalogue, key).value();
   return value ? static_cast<std::int64_t>(read_be64(*value)) : 0;
+}
+
+TEST(Committer, WhatWasBegunIsFinishedFromTheRestOfTheReserve) {
+  NarrowStore store;
+  const millrace::testing::VirtualScheduler clock;
+  auto committer = Committer::start(store, clock).value();
+  const auto answered = [&](CommitNumber number) {
+    std::promise<bool> outcome;
+    committer->when_answerable(number, [&](const Error* error) { outcome.set_value(error == nullptr); });
+    return outcome.get_future().get();
+  };
+  store.set_free(std::uint64_t{10} << 20);  // less than a quarter of the reserve
+  EXPECT_TRUE(answered(committer->submit(put("begun")))) << "nothing stays queued, so reads are served";
+  EXPECT_TRUE(committer->refusal(Commits::Purpose::kFrees).has_value()) << "but nothing more is begun";
+  store.set_free(std::uint64_t{1} << 20);  // the log could fail in the middle of a record
+  const CommitNumber waits = committer->submit(put("waits"));
+  EXPECT_FALSE(answered(waits));
+  store.set_free(std::uint64_t{10} << 20);
+  std::promise<void> durable;
+  committer->when_durable(waits, [&](const Error* error) {
+    EXPECT_EQ(error, nullptr);
+    durable.set_value();
+  });
+  durable.get_future().wait();
+  EXPECT_TRUE(answered(committer->submit(put("begun before it was known"))));
+  const std::string large(std::size_t{8} << 20, 'x');
+  EXPECT_FALSE(answered(committer->submit(put("large", large)))) << "not into what it does not fit into";
+  store.set_free(std::uint64_t{256} << 20);
+  EXPECT_TRUE(commit(*committer, put("plenty")));
 }
 
 TEST(Committer, MergesWhatWaitsIntoOneWriteAndCompletesInOrder) {
@@ -180,8 +236,8 @@ TEST(Committer, StampsRecordsConsecutivelyWithTimeThatNeverFalls) {
   MemoryStore store;
   millrace::testing::VirtualScheduler clock;
   auto committer = Committer::start(store, clock).value();
-  const Stamp start = committer->next_stamp();
-  EXPECT_EQ(start, static_cast<Stamp>(to_unix_ms(clock.now())) * 1000);
+  const Stamp start = first_stamp(clock);
+  EXPECT_LT(committer->next_stamp(), start);
   WriteBatch two;
   two.log(1, "one");
   two.put(Family::kItems, "k", "v");
@@ -224,13 +280,58 @@ TEST(Committer, NeverReusesAStampWhenTheClockIsSetBackAcrossAReopen) {
   }
   const millrace::testing::VirtualScheduler earlier(from_unix_ms(1000));
   auto committer = Committer::start(store, earlier).value();
-  EXPECT_GT(committer->next_stamp(), before);
+  EXPECT_EQ(committer->next_stamp(), before);
   EXPECT_TRUE(commit(*committer, record(1, "late")));
+  EXPECT_GT(committer->next_stamp(), before + 1);
   committer->stop();
   std::vector<std::string> keep;
   const auto log = log_of(store, keep);
   ASSERT_EQ(log.size(), 1U);
   EXPECT_EQ(log[0].time, time_before);
+}
+
+TEST(Committer, KeepsAPlaceBelowLaterRecordsThoughNothingWasLoggedBeforeTheClockWasSetBack) {
+  MemoryStore store;
+  Stamp shown = 0;
+  {
+    const millrace::testing::VirtualScheduler ahead;
+    auto committer = Committer::start(store, ahead).value();
+    EXPECT_EQ(committer->next_stamp(), 1U);  // what is not durable is not shown
+    WriteBatch batch;
+    batch.put_stamped(Family::kCatalogue, "place", "");
+    EXPECT_TRUE(commit(*committer, std::move(batch)));
+    shown = committer->next_stamp();
+    EXPECT_EQ(shown, first_stamp(ahead));
+    EXPECT_TRUE(commit(*committer, put("more")));
+    EXPECT_EQ(committer->next_stamp(), shown);
+  }
+  const Stamp place = read_be64(store.get(Family::kCatalogue, "place").value().value());
+  const millrace::testing::VirtualScheduler earlier(from_unix_ms(1000));
+  auto committer = Committer::start(store, earlier).value();
+  EXPECT_EQ(committer->next_stamp(), shown);
+  EXPECT_TRUE(commit(*committer, record(1, "late")));
+  committer->stop();
+  std::vector<std::string> keep;
+  const auto log = log_of(store, keep);
+  ASSERT_EQ(log.size(), 1U);
+  EXPECT_GE(log[0].stamp, place);
+  EXPECT_GE(log[0].stamp, shown);
+}
+
+TEST(Committer, NeverReusesAStampThatWasGivenOutAfterABackupThatIsRestored) {
+  const millrace::testing::VirtualScheduler clock;
+  MemoryStore store;
+  MemoryStore backup;
+  auto committer = Committer::start(store, clock).value();
+  ASSERT_TRUE(commit(*committer, record(1, "before")));
+  WriteBatch copy;
+  copy.put(Family::kCatalogue, "store/head", store.get(Family::kCatalogue, "store/head").value().value());
+  ASSERT_TRUE(backup.write(copy, Store::Sync::kSynced).ok());
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(commit(*committer, record(1, "after")));
+  ASSERT_TRUE(raise_head(backup).ok());
+  const millrace::testing::VirtualScheduler earlier(from_unix_ms(1000));
+  auto restored = Committer::start(backup, earlier).value();
+  EXPECT_GT(restored->next_stamp(), committer->next_stamp());
 }
 
 TEST(Committer, SumsCountersWithinAndAcrossGroups) {
@@ -262,7 +363,7 @@ TEST(Committer, TellsABatchItsPlaceInTheLog) {
   MemoryStore store;
   const millrace::testing::VirtualScheduler clock;
   auto committer = Committer::start(store, clock).value();
-  const Stamp start = committer->next_stamp();
+  const Stamp start = first_stamp(clock);
   committer->submit(record(1, "before"));
   std::vector<std::string> events;
   WriteBatch inner;
@@ -301,6 +402,23 @@ TEST(Committer, FailsTheGroupAndEverythingAfterItUntilRestart) {
   committer->when_durable(2, [&](const Error* error) { failed = error != nullptr; });
   EXPECT_TRUE(failed);
   committer->stop();
+  EXPECT_EQ(store.count(Family::kItems), 1U);
+}
+
+TEST(Committer, StopsWritingWhenASyncBesideTheStoreFails) {
+  MemoryStore store;
+  const millrace::testing::VirtualScheduler clock;
+  auto committer = Committer::start(store, clock).value();
+  EXPECT_TRUE(commit(*committer, put("before")));
+  committer->fail(Error(kStorageFailed, "cannot sync objects/01: Input/output error"));
+  committer->fail(Error(kStorageFailed, "and again"));
+  const auto refused = committer->refusal(Commits::Purpose::kFrees);
+  ASSERT_TRUE(refused);
+  EXPECT_THAT(refused->message(), HasSubstr("cannot sync objects/01"));
+  EXPECT_FALSE(commit(*committer, put("after")));
+  bool failed = false;
+  committer->when_answerable(2, [&](const Error* error) { failed = error != nullptr; });
+  EXPECT_TRUE(failed);
   EXPECT_EQ(store.count(Family::kItems), 1U);
 }
 
@@ -348,14 +466,20 @@ TEST(Committer, IsAllOrNothingAndReusesNoStampWhicheverWriteFails) {
 }
 
 TEST(Committer, RefusesADamagedHead) {
-  MemoryStore store;
-  WriteBatch damage;
-  damage.put(Family::kCatalogue, "store/head", "xyz");
-  ASSERT_TRUE(store.write(damage, Store::Sync::kSynced).ok());
-  const millrace::testing::VirtualScheduler clock;
-  const auto started = Committer::start(store, clock);
-  ASSERT_FALSE(started.ok());
-  EXPECT_THAT(started.error().message(), HasSubstr("damaged"));
+  const std::string sound = std::string(7, '\0') + "\1";
+  const std::string beyond(8, '\xff');  // a stamp after which they would begin anew
+  const std::string far = "\x7f" + std::string(7, '\xff');
+  const std::string past = "\x80" + std::string(7, '\0');
+  for (const std::string& head : {std::string("xyz"), beyond + sound, far + sound, sound + far, sound + past}) {
+    MemoryStore store;
+    WriteBatch damage;
+    damage.put(Family::kCatalogue, "store/head", head);
+    ASSERT_TRUE(store.write(damage, Store::Sync::kSynced).ok());
+    const millrace::testing::VirtualScheduler clock;
+    const auto started = Committer::start(store, clock);
+    ASSERT_FALSE(started.ok()) << ::testing::PrintToString(head);
+    EXPECT_THAT(started.error().message(), HasSubstr("damaged"));
+  }
 }
 
 TEST(Committer, DrainsOnStopAndRefusesWhatComesLater) {

@@ -1,12 +1,27 @@
 #include "storage/group_committer.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "platform/thread_name.h"
 #include "telemetry/log.h"
 
 namespace millrace::storage {
 
 namespace {
+
+constexpr std::size_t kLogSlack = std::size_t{64} << 10;
+
+// Whether what was begun can still be written. A quarter of the reserve is left to flushes, so that nothing is begun
+// below it, yet what has been begun may use most of it: services have it in memory, and nobody is shown their memory
+// before it is on the disk. What is left then is for the log not to fail in the middle of a record, which is for good.
+bool can_finish(const Room& room, std::size_t bytes) {
+  constexpr std::uint64_t kLogBytesLeft = std::uint64_t{4} << 20;
+  if (room.level != Room::Level::kNone) return true;
+  return room.free_bytes > std::min(kLogBytesLeft, room.reserve_bytes / 8) + 2 * std::uint64_t{bytes};
+}
+
 Error stopped_error() { return {kUnavailable, "The server is stopping"}; }
 
 Error unknown_while_full(const std::string& why) {
@@ -46,7 +61,7 @@ Committer::Committer(Store& store, const platform::Clock& clock, Options options
       options_(std::move(options)),
       instruments_(options_.registry == nullptr ? nullptr : std::make_unique<Instruments>(*options_.registry)),
       stamper_(std::move(stamper)),
-      next_stamp_(stamper_.head().next_stamp),
+      next_stamp_(stamper_.visible_stamp()),
       thread_([this] { run(); }) {}
 
 Committer::~Committer() { stop(); }
@@ -114,7 +129,8 @@ std::optional<Error> Committer::refusal(Purpose purpose) const {
   {
     const std::lock_guard lock(mutex_);
     if (failure_ != nullptr) {
-      return Error(kStorageFailed, "Nothing of this write was done. " + failure_->message());
+      return Error(kStorageFailed,
+                   "Nothing of this write was done. " + (reason_.empty() ? failure_->message() : reason_));
     }
   }
   const Room room = store_.room();
@@ -130,6 +146,35 @@ std::optional<Error> Committer::refusal(Purpose purpose) const {
                                  ". Nothing of this write was done; writes are taken again when there is room");
 }
 
+void Committer::when_accepting(Purpose purpose, std::function<void()> resume) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || failure_ != nullptr) return;  // they will not be
+    paused_.emplace_back(purpose, std::move(resume));
+  }
+  wake_.notify_one();
+}
+
+// Tells work that waits for room that there is some.
+void Committer::resume_paused() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (paused_.empty()) return;
+  }
+  const bool adds = !refusal(Purpose::kAdds);
+  const bool frees = adds || !refusal(Purpose::kFrees);
+  std::vector<std::pair<Purpose, std::function<void()>>> taken;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto waits = std::stable_partition(paused_.begin(), paused_.end(), [&](const auto& each) {
+      return each.first == Purpose::kAdds ? !adds : !frees;
+    });
+    taken.assign(std::make_move_iterator(waits), std::make_move_iterator(paused_.end()));
+    paused_.erase(waits, paused_.end());
+  }
+  for (const auto& [purpose, resume] : taken) resume();
+}
+
 void Committer::on_logged(std::function<void(std::span<const std::uint64_t> shards)> observer) {
   const std::lock_guard lock(mutex_);
   auto observers = std::make_shared<Observers>(*observers_);
@@ -143,9 +188,15 @@ std::optional<Error> Committer::failure() const {
 }
 
 void Committer::run() {
+  platform::name_this_thread("mr:committer");
   for (;;) {
+    resume_paused();
     std::vector<Waiting> group = next_group();
-    if (group.empty()) break;
+    if (group.empty()) {
+      const std::lock_guard lock(mutex_);
+      if (stopping_ && queue_.empty()) break;
+      continue;
+    }
     if (const auto failed = failure()) {
       refuse(group, *failed);
       continue;
@@ -154,7 +205,7 @@ void Committer::run() {
     if (written.ok()) {
       complete(group, *written);
     } else {
-      fail(group, written.error());
+      refuse(group, fail_all(written.error()));
     }
   }
   // stop(): what waits for a commit that was refused will never see it.
@@ -169,9 +220,12 @@ void Committer::run() {
   for (const Waiter& waiter : waiters) waiter(error.get());
 }
 
+// Empty: it is to stop, or what is paused should be looked at.
 std::vector<Committer::Waiting> Committer::next_group() {
   std::unique_lock lock(mutex_);
-  wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  const auto is_due = [this] { return stopping_ || !queue_.empty(); };
+  wake_.wait(lock, [&] { return is_due() || !paused_.empty(); });
+  if (!paused_.empty()) wake_.wait_for(lock, kRoomCheck, is_due);
   std::vector<Waiting> group;
   std::size_t bytes = 0;
   while (!queue_.empty()) {
@@ -201,13 +255,19 @@ Result<Stamper::Group> Committer::write(std::vector<Waiting>& waiting) {
 
 Result<void> Committer::write_group(const Stamper::Group& group) {
   const Room room = store_.room();
-  if (room.level == Room::Level::kNone) return Error(kStorageFull, room_text(room));
+  const std::size_t bytes = group.batch.bytes();
+  const bool fits = can_finish(room, bytes) || (options_.log_takes && options_.log_takes(2 * bytes + kLogSlack));
+  if (!fits) return Error(kStorageFull, room_text(room));
   const Deadline started = clock_.monotonic_now();
   const bool synced = options_.durability == Durability::kSynced;
   MR_RETURN_IF_ERROR(store_.write(group.batch, synced ? Store::Sync::kSynced : Store::Sync::kUnsynced));
   if (options_.after_write) MR_RETURN_IF_ERROR(options_.after_write(group.head));
   if (instruments_ != nullptr) {
     instruments_->write_ms.record(std::chrono::duration<double, std::milli>(clock_.monotonic_now() - started).count());
+  }
+  if (!healthy_.load()) {
+    const std::lock_guard lock(mutex_);
+    full_ = nullptr;
   }
   set_room(room.level);
   return {};
@@ -218,7 +278,6 @@ void Committer::set_room(Room::Level level) {
   const bool plenty = level == Room::Level::kPlenty;
   {
     const std::lock_guard lock(mutex_);
-    if (level != Room::Level::kNone) full_ = nullptr;
     if (failure_ != nullptr) return;
   }
   if (healthy_.exchange(plenty) == plenty) return;
@@ -248,7 +307,7 @@ bool Committer::wait_for_room(const Error& full) {
 
 void Committer::complete(const std::vector<Waiting>& waiting, const Stamper::Group& group) {
   // From here on every stamp below next_stamp() is visible to readers.
-  next_stamp_.store(group.head.next_stamp, std::memory_order_release);
+  next_stamp_.store(stamper_.visible_stamp(), std::memory_order_release);
   if (instruments_ != nullptr) {
     instruments_->groups.add();
     instruments_->batches.add(waiting.size());
@@ -276,21 +335,28 @@ void Committer::complete(const std::vector<Waiting>& waiting, const Stamper::Gro
   for (const Waiter& waiter : waiters) waiter(nullptr);
 }
 
-void Committer::fail(const std::vector<Waiting>& waiting, const Error& cause) {
+void Committer::fail(const Error& cause) {
+  if (!failure()) fail_all(cause);
+}
+
+// Whatever is not durable from here on gets what is returned.
+Error Committer::fail_all(const Error& cause) {
   const bool full = cause.is(kStorageFull);  // and the server is stopping: there is no more time to wait for room
-  const auto error = std::make_shared<Error>(
-      kStorageFailed, std::string(full ? "The disk is full and the server is stopping"
-                                       : "The store failed and is read-only until the server is restarted") +
-                          "; whether this write is on disk is unknown: " + cause.message());
+  const std::string what = full ? "The disk is full and the server is stopping"
+                                : "The store failed and is read-only until the server is restarted";
+  const auto error =
+      std::make_shared<Error>(kStorageFailed, what + "; whether this write is on disk is unknown: " + cause.message());
   telemetry::log_error("storage", error->message());
   {
     const std::lock_guard lock(mutex_);
     failure_ = error;
+    reason_ = what + ": " + cause.message();
     full_ = nullptr;
+    paused_.clear();
   }
   healthy_.store(false);
   if (instruments_ != nullptr) instruments_->writable.set(0);
-  refuse(waiting, *error);
+  return *error;
 }
 
 void Committer::refuse(const std::vector<Waiting>& waiting, const Error& error) {
@@ -300,12 +366,35 @@ void Committer::refuse(const std::vector<Waiting>& waiting, const Error& error) 
     one.batch.notify(committed);
     if (one.done) one.done(committed);
   }
+  // Before answers leave: who has one then reads what is on the disk.
+  settle();
   std::vector<Waiter> waiters;
   {
     const std::lock_guard lock(mutex_);
     waiters = take_waiters(waiting.back().number);
   }
   for (const Waiter& waiter : waiters) waiter(&error);
+}
+
+void Committer::settle() {
+  const auto deferred = std::exchange(deferred_, {});
+  {
+    const std::lock_guard lock(mutex_);
+    if (deferred.empty() || stopping_) return;
+  }
+  std::vector<CommitNumber> numbers;
+  for (const auto& work : deferred) numbers.push_back(work());
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t next = settlements_.load() + 1;
+  for (const CommitNumber number : numbers) settled_.try_emplace(number, next);
+  settlements_.store(next, std::memory_order_release);
+}
+
+bool Committer::is_settled(CommitNumber after, std::uint64_t settlements) const {
+  if (settlements == 0) return false;
+  const std::lock_guard lock(mutex_);
+  const auto found = settled_.find(after);
+  return found != settled_.end() && found->second <= settlements;
 }
 
 // REQUIRES: mutex_ held.

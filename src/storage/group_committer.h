@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "platform/clock.h"
@@ -45,6 +46,9 @@ class Committer final : public Commits {
     // Called on the committer's thread after each successful group with the head that is now durable; an error stops
     // the committer like a failed write.
     std::function<Result<void>(const Head&)> after_write;
+    // Whether the store's log takes so many bytes in space that it has set aside, so that what was begun can be
+    // finished on a disk without any room. Asked on the committer's thread. May be empty: it does not.
+    std::function<bool(std::size_t bytes)> log_takes;
   };
 
   // Opens the log's head and starts the thread. `store` and `clock` outlive the committer. Errors: of load_head().
@@ -62,10 +66,17 @@ class Committer final : public Commits {
   void when_durable(CommitNumber number, std::function<void(const Error*)> done) override;
   void when_answerable(CommitNumber number, std::function<void(const Error*)> done) override;
   std::optional<Error> refusal(Purpose purpose) const override;
+  void when_accepting(Purpose purpose, std::function<void()> resume) override;
+  void defer(std::function<CommitNumber()> work) override { deferred_.push_back(std::move(work)); }
   CommitNumber durable() const override { return durable_.load(std::memory_order_acquire); }
+  std::uint64_t settlements() const override { return settlements_.load(std::memory_order_acquire); }
+  bool is_settled(CommitNumber after, std::uint64_t settlements) const override;
   void on_logged(std::function<void(std::span<const std::uint64_t> shards)> observer) override;
   Stamp next_stamp() const override { return next_stamp_.load(std::memory_order_acquire); }
 
+  // Stops writing until restart, as a failed write does: for a sync that failed beside the store (of an object's file
+  // or its directory). What is being written at this moment is finished. Thread-safe.
+  void fail(const Error& cause);
   // The error that stopped writing until restart; nullopt while there is none. Thread-safe.
   std::optional<Error> failure() const;
 
@@ -86,9 +97,11 @@ class Committer final : public Commits {
   Result<Stamper::Group> write(std::vector<Waiting>& waiting);
   Result<void> write_group(const Stamper::Group& group);
   bool wait_for_room(const Error& full);
+  void resume_paused();
+  void settle();
   void set_room(Room::Level level);
   void complete(const std::vector<Waiting>& waiting, const Stamper::Group& group);
-  void fail(const std::vector<Waiting>& waiting, const Error& cause);
+  Error fail_all(const Error& cause);
   void refuse(const std::vector<Waiting>& waiting, const Error& error);
   static std::vector<Waiter> take(std::multimap<CommitNumber, Waiter>& from, CommitNumber up_to);
   std::vector<Waiter> take_waiters(CommitNumber up_to);
@@ -101,9 +114,11 @@ class Committer final : public Commits {
 
   // Touched by the committer's thread only.
   Stamper stamper_;
+  std::vector<std::function<CommitNumber()>> deferred_;
 
   // Synchronises itself.
   std::atomic<CommitNumber> durable_{0};
+  std::atomic<std::uint64_t> settlements_{0};
   std::atomic<Stamp> next_stamp_{0};
   std::atomic<bool> healthy_{true};  // false: refusal() has to look closer
 
@@ -114,8 +129,11 @@ class Committer final : public Commits {
   CommitNumber last_number_ = 0;
   std::multimap<CommitNumber, Waiter> waiters_;
   std::multimap<CommitNumber, Waiter> answers_;
+  std::vector<std::pair<Purpose, std::function<void()>>> paused_;
+  std::map<CommitNumber, std::uint64_t> settled_;  // and since which settlement
   std::shared_ptr<const Observers> observers_ = std::make_shared<Observers>();
   std::shared_ptr<const Error> failure_;
+  std::string reason_;                 // of a failed store, for writes that begin now: nothing about them is unknown
   std::shared_ptr<const Error> full_;  // while the group at hand waits for room
   bool stopping_ = false;
 

@@ -18,7 +18,6 @@ namespace millrace::storage {
 
 inline constexpr int kLogBucketBits = 15;
 inline constexpr std::size_t kLogKeyBytes = 24;
-inline constexpr std::size_t kLogHeaderBytes = 8;  // the commit time in front of the value
 
 inline void append_be64(std::string& out, std::uint64_t value) {
   for (int shift = 56; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));

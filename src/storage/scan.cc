@@ -11,4 +11,18 @@ Result<void> for_each(const Store& store, Family family, std::string_view prefix
   return it->status();
 }
 
+Error damaged(std::string_view what, std::string_view key) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text = "damaged " + std::string(what) + " in the data directory: ";
+  for (const char c : key) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) {
+      text += c;
+    } else {
+      text.append("\\x").append({kDigits[byte >> 4], kDigits[byte & 15]});
+    }
+  }
+  return Error(kStorageFailed, std::move(text));
+}
+
 }  // namespace millrace::storage

@@ -14,4 +14,7 @@ namespace millrace::storage {
 Result<void> for_each(const Store& store, Family family, std::string_view prefix,
                       const std::function<Result<void>(std::string_view key, std::string_view value)>& use);
 
+// kStorageFailed: "damaged WHAT in the data directory: KEY"; what no terminal shows of the key is written as \xNN.
+Error damaged(std::string_view what, std::string_view key);
+
 }  // namespace millrace::storage

@@ -86,7 +86,14 @@ void stamp_record(Operation& operation, Stamp stamp, Time time) {
   operation.key = log_key(operation.number, stamp);
   std::string header;
   append_be64(header, static_cast<std::uint64_t>(to_unix_ms(time)));
-  operation.value.insert(0, header);
+  operation.value.replace(0, kLogHeaderBytes, header);  // of the same size: nothing moves
+}
+
+void put_head(const Head& head, WriteBatch& batch) {
+  std::string bytes;
+  append_be64(bytes, head.next_stamp);
+  append_be64(bytes, static_cast<std::uint64_t>(to_unix_ms(head.time)));
+  batch.put(Family::kCatalogue, kHeadKey, bytes);
 }
 
 }  // namespace
@@ -94,16 +101,30 @@ void stamp_record(Operation& operation, Stamp stamp, Time time) {
 Result<Head> load_head(const Store& store) {
   MR_ASSIGN_OR_RETURN(const std::optional<std::string> stored, store.get(Family::kCatalogue, kHeadKey));
   if (!stored) return Head{};
-  if (stored->size() != 16) return Error(kStorageFailed, "The stored head of the log is damaged");
+  constexpr std::int64_t kTimeMost = std::int64_t{1} << 51;  // ms: some 70,000 years
+  const Error damaged(kStorageFailed, "The stored head of the log is damaged");
+  if (stored->size() != 16) return damaged;
   const std::string_view bytes = *stored;
-  return Head{read_be64(bytes), from_unix_ms(static_cast<std::int64_t>(read_be64(bytes.substr(8))))};
+  const std::uint64_t next_stamp = read_be64(bytes);
+  const auto time = static_cast<std::int64_t>(read_be64(bytes.substr(8)));
+  if (next_stamp > kCounterMost || time < -kTimeMost || time > kTimeMost) return damaged;
+  return Head{next_stamp, from_unix_ms(time)};
+}
+
+Result<void> raise_head(Store& store) {
+  MR_ASSIGN_OR_RETURN(Head head, load_head(store));
+  head.next_stamp += kRestoredGap;
+  WriteBatch batch;
+  put_head(head, batch);
+  return store.write(batch, Store::Sync::kSynced);
 }
 
 Result<Stamper> Stamper::open(const Store& store, const platform::Clock& clock) {
   MR_ASSIGN_OR_RETURN(Head head, load_head(store));
+  const Stamp stored = head.next_stamp;
   const auto machine = std::chrono::duration_cast<std::chrono::microseconds>(clock.machine_now().time_since_epoch());
   head.next_stamp = std::max(head.next_stamp + 1, static_cast<Stamp>(std::max<std::int64_t>(machine.count(), 0)));
-  return Stamper(store, clock, head);
+  return Stamper(store, clock, head, stored);
 }
 
 Result<Stamper::Group> Stamper::merge(std::span<WriteBatch*> batches) const {
@@ -134,13 +155,12 @@ Result<Stamper::Group> Stamper::merge(std::span<WriteBatch*> batches) const {
     }
   }
   counters.write_to(group.batch);
-  if (group.shards.empty()) return group;
+  const bool logged = !group.shards.empty();
+  group.stores_head = logged || (!group.batch.empty() && stored_stamp_ != head_.next_stamp);
+  if (!group.stores_head) return group;
 
-  group.head.time = group.time;
-  std::string head;
-  append_be64(head, group.head.next_stamp);
-  append_be64(head, static_cast<std::uint64_t>(to_unix_ms(group.time)));
-  group.batch.put(Family::kCatalogue, kHeadKey, head);
+  if (logged) group.head.time = group.time;
+  put_head(group.head, group.batch);
   std::sort(group.shards.begin(), group.shards.end());
   group.shards.erase(std::unique(group.shards.begin(), group.shards.end()), group.shards.end());
   return group;

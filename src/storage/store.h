@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "storage/damage.h"
 
 namespace millrace::storage {
 
@@ -28,6 +29,8 @@ enum class Family : std::uint8_t {
   kText = 5,       // output of functions
 };
 inline constexpr int kFamilyCount = 6;
+
+inline constexpr std::size_t kLogHeaderBytes = 8;  // of a stored record: the commit time in front of its value
 
 // Position of a record in the log: from one store-wide counter, never falls, never reused (write-path.md "Stamps").
 using Stamp = std::uint64_t;
@@ -43,6 +46,8 @@ class WriteBatch {
   // Appends a stream record to `shard`. The committer gives it the next stamp: its key in kLog becomes
   // be64(stamp >> 15) be64(shard) be64(stamp), its value be64(milliseconds of commit time) followed by `value`.
   void log(std::uint64_t shard, std::string_view value);
+  // The same without a copy: `framed` is kLogHeaderBytes bytes of room for the commit time, then the value.
+  void log_framed(std::uint64_t shard, std::string framed);
   // Adds `delta` to a big-endian int64 counter in kCatalogue (absent = 0); summed over a commit group.
   void add(std::string_view key, std::int64_t delta);
   // Puts `value` followed by be64(the stamp after this batch): its own log records and all earlier ones have lower
@@ -65,7 +70,7 @@ class WriteBatch {
     Family family = Family::kCatalogue;
     std::uint64_t number = 0;  // kLog: shard; kAdd: delta as two's complement
     std::string key;           // kEraseRange: from
-    std::string value;         // kEraseRange: to
+    std::string value;         // kEraseRange: to; kLog: framed
   };
   const std::vector<Operation>& operations() const { return operations_; }
   void add_operation(Operation operation);
@@ -90,13 +95,18 @@ class Iterator {
   virtual bool valid() const = 0;
   virtual std::string_view key() const = 0;    // REQUIRES: valid(); until the next move
   virtual std::string_view value() const = 0;  // REQUIRES: valid(); until the next move
-  virtual Result<void> status() const = 0;     // !ok(): the iterator stopped at an error, not at the end
+  // !ok(): the iterator stopped at an error, not at the end; kWouldBlock (storage/no_blocking.h): at what is not in
+  // memory.
+  virtual Result<void> status() const = 0;
 };
 
 // Limits of an iteration; keys outside [lower, upper) are never seen. Empty = none.
 struct Bounds {
   std::string lower;
   std::string upper;
+  // Much is read that nobody reads again soon (scans, sweeps, index builds): it is not to push out what is kept in
+  // memory.
+  bool long_run = false;
 };
 
 // How much room there is for writing.
@@ -123,16 +133,25 @@ class Store {
   enum class Sync { kSynced, kUnsynced };
   virtual Result<void> write(const WriteBatch& batch, Sync sync) = 0;
 
-  // Thread-safe.
+  // Thread-safe. Errors: of the disk; kWouldBlock (storage/no_blocking.h) on threads that asked for it.
   virtual Result<std::optional<std::string>> get(Family family, std::string_view key) const = 0;
   virtual std::unique_ptr<Iterator> iterate(Family family, Bounds bounds) const = 0;
   // Frees the disk space of a range nobody reads any more, by whole files where possible. May do nothing.
   virtual void reclaim(Family family, std::string_view from, std::string_view to) = 0;
+  // About how much the keys from `from` to before `to` ("": no end) and their values take, as they are stored: for
+  // comparing ranges. Reads no values where an implementation can do without, as RocksDB can; here it adds them up.
+  virtual std::uint64_t approximate_bytes(Family family, std::string_view from, std::string_view to) const;
   virtual std::string statistics() const = 0;  // for people
   // The same for programs: names as in "items_table_bytes", for /metrics.
   virtual std::vector<std::pair<std::string, double>> figures() const { return {}; }
   // Cheap enough to ask before every write.
   virtual Room room() const { return {}; }
+
+  // What readers met that they cannot decode: they note it here.
+  Damage& damage() const { return damage_; }
+
+ private:
+  mutable Damage damage_;
 };
 
 inline constexpr ErrorType kStorageFailed{"InternalServerError", 500, ErrorKind::kServer};

@@ -1,3 +1,4 @@
+#include "base/assert.h"
 #include "storage/store.h"
 
 namespace millrace::storage {
@@ -25,7 +26,15 @@ void WriteBatch::erase_range(Family family, std::string_view from, std::string_v
 }
 
 void WriteBatch::log(std::uint64_t shard, std::string_view value) {
-  add_operation({Kind::kLog, Family::kLog, shard, {}, std::string(value)});
+  std::string framed;
+  framed.reserve(kLogHeaderBytes + value.size());
+  framed.append(kLogHeaderBytes, '\0').append(value);
+  log_framed(shard, std::move(framed));
+}
+
+void WriteBatch::log_framed(std::uint64_t shard, std::string framed) {
+  MR_ASSERT(framed.size() >= kLogHeaderBytes);
+  add_operation({Kind::kLog, Family::kLog, shard, {}, std::move(framed)});
 }
 
 void WriteBatch::add(std::string_view key, std::int64_t delta) {
@@ -69,6 +78,13 @@ std::string room_text(const Room& room) {
   std::string text = mebibytes(room.free_bytes) + " of the disk are free";
   if (room.reserve_bytes > 0) text += ", the reserve is " + mebibytes(room.reserve_bytes);
   return text;
+}
+
+std::uint64_t Store::approximate_bytes(Family family, std::string_view from, std::string_view to) const {
+  std::uint64_t bytes = 0;
+  const auto entries = iterate(family, {std::string(from), std::string(to)});
+  for (entries->seek(from); entries->valid(); entries->next()) bytes += entries->key().size() + entries->value().size();
+  return bytes;
 }
 
 std::string prefix_end(std::string_view prefix) {

@@ -28,6 +28,17 @@ TEST(WriteBatch, KeepsOperationsInOrderAndCounts) {
   EXPECT_EQ(batch.bytes(), 0U);
 }
 
+TEST(WriteBatch, TakesARecordWithRoomForItsHeaderAsItIs) {
+  WriteBatch batch;
+  std::string framed = std::string(kLogHeaderBytes, '\0') + std::string(100, 'r');
+  const char* const bytes = framed.data();
+  batch.log_framed(7, std::move(framed));
+  EXPECT_EQ(batch.operations()[0].value.data(), bytes) << "not copied";
+  batch.log(7, std::string(100, 'r'));
+  EXPECT_EQ(batch.operations()[1].value, batch.operations()[0].value);
+  EXPECT_EQ(batch.log_count(), 2U);
+}
+
 TEST(WriteBatch, FindsTheEndOfAPrefix) {
   EXPECT_EQ(prefix_end("tables/"), "tables0");
   EXPECT_EQ(prefix_end("a\xff\xff"), "b");

@@ -45,7 +45,13 @@ Result<std::uint64_t> check_log(const storage::Store& store, const LogCheck& che
                     std::to_string(head.next_stamp));
     }
     const auto place = shards.find(stored->shard);
-    if (place == shards.end()) continue;
+    if (place == shards.end()) {
+      if (stored->shard >= catalogue.next_id) {
+        check.problem("Record " + std::to_string(stored->stamp) + " of the log is of shard number " +
+                      std::to_string(stored->shard) + ", which was never made");
+      }
+      continue;
+    }
     const auto& [stream, shard] = place->second;
     const auto record = model::decode_change(stored->value);
     if (!record) {

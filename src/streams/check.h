@@ -19,8 +19,9 @@ struct LogCheck {
 };
 
 // The number of records. Checked of each: its key, that it can be decoded, that its shard's range holds its key's hash
-// and its stamp, and that the head of the log is beyond it. Records of shards that have aged out are passed over; they
-// go with their bucket. Errors: of the store, and a damaged catalogue.
+// and its stamp, and that the head of the log is beyond it. Records of shards that are unknown are a problem when no
+// such shard was ever made; else they are passed over, as shards age out before the bucket of their records does.
+// Errors: of the store, and a damaged catalogue.
 Result<std::uint64_t> check_log(const storage::Store& store, const LogCheck& check);
 
 }  // namespace millrace::streams

@@ -29,7 +29,8 @@ Error invalid(std::string_view what, std::string_view why = {}) {
 
 Result<Stream> find_stream(const Streams& streams, const Scope& scope, std::string_view arn) {
   if (!is_stream_arn(arn)) return invalid("StreamArn");
-  auto stream = streams.find(arn);
+  auto known = streams.find(arn);
+  auto stream = known ? as_committed(*std::move(known)) : std::nullopt;
   if (!stream) return stream_not_found(arn);
   if (stream->scope != scope) {
     telemetry::log_info("streams", "Stream " + stream->arn + " was asked for with credentials of account " +
@@ -121,13 +122,15 @@ Result<ListPage> list_streams(const Streams& streams, const ListRequest& request
     return invalid("ExclusiveStartStreamArn");
   }
   ListPage page;
-  for (Stream& stream : streams.list(request.scope, request.table_name)) {
-    if (stream.arn <= request.exclusive_start_arn) continue;
+  for (Stream& each : streams.list(request.scope, request.table_name)) {
+    if (each.arn <= request.exclusive_start_arn) continue;
+    auto stream = as_committed(std::move(each));
+    if (!stream) continue;
     if (page.streams.size() == request.limit) {
       page.last_evaluated_arn = page.streams.back().arn;
       break;
     }
-    page.streams.push_back(std::move(stream));
+    page.streams.push_back(*std::move(stream));
   }
   return page;
 }

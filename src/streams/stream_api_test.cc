@@ -45,6 +45,50 @@ TEST_F(StreamApiTest, ListsInPagesThatSurviveAVanishedStart) {
   EXPECT_TRUE(list_streams(*streams, {{"111111111111", "us-east-1"}, "", "", 100}).value().streams.empty());
 }
 
+TEST_F(StreamApiTest, ShowsWhatIsOnDiskWithoutWaitingForWhatIsNot) {
+  const Opened old = open(1, "A");
+  const std::string parent = shard(old.id).id;
+  commits->hold();
+  const Opened pending = open(1, "B");
+  storage::WriteBatch batch;
+  ASSERT_TRUE(streams->reshape(old.id, {Reshape::Kind::kSplit, {shard(old.id).number}}, batch).ok());
+  streams->close(old.id, batch);
+  commits->submit(std::move(batch));
+  const auto listed = [&] {
+    std::vector<std::string> arns;
+    const ListPage page = list_streams(*streams, {{}, "", "", 100}).value();
+    for (const Stream& stream : page.streams) arns.push_back(stream.arn);
+    return arns;
+  };
+  EXPECT_THAT(listed(), ElementsAre(old.arn));
+  EXPECT_TRUE(describe_stream(*streams, {{}, pending.arn, "", {}, 100}).error().is(kResourceNotFound));
+  EXPECT_TRUE(iterator(pending, IteratorType::kLatest).error().is(kResourceNotFound));
+  const Stream before = describe_stream(*streams, {{}, old.arn, "", {}, 100}).value().stream;
+  EXPECT_TRUE(before.is_enabled());
+  ASSERT_EQ(before.shards.size(), 1U);
+  EXPECT_TRUE(before.shards[0].is_open());
+  EXPECT_EQ(before.shards[0].id, parent);
+  commits->commit_one();
+  EXPECT_THAT(listed(), ElementsAre(old.arn, pending.arn));
+  EXPECT_TRUE(describe_stream(*streams, {{}, old.arn, "", {}, 100}).value().stream.is_enabled());
+  commits->release();
+  const Stream after = describe_stream(*streams, {{}, old.arn, "", {}, 100}).value().stream;
+  EXPECT_FALSE(after.is_enabled());
+  EXPECT_EQ(after.shards.size(), 3U);
+  for (const Shard& one : after.shards) EXPECT_TRUE(one.end);
+}
+
+TEST_F(StreamApiTest, KeepsReadersOfTheTailWhenTheClockIsSetBackBeforeTheFirstRecord) {
+  const Opened opened = open();
+  const std::string latest = iterator(opened, IteratorType::kLatest).value();
+  scheduler.set_machine_offset(-std::chrono::hours(24 * 365));
+  restart();
+  write(opened.id, "r");
+  EXPECT_THAT(texts(records(latest).value()), ElementsAre("r"));
+  const std::string oldest = iterator(opened, IteratorType::kTrimHorizon).value();
+  EXPECT_THAT(texts(records(oldest).value()), ElementsAre("r"));
+}
+
 TEST_F(StreamApiTest, DescribesShardsInPagesByShardId) {
   const Opened opened = open(5);
   std::vector<std::string> seen;

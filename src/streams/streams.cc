@@ -14,6 +14,22 @@ Result<std::unique_ptr<Streams>> Streams::load(storage::Store& store, storage::C
   return std::unique_ptr<Streams>(new Streams(std::move(engine)));
 }
 
+std::optional<Stream> as_committed(Stream stream) {
+  std::vector<Shard> shards;
+  bool closing = false;
+  for (Shard& shard : stream.shards) {
+    const bool is_closing = !shard.is_open() && !shard.end;  // the end is known once the closing is durable
+    closing = closing || is_closing;
+    if (!shard.durable) continue;
+    if (is_closing) shard.closed = kNever;
+    shards.push_back(std::move(shard));
+  }
+  if (shards.empty() && !stream.shards.empty()) return std::nullopt;
+  if (closing) stream.closed = kNever;
+  stream.shards = std::move(shards);
+  return stream;
+}
+
 Streams::Streams(std::shared_ptr<Engine> engine) : engine_(std::move(engine)) {}
 Streams::~Streams() = default;
 
@@ -33,7 +49,6 @@ std::optional<Stream> Streams::find(std::string_view arn) const { return engine_
 std::vector<Stream> Streams::list(const Scope& scope, std::string_view table_name) const {
   return engine_->list(scope, table_name);
 }
-storage::CommitNumber Streams::barrier() { return engine_->barrier(); }
 Result<Page> Streams::read(ShardNumber shard, Stamp after, ReadLimits limits) const {
   return engine_->read(shard, after, limits);
 }

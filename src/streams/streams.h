@@ -134,13 +134,11 @@ class Streams {
   // The shard for WriteBatch::log; nullopt when the stream is not enabled.
   std::optional<std::uint64_t> shard_for(StreamId stream, std::uint64_t key_hash) const;
 
-  // --- Looking. Answers include changes whose commit is under way: hold them until barrier(). ---
+  // --- Looking. Answers include changes whose commit is under way: what leaves the process is as_committed(). ---
   std::optional<Stream> find(StreamId stream) const;
   std::optional<Stream> find(std::string_view arn) const;
   // Of a scope, in ARN order; of one table name if that is not empty.
   std::vector<Stream> list(const Scope& scope, std::string_view table_name = {}) const;
-  // Everything these calls have shown is durable once this commit is.
-  storage::CommitNumber barrier();
 
   // --- Reading: only what is durable. ---
   // Records of a shard with stamps > `after`, oldest first; `after` = 0: from the oldest there is, whatever that is

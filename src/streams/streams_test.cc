@@ -6,6 +6,7 @@
 
 #include "storage/group_committer.h"
 #include "streams/fixture_test.h"
+#include "streams/internal/catalogue.h"
 
 namespace millrace::streams {
 namespace {
@@ -123,11 +124,12 @@ TEST_F(StreamsTest, ClosesInTheCallersBatchAndNotBeforeItCommits) {
   write(opened.id, "last");
   storage::WriteBatch batch;
   streams->close(opened.id, batch);
-  const auto number_of_commit = commits->submit(std::move(batch));
+  commits->submit(std::move(batch));
   EXPECT_EQ(streams->shard_for(opened.id, 0), std::nullopt);
   EXPECT_FALSE(shard(opened.id).end);
   EXPECT_FALSE(read(number).end_of_shard);
-  EXPECT_GE(streams->barrier(), number_of_commit);
+  EXPECT_TRUE(as_committed(*streams->find(opened.id))->is_enabled());
+  EXPECT_TRUE(as_committed(*streams->find(opened.id))->shards.at(0).is_open());
   commits->release();
   EXPECT_FALSE(streams->find(opened.id)->is_enabled());
   const Page page = read(number);
@@ -280,6 +282,51 @@ TEST_F(StreamsTest, TellsThatRecordsWereTrimmedWithTheirBucket) {
   EXPECT_EQ(read(number, first).records.size(), 1000U);
 }
 
+// A store that tells when it has reclaimed.
+class Reclaiming final : public storage::Store {
+ public:
+  explicit Reclaiming(storage::Store& store) : store_(store) {}
+  Result<void> write(const storage::WriteBatch& batch, Sync sync) override { return store_.write(batch, sync); }
+  Result<std::optional<std::string>> get(storage::Family family, std::string_view key) const override {
+    return store_.get(family, key);
+  }
+  std::unique_ptr<storage::Iterator> iterate(storage::Family family, storage::Bounds bounds) const override {
+    return store_.iterate(family, bounds);
+  }
+  void reclaim(storage::Family family, std::string_view from, std::string_view to) override {
+    store_.reclaim(family, from, to);
+    if (reclaimed) reclaimed();
+  }
+  std::string statistics() const override { return store_.statistics(); }
+  storage::Room room() const override { return store_.room(); }
+  std::function<void()> reclaimed;
+
+ private:
+  storage::Store& store_;
+};
+
+TEST_F(StreamsTest, ReadersLoseNothingUnseenWhileBucketsGo) {
+  Reclaiming watched(store);
+  streams = Streams::load(watched, *commits, scheduler, random).value();
+  const Opened quiet = open(1, "Quiet");
+  const Opened busy = open(1, "Busy");
+  const ShardNumber number = shard(quiet.id).number;
+  write(quiet.id, "first");
+  const Stamp position = read(number).read_to;
+  write(quiet.id, "second");
+  fill(busy.id, 70000);
+  int reclaims = 0;
+  watched.reclaimed = [&] {
+    ++reclaims;
+    EXPECT_TRUE(read(number, position).trimmed) << "the bucket is gone, and nobody has told";
+  };
+  scheduler.advance(25h);
+  fill(busy.id, 33000);
+  scheduler.advance(1h);
+  EXPECT_GT(reclaims, 0);
+  streams.reset();
+}
+
 TEST_F(StreamsTest, KnowsThatAQuietShardLostNothingWhenBucketsGo) {
   const Opened quiet = open(1, "Quiet");
   const Opened busy = open(1, "Busy");
@@ -334,6 +381,41 @@ TEST_F(StreamsTest, NamesADamagedCatalogueRecord) {
   const auto loaded = Streams::load(store, *commits, scheduler, random);
   ASSERT_FALSE(loaded.ok());
   EXPECT_THAT(loaded.error().message(), HasSubstr("streams/shard/"));
+}
+
+TEST_F(StreamsTest, RefusesACatalogueWhereAKeyHasNoShardOrTwo) {
+  const Opened stream = open(3);
+  scheduler.run_ready();
+  const auto loads_with = [&](std::size_t place, std::uint64_t from, std::uint64_t to) {
+    Shard changed = shard(stream.id, place);
+    changed.hash_from = from;
+    changed.hash_to = to;
+    storage::WriteBatch batch;
+    put_shard(stream.id, changed, batch);
+    commits->submit(std::move(batch));
+    const auto loaded = Streams::load(store, *commits, scheduler, random);
+    if (!loaded.ok()) {
+      EXPECT_THAT(loaded.error().message(), HasSubstr("not every key has one open shard of " + stream.arn));
+    }
+    return loaded.ok();
+  };
+  const Shard first = shard(stream.id, 0);
+  const Shard second = shard(stream.id, 1);
+  const Shard last = shard(stream.id, 2);
+  EXPECT_FALSE(loads_with(0, 1, first.hash_to)) << "the first hash";
+  EXPECT_FALSE(loads_with(0, 0, first.hash_to - 1)) << "a hole";
+  EXPECT_FALSE(loads_with(0, 0, first.hash_to + 1)) << "one hash twice";
+  EXPECT_FALSE(loads_with(0, 0, last.hash_to)) << "all";
+  EXPECT_TRUE(loads_with(0, 0, first.hash_to));
+  EXPECT_FALSE(loads_with(1, first.hash_from, first.hash_to)) << "the same range";
+  EXPECT_FALSE(loads_with(1, second.hash_to, second.hash_from)) << "the wrong way round";
+  EXPECT_TRUE(loads_with(1, second.hash_from, second.hash_to));
+  EXPECT_FALSE(loads_with(2, last.hash_from, last.hash_to - 1)) << "the last hash";
+  EXPECT_TRUE(loads_with(2, last.hash_from, last.hash_to));
+  storage::WriteBatch batch;
+  for (const Shard& each : {first, second, last}) erase_shard(each, batch);
+  commits->submit(std::move(batch));
+  EXPECT_FALSE(Streams::load(store, *commits, scheduler, random).ok()) << "no shard at all";
 }
 
 TEST_F(StreamsTest, AnswersErrorsWhicheverReadFails) {
@@ -516,6 +598,18 @@ TEST_F(StreamsTest, ABoundBySizeDropsTheOldestBuckets) {
   const Opened opened = open();
   for (int i = 0; i < 5; ++i) fill(opened.id, 32768);
   scheduler.run_ready();
+  const std::uint64_t reclaims = store.reclaims();
+  commits->hold();
+  storage::WriteBatch next;
+  for (int i = 0; i < 32768; ++i) next.log(*streams->shard_for(opened.id, 0), "last");
+  commits->submit(std::move(next));
+  commits->commit_one();
+  scheduler.run_ready();
+  EXPECT_EQ(commits->waiting(), 1U) << "the floor";
+  EXPECT_EQ(store.reclaims(), reclaims) << "no file goes before its floor is durable";
+  commits->release();
+  scheduler.run_ready();
+  EXPECT_GT(store.reclaims(), reclaims);
   EXPECT_LE(bytes_from(""), options.bytes_max + 32768 * 12);
   const ShardNumber number = shard(opened.id).number;
   const Stamp first = read(number).records.at(0).stamp;

@@ -38,6 +38,7 @@ struct Shard {
   std::optional<Stamp> end;  // closed for good: every record has a stamp <= end. Known once the closing is durable
   Time created{};
   Time closed = kNever;
+  bool durable = true;  // its opening is on disk
   bool is_open() const { return closed == kNever; }
 };
 
@@ -68,6 +69,10 @@ struct Stream {
   std::vector<Shard> shards;  // by number, hence parents before children; closed ones until their data has aged out
   bool is_enabled() const { return closed == kNever; }
 };
+
+// The stream as the disk has it: without openings and closings whose commit is under way or has failed. nullopt: it is
+// not there at all yet.
+std::optional<Stream> as_committed(Stream stream);
 
 // A change of the shards of an enabled stream. The shards it names are closed, their children are opened; records of a
 // key are in the parents before they are in a child.

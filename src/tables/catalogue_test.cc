@@ -39,6 +39,20 @@ TEST_F(CatalogueTest, NamesAreUniquePerScopeAndListedInPages) {
   EXPECT_FALSE(listing.more);
 }
 
+TEST_F(CatalogueTest, WaitsForNoMoreThanTheAnswerShows) {
+  for (const char* name : {"a", "b", "T"}) ASSERT_TRUE(tables_->create(scope_, sample(name)).ok());
+  commits_->hold();
+  ASSERT_TRUE(tables_->create(scope_, sample("new")).ok());
+  ASSERT_TRUE(tables_->remove(scope_, "b").ok());
+  const auto tagged = tables_->tag(scope_, "T", {{"team", "red"}});
+  ASSERT_TRUE(tagged.ok());
+  EXPECT_EQ(tables_->list(scope_, "", 10).names, (std::vector<std::string>{"T", "a", "b"})) << "what is on disk";
+  EXPECT_LE(tables_->describe(scope_, "a")->after, commits_->durable()) << "nothing of it is pending";
+  EXPECT_EQ(tables_->describe(scope_, "T")->after, *tagged);
+  commits_->release();
+  EXPECT_EQ(tables_->list(scope_, "", 10).names, (std::vector<std::string>{"T", "a", "new"}));
+}
+
 TEST_F(CatalogueTest, DeletedTablesLeaveNothing) {
   create_sample();
   put(R"({"pk":{"S":"a"},"sk":{"N":"1"},"holder":{"S":"o"},"age":{"N":"1"}})");

@@ -8,6 +8,7 @@
 #include "model/stored.h"
 #include "storage/scan.h"
 #include "streams/check.h"
+#include "tables/damage.h"
 #include "tables/keys.h"
 #include "tables/plan.h"
 #include "tables/table.h"
@@ -42,6 +43,14 @@ class Checker {
     bool exists = false;
     std::size_t image = 0;  // a hash of the new image; 0: the stream keeps none
   };
+
+  // Whether `record` may be the next one of the item.
+  static bool follows(const LastRecord& before, const model::ChangeRecord& record) {
+    const bool existed = record.event != model::ChangeEvent::kInsert;
+    if (existed != before.exists) return false;
+    return !existed || before.image == 0 || record.old_image.empty() ||
+           before.image == std::hash<std::string_view>()(record.old_image);
+  }
 
   void step() { progress_(++seen_); }
 
@@ -81,9 +90,9 @@ class Checker {
     return {};
   }
 
-  // An item for messages: its key as JSON is not known when it cannot be decoded.
+  // An item for messages.
   static std::string name_of(const TableInfo& info, std::string_view key) {
-    return "The item with the stored key " + hex(key.substr(kItemPrefixBytes)) + " of table " + info.name;
+    return "The item with the key " + key_text(info, nullptr, key.substr(kItemPrefixBytes)) + " of table " + info.name;
   }
   static std::string hex(std::string_view bytes) {
     constexpr char kDigits[] = "0123456789abcdef";
@@ -126,8 +135,8 @@ class Checker {
                            Sums& sums) {
     ++counts_.index_entries;
     const auto wrong = [&](const std::string& why) {
-      problem_("The entry " + hex(key.substr(kItemPrefixBytes)) + " of index " + index.name + " of table " + info.name +
-               " " + why);
+      problem_("The entry " + key_text(info, &index, key.substr(kItemPrefixBytes)) + " of index " + index.name +
+               " of table " + info.name + " " + why);
     };
     const auto shown = model::from_stored(value);
     const auto own = shown ? model::key_bytes(info.keys, *shown) : std::nullopt;
@@ -211,6 +220,10 @@ class Checker {
       }
       LastRecord& latest = last[item_key(table->second, *bytes)];
       if (stamp < latest.stamp) return;
+      if (latest.stamp != 0 && !follows(latest, record)) {
+        problem_("Record " + std::to_string(stamp) + " of stream " + stream.arn + " does not go on where record " +
+                 std::to_string(latest.stamp) + " of the same item ended: a record between them is lost");
+      }
       latest = {stamp, record.event != model::ChangeEvent::kRemove,
                 record.new_image.empty() ? 0 : std::hash<std::string_view>()(record.new_image)};
     };

@@ -24,7 +24,9 @@ struct CheckCounts {
 //   round (not of an index that is being built); the counters are the sums
 // - every item with an expiry has its expiry entry
 // - nothing belongs to a table that does not exist
-// - stream records as in streams/check.h; the last record of each item in an enabled stream says what the item is now
+// - stream records as in streams/check.h; in an enabled stream each record of an item takes up where the one before
+// ended, as far as both have images, and
+//   the last one says what the item is now
 // Memory: some 50 bytes per item that has records. Errors: of the store; a damaged catalogue.
 Result<CheckCounts> check_tables(const storage::Store& store, const std::function<void(std::string)>& problem,
                                  const std::function<void(std::uint64_t)>& progress);

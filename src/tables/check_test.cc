@@ -78,6 +78,23 @@ TEST_F(CheckTest, FindsALostIndexEntryAndALostExpiry) {
                               HasSubstr("counter of the bytes of index by_holder")));
 }
 
+TEST_F(CheckTest, FindsARecordThatIsLostBetweenOthers) {
+  for (const char* age : {"8", "9"}) {
+    put(R"({"pk":{"S":"p0"},"sk":{"N":"1"},"holder":{"S":"h"},"age":{"N":")" + std::string(age) +
+        R"("},"ttl":{"N":"4102444800"}})");
+  }
+  EXPECT_THAT(problems(), IsEmpty());
+  std::vector<std::string> keys;
+  const auto it = store_.iterate(Family::kLog, {});
+  for (it->seek(""); it->valid(); it->next()) keys.emplace_back(it->key());
+  ASSERT_EQ(keys.size(), 8U);  // the last three but one: p4 goes, p0 changes twice
+  change([&](auto& batch) { batch.erase(Family::kLog, keys[6]); });
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("of the same item ended: a record between them is lost")));
+  change(
+      [&](auto& batch) { batch.put(Family::kLog, storage::log_key(1'000'000, storage::Stamp{1} << 60), "12345678"); });
+  EXPECT_THAT(problems(), ::testing::Contains(HasSubstr("of shard number 1000000, which was never made")));
+}
+
 TEST_F(CheckTest, FindsDamagedBytesStraysAndWrongRecords) {
   change([&](auto& batch) {
     batch.put(Family::kItems, first_key(item_prefix(id(), 1)), "nonsense");

@@ -25,14 +25,7 @@ class FaultLoopTest : public TablesTest {
     (void)write(WriteKind::kUpdate, R"({"pk":{"S":"p0"},"sk":{"N":"1"}})",
                 {"", "SET holder = :x", R"({":x":{"S":"x"}})", false});
     (void)tables_->set_ttl(scope_, "T", "ttl", true);
-    UpdateRequest index;
-    index.definitions = {{"city", model::KeyType::kString}};
-    IndexRequest by_city;
-    by_city.name = "by_city";
-    by_city.keys = {{"city", true}};
-    by_city.projection_type = "ALL";
-    index.create_indexes = {by_city};
-    (void)tables_->update(scope_, "T", index);
+    (void)tables_->update(scope_, "T", create_by_city());
     scheduler_.run_ready();
     std::vector<TransactionEntry> entries(2);
     for (int i = 0; i < 2; ++i) {

@@ -21,6 +21,18 @@ struct WriteOptions {
   bool return_old = false;
 };
 
+// A further global index by an attribute of text, all projected.
+inline UpdateRequest create_by_city() {
+  UpdateRequest request;
+  request.definitions = {{"city", model::KeyType::kString}};
+  IndexRequest index;
+  index.name = "by_city";
+  index.keys = {{"city", true}};
+  index.projection_type = "ALL";
+  request.create_indexes = {index};
+  return request;
+}
+
 class TablesTest : public ::testing::Test {
  protected:
   TablesTest() { start(); }

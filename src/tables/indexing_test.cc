@@ -15,16 +15,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-UpdateRequest create_by_city() {
-  UpdateRequest request;
-  request.definitions = {{"city", model::KeyType::kString}};
-  IndexRequest index;
-  index.name = "by_city";
-  index.keys = {{"city", true}};
-  index.projection_type = "ALL";
-  request.create_indexes = {index};
-  return request;
-}
 UpdateRequest remove_by(const std::string& name) {
   UpdateRequest request;
   request.delete_indexes = {name};
@@ -80,6 +70,27 @@ TEST_F(IndexingTest, GivesItemsThatWereThereTheirEntriesWhileWritesGoOn) {
   scheduler_.run_ready();
   EXPECT_EQ(store_.count(storage::Family::kItems), 501U) << "entries of the deleted index are gone";
   EXPECT_THAT(in_city("Bern"), HasSubstr("does not have the specified index"));
+}
+
+TEST_F(IndexingTest, AWriteThatCannotTellWhetherItsItemHasAnEntryIsRefused) {
+  create_sample();
+  for (int i = 0; i < 300; ++i) put_city(i, "Bern");
+  ASSERT_TRUE(update_table(create_by_city()).ok());
+  scheduler_.run_one();
+  scheduler_.run_one();
+  // The first read of each is for the item, the second for its entry: some have theirs, others do not.
+  for (const int number : {1, 299}) {
+    store_.fail_read_after(1);
+    const auto failed = write(
+        WriteKind::kPut, R"({"pk":{"S":"p)" + std::to_string(number) + R"("},"sk":{"N":"1"},"city":{"S":"Basel"}})");
+    ASSERT_FALSE(failed.ok());
+    EXPECT_TRUE(failed.error().is(storage::kStorageFailed)) << failed.error().message();
+    store_.heal();
+  }
+  scheduler_.run_ready();
+  EXPECT_EQ(in_city("Bern"), "300");
+  EXPECT_EQ(in_city("Basel"), "0");
+  EXPECT_EQ(counts().items, 300);
 }
 
 TEST_F(IndexingTest, GoesOnAfterARestartInTheMiddle) {

@@ -2,6 +2,7 @@
 
 #include "codec/key.h"
 #include "tables/fixture_test.h"
+#include "tables/keys.h"
 
 namespace millrace::tables {
 namespace {
@@ -47,6 +48,80 @@ TEST_F(ItemsTest, UpdateCreatesUnlessItOnlyTakesAway) {
             R"({"n":{"N":"1"},"pk":{"S":"a"},"sk":{"N":"1"}})");
   EXPECT_EQ(update(key, "SET pk = :o", R"({":o":{"N":"1"}})"),
             "One or more parameter values were invalid: Cannot update attribute pk. This attribute is part of the key");
+}
+
+TEST_F(ItemsTest, UnitsCountEachIndexEntryThatIsWritten) {
+  const auto units = [&](WriteKind kind, std::string_view json) {
+    WriteRequest request;
+    request.kind = kind;
+    request.item = item(json);
+    request.count_units = true;
+    const auto result = tables_->write(scope_, "T", request);
+    EXPECT_TRUE(result.ok());
+    std::string out = std::to_string(result->units.table);
+    for (const auto& [name, count] : result->units.indexes) out += " " + name + "=" + std::to_string(count);
+    return out;
+  };
+  const std::string key = R"("pk":{"S":"a"},"sk":{"N":"1"})";
+  const auto with = [&](const std::string& more) { return "{" + key + "," + more + "}"; };
+  const std::string large = R"("x":{"S":")" + std::string(2500, 'x') + "\"}";
+  EXPECT_EQ(units(WriteKind::kPut, with(R"("x":{"S":"1"})")), "1") << "no key of an index";
+  EXPECT_EQ(units(WriteKind::kPut, with(R"("holder":{"S":"h"},"age":{"N":"1"})")), "1 by_age=1 by_holder=1");
+  EXPECT_EQ(units(WriteKind::kPut, with(R"("holder":{"S":"h"},"age":{"N":"1"})")), "1") << "nothing changes";
+  EXPECT_EQ(units(WriteKind::kPut, with(R"("holder":{"S":"h"},"age":{"N":"1"},)" + large)), "3 by_holder=3")
+      << "an index of keys shows no change of others";
+  EXPECT_EQ(units(WriteKind::kPut, with(R"("holder":{"S":"i"},"age":{"N":"1"})")), "3 by_holder=4") << "it moves";
+  EXPECT_EQ(units(WriteKind::kPut, with(R"("holder":{"S":"i"})")), "1 by_age=1 by_holder=1") << "they vanish";
+  put(with(R"("holder":{"S":"h"},"age":{"N":"1"})"));
+  EXPECT_EQ(units(WriteKind::kDelete, "{" + key + "}"), "1 by_age=1 by_holder=1");
+  std::vector<TransactionEntry> entries(2);
+  entries[0].table = entries[1].table = "T";
+  entries[0].request.item = item(with(R"("holder":{"S":"h"},"age":{"N":"1"})"));
+  entries[1].request.item = item(R"({"pk":{"S":"b"},"sk":{"N":"1"}})");
+  for (TransactionEntry& entry : entries) entry.request.count_units = true;
+  const auto done = tables_->transact(scope_, entries, std::nullopt);
+  ASSERT_TRUE(done.ok());
+  EXPECT_EQ(done->units[0].table, 2);
+  ASSERT_EQ(done->units[0].indexes.size(), 2U);
+  EXPECT_EQ(done->units[0].indexes[1].second, 2) << "twice, as all of a transaction";
+  EXPECT_TRUE(done->units[1].indexes.empty());
+}
+
+TEST_F(ItemsTest, TheSizeOfACollectionIsEstimatedFromItsShareOfTheTable) {
+  const auto partition = model::AttributeValue::string("a");
+  for (int i = 0; i < 30; ++i) {
+    const std::string key = std::to_string(i);
+    put(R"({"pk":{"S":"a"},"sk":{"N":")" + key + R"("},"age":{"N":"1"}})");
+    if (i % 3 == 0) put(R"({"pk":{"S":"b"},"sk":{"N":")" + key + R"("},"age":{"N":"1"}})");
+  }
+  const auto info = *tables_->info(scope_, "T");
+  EXPECT_EQ(*tables_->collection_gib(*info, partition), 0);
+  storage::WriteBatch batch;
+  const std::int64_t gib = std::int64_t{1} << 30;
+  batch.add(count_key(info->id, 0, 'b'), 11 * gib);
+  batch.add(count_key(info->id, info->find_index("by_age")->number, 'b'), 3 * gib);
+  batch.add(count_key(info->id, info->find_index("by_holder")->number, 'b'), 100 * gib);
+  commits_->submit(std::move(batch));
+  EXPECT_EQ(*tables_->collection_gib(*info, partition), 10) << "three quarters of fourteen";
+  EXPECT_EQ(*tables_->collection_gib(*info, model::AttributeValue::string("b")), 3);
+  EXPECT_EQ(*tables_->collection_gib(*info, model::AttributeValue::string("none")), 0);
+}
+
+TEST_F(ItemsTest, TheSizeOfACollectionWhoseCountersCannotBeReadIsAnError) {
+  const auto partition = model::AttributeValue::string("a");
+  put(R"({"pk":{"S":"a"},"sk":{"N":"1"},"age":{"N":"1"}})");
+  const auto info = *tables_->info(scope_, "T");
+  for (std::uint64_t n = 0; n < 4; ++n) {  // items and bytes of the table and of its local index
+    store_.fail_read_after(n);
+    EXPECT_FALSE(tables_->collection_gib(*info, partition).ok()) << n;
+  }
+  EXPECT_TRUE(tables_->collection_gib(*info, partition).ok());
+  storage::WriteBatch batch;
+  batch.put(storage::Family::kCatalogue, count_key(info->id, 0, 'b'), "odd");
+  commits_->submit(std::move(batch));
+  const auto damaged = tables_->collection_gib(*info, partition);
+  ASSERT_FALSE(damaged.ok());
+  EXPECT_TRUE(damaged.error().is(storage::kStorageFailed));
 }
 
 TEST_F(ItemsTest, ConditionsDecide) {
@@ -240,6 +315,31 @@ TEST_F(TransactionsTest, ATokenMakesItHappenOnceAlsoAcrossARestart) {
   EXPECT_TRUE(tables_->transact(scope_, entries, TransactionToken{"t1", 43}).error().is(kIdempotentParameterMismatch));
   scheduler_.advance(kTokenLifetime);
   EXPECT_FALSE(tables_->transact(scope_, entries, token)->repeated);
+}
+
+TEST_F(TransactionsTest, ACancelledTransactionForgetsNoTokenThatIsStillOnDisk) {
+  std::vector<TransactionEntry> entries(1);
+  entries[0].table = "T";
+  entries[0].request.item = item(R"({"pk":{"S":"a"},"sk":{"N":"1"}})");
+  const auto tokens = [this] { return store_.count(storage::Family::kQueue); };
+  ASSERT_TRUE(tables_->transact(scope_, entries, TransactionToken{"old", 1}).ok());
+  EXPECT_EQ(tokens(), 1U);
+  scheduler_.advance(std::chrono::hours(1));
+  expressions::Substitutions with;
+  const auto condition = *expressions::parse_condition("attribute_not_exists(pk)", "ConditionExpression", with);
+  entries[0].request.condition = &condition;
+  ASSERT_FALSE(tables_->transact(scope_, entries, TransactionToken{"cancelled", 2}).ok());
+  EXPECT_EQ(tokens(), 1U);
+  entries[0].request.condition = nullptr;
+  // An expired token is free again, and the others that expired go with the batch.
+  ASSERT_FALSE(tables_->transact(scope_, entries, TransactionToken{"old", 3})->repeated);
+  EXPECT_EQ(tokens(), 1U);
+  ASSERT_TRUE(tables_->transact(scope_, entries, TransactionToken{"old", 3})->repeated);
+  scheduler_.advance(std::chrono::hours(1));
+  ASSERT_FALSE(tables_->transact(scope_, entries, TransactionToken{"new", 4})->repeated);
+  EXPECT_EQ(tokens(), 1U);
+  start();
+  EXPECT_TRUE(tables_->transact(scope_, entries, TransactionToken{"new", 4})->repeated);
 }
 
 TEST_F(TransactionsTest, ReadsAreOfOneMoment) {

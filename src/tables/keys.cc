@@ -22,12 +22,24 @@ std::string item_key(TableId table, std::string_view key_bytes) {
   return key;
 }
 
+namespace {
+
+// Nothing is appended for an item that is damaged: without the attribute, or with one of another type.
+bool append_key_attribute(std::string& key, const model::KeyAttribute& attribute, const model::Item& item) {
+  const model::AttributeValue* value = item.find(attribute.name);
+  if (value == nullptr || !model::matches(attribute.type, *value)) return false;
+  model::append_key_value(key, *value);
+  return true;
+}
+
+}  // namespace
+
 std::optional<std::string> index_key(const TableInfo& info, const Index& index, const model::Item& item) {
   const std::optional<std::string> own = model::key_bytes(index.keys, item);
   if (!own) return std::nullopt;
   std::string key = item_prefix(info.id, index.number) + *own;
-  model::append_key_value(key, *item.find(info.keys.partition.name));
-  if (info.keys.sort) model::append_key_value(key, *item.find(info.keys.sort->name));
+  if (!append_key_attribute(key, info.keys.partition, item)) return std::nullopt;
+  if (info.keys.sort && !append_key_attribute(key, *info.keys.sort, item)) return std::nullopt;
   return key;
 }
 
@@ -60,7 +72,9 @@ std::optional<ExpiryEntry> read_expiry_key(std::string_view key) {
   if (!reader.skip(kExpiryPrefix)) return std::nullopt;
   const auto seconds = reader.be64();
   const auto table = reader.be32();
-  if (!seconds || !table) return std::nullopt;
+  // No item expires later (expiry_of()): beyond that no clock could wait for it.
+  constexpr std::uint64_t kMost = (std::uint64_t{1} << 53) + 1;
+  if (!seconds || *seconds > kMost || !table) return std::nullopt;
   return ExpiryEntry{static_cast<std::int64_t>(*seconds), TableId(*table), reader.rest()};
 }
 

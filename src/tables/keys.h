@@ -26,7 +26,7 @@ inline constexpr std::size_t kItemPrefixBytes = 6;
 
 std::string item_prefix(TableId table, std::uint16_t index);
 std::string item_key(TableId table, std::string_view key_bytes);
-// nullopt: the item has no entry there, since it lacks a key attribute of the index.
+// nullopt: the item has no entry there, since it lacks a key attribute of the index (or, damaged, of the table).
 std::optional<std::string> index_key(const TableInfo& info, const Index& index, const model::Item& item);
 std::string table_key(TableId table);
 std::string count_prefix(TableId table);

@@ -138,7 +138,9 @@ Result<Outcome> decide_update(const TableInfo& info, const WriteRequest& request
 
 struct IndexEntry {
   std::optional<std::string> key;
-  std::string value;
+  std::shared_ptr<const std::string> stored;  // null: there is no entry
+  const std::string& value() const { return *stored; }
+  std::size_t size() const { return model::size_of_stored(*stored).value_or(0); }
 };
 
 IndexEntry index_entry(const TableInfo& info, const Index& index, const StoredItem& item) {
@@ -146,14 +148,19 @@ IndexEntry index_entry(const TableInfo& info, const Index& index, const StoredIt
   if (!item.exists()) return entry;
   entry.key = index_key(info, index, item.item());
   if (!entry.key) return entry;
-  entry.value = index.projection.kind == IndexProjection::Kind::kAll
-                    ? item.bytes()
-                    : model::to_stored(project_for_index(info, index, item.item()));
+  entry.stored =
+      index.projection.kind == IndexProjection::Kind::kAll
+          ? item.shared()
+          : std::make_shared<const std::string>(model::to_stored(project_for_index(info, index, item.item())));
   return entry;
 }
 
-std::int64_t stored_size(const std::string& bytes) {
-  return static_cast<std::int64_t>(model::size_of_stored(bytes).value_or(0));
+// AWS: one write for an entry that appears, vanishes or changes in place, two when its key moves.
+std::int64_t index_units(const IndexEntry& before, const IndexEntry& after) {
+  if (before.key && after.key && *before.key == *after.key) {
+    return before.value() == after.value() ? 0 : write_units(std::max(before.size(), after.size()));
+  }
+  return (before.key ? write_units(before.size()) : 0) + (after.key ? write_units(after.size()) : 0);
 }
 
 void add_counts(const TableInfo& info, std::uint16_t index, std::int64_t items, std::int64_t bytes, WriteBatch& batch) {
@@ -161,16 +168,20 @@ void add_counts(const TableInfo& info, std::uint16_t index, std::int64_t items, 
   if (bytes != 0) batch.add(count_key(info.id, index, 'b'), bytes);
 }
 
-void append_index_change(const TableInfo& info, const Index& index, const Change& change, WriteBatch& batch) {
+// What the entry costs.
+std::int64_t append_index_change(const TableInfo& info, const Index& index, const Change& change, WriteBatch& batch) {
   const IndexEntry before = index_entry(info, index, change.before);
   const IndexEntry after = index_entry(info, index, change.after);
+  const std::int64_t units = index_units(before, after);
   const bool counted = before.key && index.number != change.unindexed;
-  if (counted == after.key.has_value() && before.key == after.key && before.value == after.value) return;
+  if (units == 0 && counted == after.key.has_value()) return 0;
   if (before.key && before.key != after.key) batch.erase(Family::kItems, *before.key);
-  if (after.key) batch.put(Family::kItems, *after.key, after.value);
+  if (after.key) batch.put(Family::kItems, *after.key, after.value());
   const std::int64_t items = (after.key ? 1 : 0) - (counted ? 1 : 0);
-  const std::int64_t bytes = (after.key ? stored_size(after.value) : 0) - (counted ? stored_size(before.value) : 0);
+  const auto bytes =
+      static_cast<std::int64_t>(after.key ? after.size() : 0) - static_cast<std::int64_t>(counted ? before.size() : 0);
   add_counts(info, index.number, items, bytes, batch);
+  return units;
 }
 
 void append_expiry_change(const TableInfo& info, const Change& change, WriteBatch& batch) {
@@ -210,14 +221,26 @@ void append_record(const TableInfo& info, const Change& change, std::uint64_t sh
     size += change.before.size();
   }
   record.size_bytes = static_cast<std::uint32_t>(size);
-  batch.log(shard, model::encode_change(record));
+  batch.log_framed(shard, model::encode_change(record, storage::kLogHeaderBytes));
 }
 
 }  // namespace
 
+std::int64_t write_units(std::size_t bytes) {
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>((bytes + 1023) / 1024));
+}
+
 StoredItem StoredItem::of(Item item) {
   StoredItem out(model::to_stored(item));
   out.item_ = std::move(item);
+  return out;
+}
+
+std::optional<StoredItem> StoredItem::read(const model::KeySchema& keys, std::string_view key_bytes,
+                                           std::string bytes) {
+  StoredItem out(std::move(bytes));
+  out.size_ = model::size_of_stored(out.bytes());
+  if (!out.size_ || model::key_bytes(keys, key_of_stored(keys, out.bytes())) != key_bytes) return std::nullopt;
   return out;
 }
 
@@ -294,7 +317,8 @@ Result<Outcome> decide(const TableInfo& info, const WriteRequest& request, const
   return Outcome{false, before};
 }
 
-void append_change(const TableInfo& info, const Change& change, std::optional<std::uint64_t> shard, WriteBatch& batch) {
+void append_change(const TableInfo& info, const Change& change, std::optional<std::uint64_t> shard, WriteBatch& batch,
+                   WriteUnits* units) {
   const std::string key = item_key(info.id, change.key_bytes);
   if (change.after.exists()) {
     batch.put(Family::kItems, key, change.after.bytes());
@@ -304,7 +328,10 @@ void append_change(const TableInfo& info, const Change& change, std::optional<st
   const std::int64_t items = (change.after.exists() ? 1 : 0) - (change.before.exists() ? 1 : 0);
   const auto bytes = static_cast<std::int64_t>(change.after.size()) - static_cast<std::int64_t>(change.before.size());
   add_counts(info, 0, items, bytes, batch);
-  for (const Index& index : info.indexes) append_index_change(info, index, change, batch);
+  for (const Index& index : info.indexes) {
+    const std::int64_t used = append_index_change(info, index, change, batch);
+    if (units != nullptr && used > 0) units->indexes.emplace_back(index.name, used);
+  }
   append_expiry_change(info, change, batch);
   if (shard) append_record(info, change, *shard, batch);
 }
@@ -312,8 +339,8 @@ void append_change(const TableInfo& info, const Change& change, std::optional<st
 bool append_index_entry(const TableInfo& info, const Index& index, const StoredItem& item, WriteBatch& batch) {
   const IndexEntry entry = index_entry(info, index, item);
   if (!entry.key) return false;
-  batch.put(Family::kItems, *entry.key, entry.value);
-  add_counts(info, index.number, 1, stored_size(entry.value), batch);
+  batch.put(Family::kItems, *entry.key, entry.value());
+  add_counts(info, index.number, 1, static_cast<std::int64_t>(entry.size()), batch);
   return true;
 }
 

@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 #include "expressions/ast.h"
@@ -15,26 +18,36 @@
 
 namespace millrace::tables {
 
-// An item as it lies in the store; decoded when somebody asks.
+// An item as it lies in the store; decoded when somebody asks. Copies share the bytes.
 class StoredItem {
  public:
   StoredItem() = default;  // no item
-  explicit StoredItem(std::optional<std::string> bytes) : bytes_(std::move(bytes)) {}
+  // What the store has under the key `key_bytes`. nullopt: it cannot be decoded, or is another key's item.
+  static std::optional<StoredItem> read(const model::KeySchema& keys, std::string_view key_bytes, std::string bytes);
+  // REQUIRES: bytes that model::to_stored made.
+  explicit StoredItem(std::optional<std::string> bytes)
+      : bytes_(bytes ? std::make_shared<const std::string>(*std::move(bytes)) : nullptr) {}
+  explicit StoredItem(std::shared_ptr<const std::string> bytes) : bytes_(std::move(bytes)) {}
   static StoredItem of(model::Item item);
 
-  bool exists() const { return bytes_.has_value(); }
-  const std::string& bytes() const { return *bytes_; }  // REQUIRES: exists()
-  const std::optional<std::string>& maybe_bytes() const { return bytes_; }
-  // The empty item when there is none. Damaged bytes stop the process: they were written by us and checked by the
-  // store's checksums.
-  const model::Item& item() const;
-  std::size_t size() const;  // 0 when there is none
+  bool exists() const { return bytes_ != nullptr; }
+  const std::string& bytes() const { return *bytes_; }                         // REQUIRES: exists()
+  const std::shared_ptr<const std::string>& shared() const { return bytes_; }  // nullptr: there is none
+  const model::Item& item() const;                                             // the empty item when there is none
+  std::size_t size() const;                                                    // 0 when there is none
 
  private:
-  std::optional<std::string> bytes_;
+  std::shared_ptr<const std::string> bytes_;
   mutable std::optional<model::Item> item_;
   mutable std::optional<std::size_t> size_;
 };
+
+// How much of a table's and its indexes' capacity a write used, before rounding rules of consistency.
+struct WriteUnits {
+  std::int64_t table = 0;
+  std::vector<std::pair<std::string, std::int64_t>> indexes;  // those that were written
+};
+std::int64_t write_units(std::size_t bytes);  // AWS: 1 KB each, at least one
 
 enum class WriteKind : std::uint8_t { kPut, kUpdate, kDelete, kCheck };
 
@@ -72,10 +85,10 @@ struct Change {
   std::uint16_t unindexed = 0;
 };
 
-// Appends item, index entries, expiry entry, counters and (when `shard` is given) the stream record of one change.
-// REQUIRES: before != after.
+// Appends item, index entries, expiry entry, counters and (when `shard` is given) the stream record of one change. Adds
+// what the index entries cost to `units`, if there are any. REQUIRES: before != after.
 void append_change(const TableInfo& info, const Change& change, std::optional<std::uint64_t> shard,
-                   storage::WriteBatch& batch);
+                   storage::WriteBatch& batch, WriteUnits* units = nullptr);
 
 // When the item expires: whole seconds since the epoch; nullopt when the table has no TTL enabled, or the item no such
 // attribute of type N. AWS: fractions count, hence rounded up.

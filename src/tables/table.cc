@@ -64,7 +64,9 @@ const Json& member(const Json& json, std::string_view name) {
 }
 
 model::KeyAttribute read_attribute(const Json& json) {
-  const std::string_view type = json.string_or("type", "S");
+  const std::string_view type = json.string_or("type", "");
+  // Without a name it is damaged.
+  if (type != "S" && type != "N" && type != "B") return {};
   return {std::string(json.string_or("name", "")), type == "N"   ? model::KeyType::kNumber
                                                    : type == "B" ? model::KeyType::kBinary
                                                                  : model::KeyType::kString};
@@ -104,6 +106,15 @@ TableStream read_stream(const Json& json) {
   stream.view = model::parse_view_type(json.string_or("view", "")).value_or(model::ViewType::kNewAndOldImages);
   stream.enabled = json.bool_or("enabled", false);
   return stream;
+}
+
+bool is_complete(const model::KeySchema& keys) {
+  return !keys.partition.name.empty() && (!keys.sort || !keys.sort->name.empty());
+}
+
+bool is_complete(const Index& index) {
+  return index.number != 0 && !index.name.empty() && is_complete(index.keys) &&
+         index.projection.kind <= IndexProjection::Kind::kInclude;
 }
 
 template <typename T, typename F>
@@ -201,7 +212,8 @@ Result<TableInfo> from_catalogue(std::string_view record) {
     info.next_index = std::max(info.next_index, static_cast<std::uint16_t>(index.number + 1));
   }
   read_settings(json, info);
-  if (info.name.empty() || info.id == TableId() || info.keys.partition.name.empty()) {
+  if (info.name.empty() || info.id == TableId() || !is_complete(info.keys) ||
+      !std::ranges::all_of(info.indexes, [](const Index& index) { return is_complete(index); })) {
     return Error(kDamaged, "damaged catalogue record of a table: incomplete");
   }
   return info;

@@ -3,8 +3,8 @@
 // Writes: one atomic WriteBatch each (item, index entries, expiry entry, counters, stream record), planned under the
 // latches of their keys and submitted before the latches are released, hence per key: order of planning = order of
 // commits. Nothing waits for a sync: results carry the CommitNumber that an answer must wait for. Reads of items see
-// durable state only and wait for nothing. Schema changes hold their table's lock exclusively, writers hold it shared
-// (docs/adr/0002-table-lock-instead-of-epochs.md).
+// durable state only, of tables too, take no lock and wait for nothing. Schema changes hold their table's lock
+// exclusively, writers hold it shared (docs/adr/0002-table-lock-instead-of-epochs.md).
 //
 // Thread-safe. `store`, `commits`, `streams`, `scheduler` and `random` outlive it; callbacks of the committer that come
 // after its end are ignored. Locks, in this order: catalogue, tables by id, stripes by number, pending values; see
@@ -68,12 +68,6 @@ struct Description {
   storage::CommitNumber after = 0;
 };
 
-// How much of a table's and its indexes' capacity a call used, before rounding rules of consistency.
-struct WriteUnits {
-  std::int64_t table = 0;
-  std::vector<std::pair<std::string, std::int64_t>> indexes;  // those that were written
-};
-
 struct WriteResult {
   StoredItem before;
   StoredItem after;
@@ -106,8 +100,10 @@ struct ReadRequest {
   bool consistent = false;
   std::optional<std::size_t> limit;            // items looked at
   std::optional<model::Item> exclusive_start;  // checked against the schema
-  // For callers that others wait for: once more than this has been looked at, the answer is kReadTooLong instead.
+  // For callers that others wait for: once more than this has been looked at, or as much time spent on entries and
+  // look-ups, the answer is kReadTooLong instead.
   std::optional<std::size_t> give_up_bytes;
+  bool long_run = false;  // what is read is not kept in memory, see storage::Bounds
 };
 struct QueryRequest : ReadRequest {
   const expressions::Condition* key_condition = nullptr;
@@ -133,17 +129,18 @@ class Tables {
                                               platform::Random& random, TablesOptions options = {});
   ~Tables();
 
-  // --- Catalogue. Changes are visible at once; answers must wait for `after`. ---
+  // --- Catalogue. Changes are visible here and to writes at once; answers must wait for `after`, errors say what for
+  // (Error::held_until). ---
   // Errors: kResourceInUse "Table already exists: T", kValidationException. With aws_timing, items of a table that is
   // CREATING or DELETING are not found, and what changes a table that is not ACTIVE ends in kResourceInUse.
   Result<Description> create(const Scope& scope, const CreateRequest& request);
   // Errors here and below: kResourceNotFound.
   Result<Description> describe(const Scope& scope, std::string_view table) const;
-  // In name order, after `start` (need not exist), at most `limit`; `more` tells whether there are others.
+  // In name order, after `start` (need not exist), at most `limit`; `more` tells whether there are others. What is on
+  // disk: without tables whose creation is under way, with those whose deletion is.
   struct Listing {
     std::vector<std::string> names;
     bool more = false;
-    storage::CommitNumber after = 0;
   };
   Listing list(const Scope& scope, std::string_view start, std::size_t limit) const;
   std::vector<Scope> scopes_of(std::string_view table) const;  // those that have a table of this name
@@ -162,13 +159,16 @@ class Tables {
   Result<storage::CommitNumber> reshape(const Scope& scope, std::string_view table, const ChooseReshape& choose);
   // The table as it is; a snapshot that never changes.
   Result<std::shared_ptr<const TableInfo>> info(const Scope& scope, std::string_view table) const;
+  // The table as its last durable change left it: what reads of items go by. Takes no lock.
+  Result<std::shared_ptr<const TableInfo>> readable(const Scope& scope, std::string_view table) const;
 
   // --- Items. `table` is a name. Errors: kResourceNotFound, those of plan.h, of the store. ---
   Result<WriteResult> write(const Scope& scope, std::string_view table, const WriteRequest& request);
   // All or nothing. Error: kTransactionCanceled with detail "CancellationReasons"; kIdempotentParameterMismatch.
   Result<TransactionResult> transact(const Scope& scope, const std::vector<TransactionEntry>& entries,
                                      const std::optional<TransactionToken>& token);
-  // The stored item, see model/stored.h; nullopt: there is none. REQUIRES: nothing; checks the key.
+  // The stored item, see model/stored.h; nullopt: there is none. REQUIRES: nothing; checks the key. Whoever finds that
+  // it cannot be decoded answers damaged(); everything else here answers such an error by itself.
   Result<std::optional<std::string>> get(const Scope& scope, std::string_view table, const model::Item& key) const;
   // Several items as of one moment, in order.
   struct Wanted {
@@ -177,7 +177,13 @@ class Tables {
   };
   Result<std::vector<std::optional<std::string>>> get_together(const Scope& scope,
                                                                const std::vector<Wanted>& keys) const;
+  // What is said of an item that cannot be decoded (tables/damage.h); noted, see storage/damage.h.
+  Error damaged(const Scope& scope, std::string_view table, const model::Item& key) const;
   Result<Page> query(const Scope& scope, std::string_view table, const QueryRequest& request) const;
+  // How large the item collection of a partition is, in whole GiB: the items and their entries in local indexes. An
+  // estimate from durable state, as on AWS, that reads no items but the table's counters. Errors: of the store; a
+  // counter that is damaged.
+  Result<std::int64_t> collection_gib(const TableInfo& info, const model::AttributeValue& partition) const;
   Result<Page> scan(const Scope& scope, std::string_view table, const ScanRequest& request) const;
 
   // What the sweeper waits for: kNever = nothing. For settle() of the admin endpoints and tests.

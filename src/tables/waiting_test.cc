@@ -1,10 +1,13 @@
 // Who waits for whom, with a disk whose sync takes as long as the test likes: answers computed from a pending write
 // wait for it, reads wait for nothing, and writes wait for no more background work than its budget.
+#include <future>
+
 #include <gmock/gmock.h>
 
 #include "tables/expiry.h"
 #include "tables/fixture_test.h"
 #include "tables/keys.h"
+#include "testing/watched_commits.h"
 
 namespace millrace::tables {
 namespace {
@@ -90,6 +93,128 @@ TEST_F(WaitingTest, ARepeatedTransactionWaitsForTheFirstOne) {
   commits_->release();
 }
 
+TEST_F(WaitingTest, ATokenThatWasUsedForSomethingElseWaitsForIt) {
+  commits_->hold();
+  std::vector<TransactionEntry> entries(1);
+  entries[0].table = "T";
+  entries[0].request.item = item(kKey);
+  ASSERT_TRUE(tables_->transact(scope_, entries, TransactionToken{"token", 1}).ok());
+  const auto other = tables_->transact(scope_, entries, TransactionToken{"token", 2});
+  ASSERT_FALSE(other.ok());
+  EXPECT_TRUE(other.error().is(kIdempotentParameterMismatch));
+  EXPECT_TRUE(is_held(other.error().held_until()));
+  commits_->commit_all();
+  EXPECT_FALSE(is_held(other.error().held_until()));
+  commits_->release();
+}
+
+TEST_F(WaitingTest, WhatRestsOnATableThatIsBeingCreatedWaitsForIt) {
+  commits_->hold();
+  ASSERT_TRUE(tables_->create(scope_, sample("New")).ok());
+  const auto again = tables_->create(scope_, sample("New"));
+  ASSERT_FALSE(again.ok());
+  EXPECT_TRUE(is_held(again.error().held_until())) << "that there is a table of this name";
+  WriteRequest nothing;
+  nothing.kind = WriteKind::kDelete;
+  nothing.item = item(kKey);
+  const auto idle = tables_->write(scope_, "New", nothing);
+  ASSERT_TRUE(idle.ok());
+  EXPECT_TRUE(is_held(idle->after_commit)) << "that there is nothing to delete in it";
+  WriteRequest wrong;
+  wrong.item = item(R"({"pk":{"S":"a"}})");
+  const auto refused = tables_->write(scope_, "New", wrong);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_TRUE(is_held(refused.error().held_until())) << "what its key is";
+  const auto ttl_off = tables_->set_ttl(scope_, "New", "ttl", false);
+  ASSERT_FALSE(ttl_off.ok());
+  EXPECT_TRUE(is_held(ttl_off.error().held_until())) << "its settings";
+  commits_->commit_all();
+  for (const Error* error : {&again.error(), &refused.error(), &ttl_off.error()})
+    EXPECT_FALSE(is_held(error->held_until()));
+  commits_->release();
+}
+
+TEST_F(WaitingTest, WhatRestsOnATableThatIsBeingDeletedWaitsForThat) {
+  commits_->hold();
+  ASSERT_TRUE(tables_->remove(scope_, "T").ok());
+  WriteRequest request;
+  request.item = item(kKey);
+  std::vector<TransactionEntry> entries(1);
+  entries[0].table = "T";
+  entries[0].request = request;
+  const auto write = tables_->write(scope_, "T", request);
+  const auto transaction = tables_->transact(scope_, entries, std::nullopt);
+  const auto described = tables_->describe(scope_, "T");
+  const auto updated = tables_->update(scope_, "T", {});
+  const auto removed = tables_->remove(scope_, "T");
+  const auto tagged = tables_->tag(scope_, "T", {{"a", "b"}});
+  const auto info = tables_->info(scope_, "T");
+  ASSERT_FALSE(write.ok() || transaction.ok() || described.ok() || updated.ok() || removed.ok() || tagged.ok() ||
+               info.ok());
+  for (const Error* error : {&write.error(), &transaction.error(), &described.error(), &updated.error(),
+                             &removed.error(), &tagged.error(), &info.error()}) {
+    EXPECT_TRUE(error->is(kResourceNotFound));
+    EXPECT_TRUE(is_held(error->held_until()));
+  }
+  commits_->commit_all();
+  EXPECT_FALSE(is_held(write.error().held_until()));
+  commits_->release();
+}
+
+TEST_F(WaitingTest, ReadsGoByTablesAsTheyAreOnDisk) {
+  put(R"({"pk":{"S":"a"},"sk":{"N":"1"}})");
+  commits_->hold();
+  const auto count = [&](const std::string& table, const std::string& index = "") -> std::string {
+    ScanRequest request;
+    request.index = index;
+    const auto page = tables_->scan(scope_, table, request);
+    return page.ok() ? std::to_string(page->count) : page.error().message();
+  };
+  const std::string missing = "Requested resource not found";
+  ASSERT_TRUE(tables_->create(scope_, sample("New")).ok());
+  UpdateRequest request;
+  request.delete_indexes = {"by_holder"};
+  ASSERT_TRUE(tables_->update(scope_, "T", request).ok());
+  EXPECT_EQ(count("New"), missing);
+  EXPECT_EQ(tables_->get(scope_, "New", item(kKey)).error().held_until(), 0U);
+  EXPECT_EQ(count("T", "by_holder"), "0");
+  ASSERT_TRUE(commits_->commit_one());
+  EXPECT_EQ(count("New"), "0");
+  ASSERT_TRUE(commits_->commit_one());
+  EXPECT_EQ(count("T", "by_holder"), "The table does not have the specified index: by_holder");
+  ASSERT_TRUE(tables_->remove(scope_, "T").ok());
+  EXPECT_EQ(count("T"), "1");
+  commits_->commit_all();
+  EXPECT_EQ(count("T"), missing);
+  commits_->release();
+  EXPECT_EQ(count("New"), "0");
+}
+
+// Whoever submits holds the locks that readers would have to wait for.
+TEST_F(WaitingTest, ReadsTakeNoLockThatIsHeldWhileAChangeIsSubmitted) {
+  put(R"({"pk":{"S":"a"},"sk":{"N":"1"}})");
+  std::unique_ptr<Tables> tables;
+  int reads = 0;
+  const auto during_submit = [&] {
+    auto read = std::async(std::launch::async, [&] {
+      return tables->get(scope_, "T", item(kKey)).ok() && tables->scan(scope_, "T", {})->count == 1 &&
+             tables->get_together(scope_, {{"T", item(kKey)}}).ok() && tables->readable(scope_, "T").ok();
+    });
+    EXPECT_EQ(read.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+    ++reads;
+  };
+  testing::WatchedCommits watched(*commits_, during_submit);
+  tables = *Tables::load(store_, watched, *streams_, scheduler_, random_);
+  ASSERT_TRUE(tables->set_ttl(scope_, "T", "ttl", true).ok());
+  ASSERT_TRUE(tables->create(scope_, sample("New")).ok());
+  WriteRequest request;
+  request.item = item(kKey);
+  request.item.set("n", model::AttributeValue::string("1"));
+  ASSERT_TRUE(tables->write(scope_, "T", request).ok());
+  ASSERT_TRUE(tables->remove(scope_, "New").ok());
+  EXPECT_EQ(reads, 4);
+}
+
 TEST_F(WaitingTest, ReadsSeeWhatIsSyncedAndWaitForNothing) {
   put(R"({"pk":{"S":"a"},"sk":{"N":"1"},"holder":{"S":"h"},"age":{"N":"1"}})");
   commits_->hold();
@@ -146,14 +271,7 @@ class BudgetTest : public WaitingTest {
 TEST_F(BudgetTest, BuildingAnIndexKeepsToItsChunks) {
   fill(900, R"("city":{"S":"Bern"})");
   commits_->hold();
-  UpdateRequest request;
-  request.definitions = {{"city", model::KeyType::kString}};
-  IndexRequest index;
-  index.name = "by_city";
-  index.keys = {{"city", true}};
-  index.projection_type = "ALL";
-  request.create_indexes = {index};
-  ASSERT_TRUE(tables_->update(scope_, "T", request).ok());
+  ASSERT_TRUE(tables_->update(scope_, "T", create_by_city()).ok());
   const int count = turns(kIndexChunk, [&] { return !(*tables_->info(scope_, "T"))->indexes.back().building; });
   EXPECT_GE(count, 5) << "900 entries are five chunks";
   EXPECT_LE(count, 9);

@@ -20,6 +20,7 @@ using Labels = std::vector<std::pair<std::string, std::string>>;
 class Counter {
  public:
   void add(std::uint64_t delta = 1) { value_.fetch_add(delta, std::memory_order_relaxed); }
+  void set(std::uint64_t total) { value_.store(total, std::memory_order_relaxed); }  // of what is counted elsewhere
   std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "storage/no_blocking.h"
+
 namespace millrace::testing {
 
 using storage::CommitNumber;
@@ -35,6 +37,7 @@ CommitNumber TestCommits::submit(storage::WriteBatch batch, std::function<void(c
 }
 
 bool TestCommits::commit_one() {
+  const storage::Blocking elsewhere;  // the real one has a thread of its own
   Waiting one;
   std::optional<storage::Stamper::Group> group;
   std::optional<Error> failure;
@@ -65,6 +68,11 @@ bool TestCommits::commit_one() {
   const Committed committed = failure ? Committed{one.number, &*failure} : group->outcome(0, one.number);
   one.batch.notify(committed);
   if (one.done) one.done(committed);
+  if (failure && scheduler_ != nullptr) {
+    scheduler_->post([this, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) run_deferred();
+    });
+  }
   fire_waiters(failure ? &*failure : nullptr);
   if (group && !group->shards.empty()) {
     for (const auto& observer : observers) observer(group->shards);
@@ -110,7 +118,69 @@ void TestCommits::on_logged(std::function<void(std::span<const std::uint64_t> sh
 
 storage::Stamp TestCommits::next_stamp() const {
   const std::lock_guard lock(mutex_);
-  return stamper_.head().next_stamp;
+  return stamper_.visible_stamp();
+}
+
+std::optional<Error> TestCommits::refusal(Purpose purpose) const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return Error(storage::kStorageFailed, "Nothing of this write was done. " + failure_->message());
+  }
+  const storage::Room::Level level = store_.room().level;
+  using Level = storage::Room::Level;
+  if (level == Level::kPlenty || (level == Level::kReserve && purpose == Purpose::kFrees)) return std::nullopt;
+  return Error(kUnavailable, "The disk is full. Nothing of this write was done");
+}
+
+void TestCommits::when_accepting(Purpose purpose, std::function<void()> resume) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) paused_.emplace_back(purpose, std::move(resume));
+}
+
+void TestCommits::tell_accepting() {
+  std::vector<std::pair<Purpose, std::function<void()>>> paused;
+  {
+    const std::lock_guard lock(mutex_);
+    paused.swap(paused_);
+  }
+  for (auto& [purpose, resume] : paused) {
+    if (refusal(purpose)) {
+      when_accepting(purpose, std::move(resume));
+    } else {
+      resume();
+    }
+  }
+}
+
+void TestCommits::defer(std::function<CommitNumber()> work) {
+  const std::lock_guard lock(mutex_);
+  deferred_.push_back(std::move(work));
+}
+
+void TestCommits::run_deferred() {
+  std::vector<std::function<CommitNumber()>> deferred;
+  {
+    const std::lock_guard lock(mutex_);
+    deferred.swap(deferred_);
+  }
+  if (deferred.empty()) return;
+  const storage::Blocking elsewhere;
+  std::vector<CommitNumber> numbers;
+  for (const auto& work : deferred) numbers.push_back(work());
+  const std::lock_guard lock(mutex_);
+  ++settlements_;
+  for (const CommitNumber number : numbers) settled_.try_emplace(number, settlements_);
+}
+
+std::uint64_t TestCommits::settlements() const {
+  const std::lock_guard lock(mutex_);
+  return settlements_;
+}
+
+bool TestCommits::is_settled(CommitNumber after, std::uint64_t settlements) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = settled_.find(after);
+  return found != settled_.end() && found->second <= settlements;
 }
 
 void TestCommits::hold() {

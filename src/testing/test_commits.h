@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "platform/clock.h"
@@ -34,8 +35,17 @@ class TestCommits final : public storage::Commits {
                                std::function<void(const storage::Committed&)> done = {}) override;
   void when_durable(storage::CommitNumber number, std::function<void(const Error*)> done) override;
   storage::CommitNumber durable() const override;
+  std::uint64_t settlements() const override;
+  bool is_settled(storage::CommitNumber after, std::uint64_t settlements) const override;
   void on_logged(std::function<void(std::span<const std::uint64_t> shards)> observer) override;
   storage::Stamp next_stamp() const override;
+  std::optional<Error> refusal(Purpose purpose) const override;
+  // Told by tell_accepting().
+  void when_accepting(Purpose purpose, std::function<void()> resume) override;
+  void defer(std::function<storage::CommitNumber()> work) override;
+  void tell_accepting();
+  // Runs what was deferred: for tests without a scheduler, whose submitters hold their locks. With one, it is posted.
+  void run_deferred();
 
   // From now on nothing is committed until the test says so.
   void hold();
@@ -63,9 +73,13 @@ class TestCommits final : public storage::Commits {
   std::deque<Waiting> queue_;
   storage::CommitNumber last_number_ = 0;
   storage::CommitNumber durable_ = 0;
+  std::uint64_t settlements_ = 0;
+  std::map<storage::CommitNumber, std::uint64_t> settled_;
   std::optional<Error> failure_;
   std::multimap<storage::CommitNumber, std::function<void(const Error*)>> waiters_;
   std::vector<std::function<void(std::span<const std::uint64_t>)>> observers_;
+  std::vector<std::pair<Purpose, std::function<void()>>> paused_;
+  std::vector<std::function<storage::CommitNumber()>> deferred_;
 };
 
 }  // namespace millrace::testing

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "codec/key.h"
+#include "storage/scan.h"
 #include "traces/header.h"
 
 namespace millrace::traces {
@@ -28,7 +29,13 @@ Time time_of(double seconds) { return from_unix_ms(std::llround(std::min(seconds
 }  // namespace
 
 Store::Store(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler, Limits limits)
-    : store_(store), commits_(commits), scheduler_(scheduler), limits_(limits) {}
+    : store_(store), commits_(commits, "traces"), scheduler_(scheduler), limits_(limits) {
+  commits_.set_resume(scheduler, [this] {
+    const std::lock_guard lock(mutex_);
+    submit();
+    arm_sweep();
+  });
+}
 
 Store::~Store() {
   const std::lock_guard lock(mutex_);
@@ -44,8 +51,10 @@ Result<void> Store::load() {
     reader.skip(kHeads);
     const auto number = reader.be64();
     const auto head = codec::parse_json(it->value());
-    if (!number || !head.ok() || head->int_or("v", 0) != 1 || !is_trace_id(head->string_or("id", "")))
-      return Error(storage::kStorageFailed, "damaged trace in the data directory");
+    if (!number || !reader.empty() || !head.ok() || head->int_or("v", 0) != 1 ||
+        !is_trace_id(head->string_or("id", ""))) {
+      return storage::damaged("trace", it->key());
+    }
     const Key key{{std::string(head->string_or("account", "")), std::string(head->string_or("region", ""))},
                   std::string(head->string_or("id", ""))};
     Entry entry{.number = *number,
@@ -54,9 +63,10 @@ Result<void> Store::load() {
                 .bytes = static_cast<std::uint64_t>(head->int_or("bytes", 0)),
                 .segments = 1,
                 .limit_exceeded = head->bool_or("limited", false)};
+    const auto [place, is_new] = entries_.try_emplace(key, entry);
+    if (!is_new) return storage::damaged("trace, there is another of its id,", it->key());
     bytes_ += entry.bytes;
     last_number_ = std::max(last_number_, *number);
-    const auto place = entries_.insert_or_assign(key, entry).first;
     by_number_[*number] = place;
     scopes_.insert_or_assign(key.id, key.scope);
   }
@@ -99,7 +109,7 @@ void Store::receive(const std::optional<Scope>& scope, Segment segment) {
 
 void Store::put(const std::optional<Scope>& scope, Segment segment) {
   Scope owner;
-  const bool has_room = !commits_.refusal(storage::Commits::Purpose::kAdds);
+  const bool has_room = commits_.may_write(storage::Commits::Purpose::kAdds);
   {
     const std::lock_guard lock(mutex_);
     if (!has_room) {
@@ -138,6 +148,7 @@ void Store::put(const std::optional<Scope>& scope, Segment segment) {
 }
 
 void Store::submit() {
+  if (!commits_.may_write(storage::Commits::Purpose::kFrees)) return;
   storage::WriteBatch batch = std::exchange(erased_, {});
   for (const auto& [place, document] : pending_)
     batch.put(Family::kText, document_key(place.first, place.second), document);
@@ -161,13 +172,14 @@ void Store::submit() {
   changed_.clear();
   pending_bytes_ = 0;
   committing_.push_back(written);
-  last_commit_.store(commits_.submit(std::move(batch), [this, written](const storage::Committed&) {
+  commits_.submit(std::move(batch), [this, written](const storage::Committed& committed) {
+    if (committed.error != nullptr) return;  // then it is nowhere else
     // Posted: the submitter holds the mutex.
     scheduler_.post([this, written] {
       const std::lock_guard lock(mutex_);
       std::erase(committing_, written);
     });
-  }));
+  });
 }
 
 void Store::flush() {
@@ -214,6 +226,7 @@ void Store::arm_sweep() {
 void Store::sweep() {
   const std::lock_guard lock(mutex_);
   sweep_armed_ = false;
+  if (!commits_.may_write(storage::Commits::Purpose::kFrees)) return;
   const Time before = scheduler_.now() - limits_.age;
   for (auto it = entries_.begin(); it != entries_.end();) {
     const auto entry = it++;
@@ -223,7 +236,7 @@ void Store::sweep() {
   arm_sweep();
 }
 
-std::optional<Trace> Store::find(const Scope& scope, const std::string& trace_id) const {
+Result<std::optional<Trace>> Store::find(const Scope& scope, const std::string& trace_id) const {
   std::map<std::string, std::string> documents;
   Trace out{.id = trace_id};
   std::uint64_t number = 0;
@@ -231,8 +244,8 @@ std::optional<Trace> Store::find(const Scope& scope, const std::string& trace_id
   {
     const std::lock_guard lock(mutex_);
     const auto found = entries_.find({scope, trace_id});
-    if (found == entries_.end() || found->second.segments == 0) return std::nullopt;
-    if (found->second.last <= scheduler_.now() - limits_.age) return std::nullopt;
+    if (found == entries_.end() || found->second.segments == 0) return std::optional<Trace>();
+    if (found->second.last <= scheduler_.now() - limits_.age) return std::optional<Trace>();
     number = found->second.number;
     out.limit_exceeded = found->second.limit_exceeded;
     newer.assign(committing_.begin(), committing_.end());
@@ -246,13 +259,14 @@ std::optional<Trace> Store::find(const Scope& scope, const std::string& trace_id
     reader.skip(from);
     if (auto segment = reader.text()) documents.insert_or_assign(*std::move(segment), std::string(it->value()));
   }
+  MR_RETURN_IF_ERROR(it->status());
   for (const auto& batch : newer) {
     const auto end = batch->lower_bound({number + 1, ""});
     for (auto each = batch->lower_bound({number, ""}); each != end; ++each)
       documents.insert_or_assign(each->first.second, each->second);
   }
   for (auto& [id, document] : documents) out.documents.push_back(std::move(document));
-  return out;
+  return std::optional(std::move(out));
 }
 
 std::vector<std::string> Store::list(const Scope& scope, RangeType type, Time from, Time to, std::size_t count,

@@ -31,7 +31,7 @@
 #include "base/scope.h"
 #include "base/time.h"
 #include "platform/clock.h"
-#include "storage/committer.h"
+#include "storage/service_commits.h"
 #include "storage/store.h"
 #include "traces/segment.h"
 
@@ -74,7 +74,7 @@ class Store {
   Result<void> load();
   // Submits what is in memory only; durable with last_commit().
   void flush();
-  storage::CommitNumber last_commit() const { return last_commit_.load(); }
+  storage::CommitNumber last_commit() const { return commits_.last(); }
 
   // Keeps a segment. Without a scope (the daemon's port knows none) it joins the trace of that id in whichever account
   // it is known, else the default account's.
@@ -89,7 +89,8 @@ class Store {
   // Called with every segment that is kept, from the thread that wrote it, without the mutex. Before the first.
   void on_segment(std::function<void(const Scope&, const Segment&)> observer) { observer_ = std::move(observer); }
 
-  std::optional<Trace> find(const Scope& scope, const std::string& trace_id) const;
+  // nullopt: there is none. Error: of the disk, rather than a trace with a part of its documents.
+  Result<std::optional<Trace>> find(const Scope& scope, const std::string& trace_id) const;
   // Ids of traces within [from, to], newest first to the second; those after `after` (an id of an earlier answer) if it
   // is not empty.
   std::vector<std::string> list(const Scope& scope, RangeType type, Time from, Time to, std::size_t count,
@@ -124,11 +125,10 @@ class Store {
   void sweep();
 
   storage::Store& store_;
-  storage::Commits& commits_;
+  storage::ServiceCommits commits_;
   platform::Scheduler& scheduler_;
   const Limits limits_;
   std::function<void(const Scope&, const Segment&)> observer_;  // constant after the start
-  std::atomic<storage::CommitNumber> last_commit_{0};
 
   mutable std::mutex mutex_;  // guards below
   Scope default_scope_{"000000000000", "us-east-1"};

@@ -177,12 +177,12 @@ class StoreTest : public ::testing::Test {
 TEST_F(StoreTest, GivesBackWhatIsStillInMemoryAndWhatIsWritten) {
   Store store(disk_, commits_, scheduler_);
   store.put(kScope, number(1, "0000000000000001"));
-  EXPECT_THAT(store.find(kScope, trace_number(1))->documents, SizeIs(1));
+  EXPECT_THAT(store.find(kScope, trace_number(1)).value()->documents, SizeIs(1));
   scheduler_.advance(kPersistAfter);
   store.put(kScope, number(1, "0000000000000002"));
-  EXPECT_THAT(store.find(kScope, trace_number(1))->documents, SizeIs(2));
-  EXPECT_EQ(store.find(kScope, trace_number(2)), std::nullopt);
-  EXPECT_EQ(store.find({"111111111111", "us-east-1"}, trace_number(1)), std::nullopt);
+  EXPECT_THAT(store.find(kScope, trace_number(1)).value()->documents, SizeIs(2));
+  EXPECT_EQ(store.find(kScope, trace_number(2)).value(), std::nullopt);
+  EXPECT_EQ(store.find({"111111111111", "us-east-1"}, trace_number(1)).value(), std::nullopt);
 }
 
 TEST_F(StoreTest, ReadersSeeWhatIsSubmittedButNotWrittenYet) {
@@ -190,10 +190,10 @@ TEST_F(StoreTest, ReadersSeeWhatIsSubmittedButNotWrittenYet) {
   commits_.hold();
   store.put(kScope, number(1));
   store.flush();
-  EXPECT_THAT(store.find(kScope, trace_number(1))->documents, SizeIs(1));
+  EXPECT_THAT(store.find(kScope, trace_number(1)).value()->documents, SizeIs(1));
   commits_.release();
   scheduler_.run_ready();
-  EXPECT_THAT(store.find(kScope, trace_number(1))->documents, SizeIs(1));
+  EXPECT_THAT(store.find(kScope, trace_number(1)).value()->documents, SizeIs(1));
 }
 
 TEST_F(StoreTest, ALaterDocumentReplacesAnEarlierOfTheSameSegment) {
@@ -202,8 +202,8 @@ TEST_F(StoreTest, ALaterDocumentReplacesAnEarlierOfTheSameSegment) {
   store.flush();
   scheduler_.run_ready();
   store.put(kScope, number(1, "0000000000000001", 5));
-  ASSERT_THAT(store.find(kScope, trace_number(1))->documents, SizeIs(1));
-  EXPECT_NE(store.find(kScope, trace_number(1))->documents[0].find("605"), std::string::npos);
+  ASSERT_THAT(store.find(kScope, trace_number(1)).value()->documents, SizeIs(1));
+  EXPECT_NE(store.find(kScope, trace_number(1)).value()->documents[0].find("605"), std::string::npos);
 }
 
 TEST_F(StoreTest, SurvivesARestart) {
@@ -218,7 +218,7 @@ TEST_F(StoreTest, SurvivesARestart) {
   ASSERT_TRUE(store.load().ok());
   EXPECT_THAT(list(store), ElementsAre("2", "1"));
   store.put(kScope, number(3));
-  EXPECT_THAT(store.find(kScope, trace_number(1))->documents, SizeIs(1));
+  EXPECT_THAT(store.find(kScope, trace_number(1)).value()->documents, SizeIs(1));
   EXPECT_EQ(store.usage().traces, 3u);
 }
 
@@ -247,7 +247,7 @@ TEST_F(StoreTest, TheOldestTracesGoWhenThereAreTooMany) {
 TEST_F(StoreTest, ATraceHasALimitAndSaysSo) {
   Store store(disk_, commits_, scheduler_, {.trace_bytes = 400});
   for (int i = 0; i < 9; ++i) store.put(kScope, number(1, "000000000000000" + std::to_string(i)));
-  const auto trace = store.find(kScope, trace_number(1));
+  const auto trace = store.find(kScope, trace_number(1)).value();
   EXPECT_TRUE(trace->limit_exceeded);
   EXPECT_LT(trace->documents.size(), 4u);
   EXPECT_EQ(store.usage().dropped, 9 - trace->documents.size());
@@ -270,21 +270,21 @@ TEST_F(StoreTest, WithoutAScopeASegmentJoinsItsTrace) {
   Store store(disk_, commits_, scheduler_);
   const Scope other{"222222222222", "eu-west-1"};
   store.expect(other, trace_number(1));
-  EXPECT_EQ(store.find(other, trace_number(1)), std::nullopt);
+  EXPECT_EQ(store.find(other, trace_number(1)).value(), std::nullopt);
   store.put(std::nullopt, number(1));
   store.put(std::nullopt, number(2));
-  EXPECT_TRUE(store.find(other, trace_number(1)));
-  EXPECT_TRUE(store.find(kScope, trace_number(2)));
+  EXPECT_TRUE(store.find(other, trace_number(1)).value());
+  EXPECT_TRUE(store.find(kScope, trace_number(2)).value());
 }
 
 TEST_F(StoreTest, SegmentsFromOutsideAreMovedAlongWithTheClock) {
   Store store(disk_, commits_, scheduler_);
   Json json = segment("0000000000000001", 0, 2, {{"subsegments", Json::array({segment("0000000000000002", 1, 2)})}});
   store.receive(kScope, own_segment(json));
-  EXPECT_EQ(store.find(kScope, kTrace)->documents[0], json.dump());
+  EXPECT_EQ(store.find(kScope, kTrace).value()->documents[0], json.dump());
   scheduler_.set_machine_offset(-std::chrono::hours(1));
   store.receive(kScope, own_segment(json));
-  const Json found = assemble(store.find(kScope, kTrace)->documents)[0];
+  const Json found = assemble(store.find(kScope, kTrace).value()->documents)[0];
   EXPECT_EQ(number_or(found, "end_time", 0), kBegin + 3602);
   EXPECT_EQ(number_or(found.find("subsegments")->as_array()[0], "start_time", 0), kBegin + 3601);
 }
@@ -429,7 +429,7 @@ class RecorderTest : public StoreTest {
   // The trace's segments by name and origin, subsegments flat.
   std::vector<std::string> names(const std::string& id) {
     std::vector<std::string> out;
-    for (const auto& each : assemble(store_.find(kScope, id)->documents))
+    for (const auto& each : assemble(store_.find(kScope, id).value()->documents))
       for_each(each, [&](const Json& json, int depth) {
         out.push_back(std::string(static_cast<std::size_t>(depth), ' ') + std::string(json.string_or("name", "")));
       });
@@ -485,7 +485,7 @@ TEST_F(RecorderTest, AnInvocationIsTwoSegmentsWithItsCallsInside) {
   EXPECT_FALSE(recorder_.wants(""));
   EXPECT_THAT(names(decided.root),
               ElementsAre("f", " Attempt #1", "f", " Initialization", " Invocation", "  S3", "  S3"));
-  const Picture picture(decided.root, assemble(store_.find(kScope, decided.root)->documents));
+  const Picture picture(decided.root, assemble(store_.find(kScope, decided.root).value()->documents));
   EXPECT_NEAR(picture.duration(), 0.150, 1e-6);
   const Json& function = picture.segments()[1];
   EXPECT_EQ(function.string_or("origin", ""), "AWS::Lambda::Function");
@@ -518,7 +518,7 @@ TEST_F(RecorderTest, CallsOfOthersDoNotBelongToTheInvocation) {
 
 TEST_F(RecorderTest, ACallUnderAnothersSegmentIsInferred) {
   recorder_.call(call("Root=" + std::string(kTrace) + ";Parent=463ac35c9f6413ad;Sampled=1"));
-  const auto found = assemble(store_.find(kScope, kTrace)->documents);
+  const auto found = assemble(store_.find(kScope, kTrace).value()->documents);
   ASSERT_THAT(found, SizeIs(1));
   EXPECT_TRUE(found[0].bool_or("inferred", false));
   EXPECT_EQ(found[0].string_or("parent_id", ""), "463ac35c9f6413ad");
@@ -555,7 +555,7 @@ TEST_F(RecorderTest, ABatchTellsWhereItWaited) {
     const auto handle = recorder_.begin(one, decided);
     recorder_.end(handle, ended());
     std::vector<std::string> parts;
-    const auto found = assemble(store_.find(kScope, decided.root)->documents);
+    const auto found = assemble(store_.find(kScope, decided.root).value()->documents);
     for (const auto& part : found[0].find("subsegments")->as_array()) {
       const double ms = (number_or(part, "end_time", 0) - number_or(part, "start_time", 0)) * 1000;
       parts.push_back(std::string(part.string_or("name", "")) + " " + std::to_string(std::lround(ms)));
@@ -570,7 +570,7 @@ TEST_F(RecorderTest, AFailureIsAFaultWithItsException) {
   End end = ended();
   end.error = R"({"errorType":"TypeError","errorMessage":"boom"})";
   recorder_.end(handle, end);
-  const Picture picture(decided.root, assemble(store_.find(kScope, decided.root)->documents));
+  const Picture picture(decided.root, assemble(store_.find(kScope, decided.root).value()->documents));
   EXPECT_TRUE(flags_of(picture.segments()[0]).fault);
   const Json* exceptions = member_at(picture.segments()[1], {"cause", "exceptions"});
   ASSERT_NE(exceptions, nullptr);
@@ -586,7 +586,7 @@ TEST_F(RecorderTest, AProcessThatDoesNotComeUpHasNoInvocation) {
   end.error = R"({"errorType":"Runtime.ImportModuleError","errorMessage":"no"})";
   recorder_.end(handle, end);
   EXPECT_THAT(names(decided.root), ElementsAre("f", " Initialization", "f", " Attempt #1"));
-  const auto found = assemble(store_.find(kScope, decided.root)->documents);
+  const auto found = assemble(store_.find(kScope, decided.root).value()->documents);
   EXPECT_TRUE(flags_of(found[0].find("subsegments")->as_array()[0]).fault);
 }
 
@@ -595,7 +595,7 @@ TEST_F(RecorderTest, BeyondTheLimitCallsAreCountedOnly) {
   const auto handle = recorder_.begin(start(), decided);
   for (int i = 0; i < kCallsMax + 5; ++i) recorder_.call(call(format_header(decided)));
   recorder_.end(handle, ended());
-  const auto found = assemble(store_.find(kScope, decided.root)->documents);
+  const auto found = assemble(store_.find(kScope, decided.root).value()->documents);
   EXPECT_EQ(member_at(found[1], {"metadata", "millrace"})->int_or("calls_left_out", 0), 5);
 }
 

@@ -20,12 +20,12 @@ using storage::Family;
 
 class MappingChecker {
  public:
-  MappingChecker(const storage::Store& store, Time now, const std::function<void(std::string)>& problem)
-      : store_(store), now_(now), problem_(problem) {}
+  MappingChecker(const storage::Store& store, const std::function<void(std::string)>& problem)
+      : store_(store), problem_(problem) {}
 
   Result<MappingCheckCounts> run() {
     MR_ASSIGN_OR_RETURN(const storage::Head head, storage::load_head(store_));
-    next_stamp_ = std::max(head.next_stamp, static_cast<storage::Stamp>(to_unix_ms(now_) + 1) * 1000);
+    next_stamp_ = head.next_stamp;
     // A mapping's own key comes before those of its positions.
     MR_RETURN_IF_ERROR(each(Family::kCatalogue, kMappingPrefix, [this](auto key, auto value) {
       const auto slash = key.find('/');
@@ -92,7 +92,6 @@ class MappingChecker {
   }
 
   const storage::Store& store_;
-  const Time now_;
   const std::function<void(std::string)>& problem_;
   std::map<std::string, Mapping, std::less<>> mappings_;
   std::set<std::string, std::less<>> reported_;
@@ -102,9 +101,9 @@ class MappingChecker {
 
 }  // namespace
 
-Result<MappingCheckCounts> check_mappings(const storage::Store& store, Time now,
+Result<MappingCheckCounts> check_mappings(const storage::Store& store,
                                           const std::function<void(std::string)>& problem) {
-  return MappingChecker(store, now, problem).run();
+  return MappingChecker(store, problem).run();
 }
 
 }  // namespace millrace::triggers

@@ -6,7 +6,6 @@
 #include <string>
 
 #include "base/result.h"
-#include "base/time.h"
 #include "storage/store.h"
 
 namespace millrace::triggers {
@@ -17,9 +16,8 @@ struct MappingCheckCounts {
 };
 
 // `problem` is told of each, as a sentence. Checked: every record can be decoded; positions, totals and histories are
-// of mappings that exist; no position and no start lies beyond what the log can have given: its head and, as numbers
-// follow the machine's clock, `now`. Errors: of the store.
-Result<MappingCheckCounts> check_mappings(const storage::Store& store, Time now,
-                                          const std::function<void(std::string)>& problem);
+// of mappings that exist; no position and no start is above the last number that the log's head has given out: nothing
+// shows one that is not stored (Commits::next_stamp()). Errors: of the store.
+Result<MappingCheckCounts> check_mappings(const storage::Store& store, const std::function<void(std::string)>& problem);
 
 }  // namespace millrace::triggers

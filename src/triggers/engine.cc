@@ -5,6 +5,8 @@
 #include <mutex>
 #include <utility>
 
+#include "storage/scan.h"
+#include "storage/service_commits.h"
 #include "telemetry/log.h"
 #include "triggers/event.h"
 #include "triggers/internal/queue_runner.h"
@@ -21,6 +23,15 @@ using internal::SavedShard;
 namespace {
 
 std::string mapping_key(std::string_view uuid) { return std::string(kMappingPrefix) + std::string(uuid); }
+
+Result<void> read_mapping(std::string_view key, std::string_view value,
+                          std::map<std::string, Mapping, std::less<>>& into) {
+  auto mapping = decode_mapping(value);
+  if (!mapping.ok() || mapping_key(mapping->uuid) != key) return storage::damaged("event source mapping", key);
+  std::string uuid = mapping->uuid;
+  into[std::move(uuid)] = *std::move(mapping);
+  return {};
+}
 
 // "f" of arn:aws:lambda:REGION:ACCOUNT:function:f, "f:alias" with a qualifier.
 std::string function_name(const std::string& arn) {
@@ -68,7 +79,7 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
       : scheduler(resources.scheduler),
         random(resources.random),
         store(resources.store),
-        commits(resources.commits),
+        commits(resources.commits, "triggers"),
         source(ports.source),
         gate(std::make_shared<internal::PoolGate>()),
         host{.scheduler = resources.scheduler,
@@ -78,6 +89,7 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
              .invoker = ports.invoker,
              .settlement = ports.settlement,
              .gate = gate,
+             .may_write = [this] { return commits.may_write(storage::Commits::Purpose::kFrees); },
              .guarded = [this](std::uint64_t id, auto work) { return guarded(id, std::move(work)); }},
         queue_host{.scheduler = resources.scheduler,
                    .random = resources.random,
@@ -87,6 +99,7 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
                    .invoker = ports.invoker,
                    .settlement = ports.settlement,
                    .gate = gate,
+                   .may_write = host.may_write,
                    .guarded = [this](std::uint64_t id, std::function<void(QueueRunner&)> work) {
                      return entering([id, work = std::move(work)](Impl& impl) {
                        const auto found = impl.queue_runners.find(id);
@@ -113,6 +126,9 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
 
   Result<void> load();
   Result<void> load_totals();
+  // Makes the catalogue what the store holds. Runners follow what is durable anyway, and are paused by now.
+  Result<void> restore();
+  void resume();
   void start_all(const std::map<std::string, Mapping, std::less<>>& durable);
   void apply(const Mapping& mapping);
   void apply_queue(const Mapping& mapping);
@@ -123,6 +139,8 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
     const Mapping* mapping = find(scope, uuid);
     return mapping != nullptr && is_queue_mapping(*mapping) ? no_position() : not_found();
   }
+  // `take_effect` runs on the scheduler once the batch is durable.
+  void submit(storage::WriteBatch batch, std::function<void()> take_effect);
   void write(const Mapping& mapping);
   Result<void> check_conflict(const Mapping& mapping) const;
   Mapping* find(const Scope& scope, std::string_view uuid);
@@ -141,7 +159,7 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
   platform::Scheduler& scheduler;
   platform::Random& random;
   storage::Store& store;
-  storage::Commits& commits;
+  storage::ServiceCommits commits;
   EventSource& source;
   const std::shared_ptr<internal::PoolGate> gate;
 
@@ -150,7 +168,6 @@ class Engine::Impl : public std::enable_shared_from_this<Impl> {
   internal::QueueHost queue_host;
   bool stopped = false;
   std::uint64_t last_runner = 0;
-  storage::CommitNumber last_commit = 0;
   std::map<std::string, Mapping, std::less<>> mappings;
   std::map<std::string, std::uint64_t, std::less<>> runner_of;
   std::map<std::uint64_t, std::unique_ptr<Runner>> runners;
@@ -168,25 +185,44 @@ Result<void> Engine::Impl::load() {
     const std::string_view key = it->key();
     const std::size_t slash = key.find('/', prefix.size());
     if (slash == std::string_view::npos) {
-      MR_ASSIGN_OR_RETURN(Mapping mapping, decode_mapping(it->value()));
-      mappings[mapping.uuid] = std::move(mapping);
+      MR_RETURN_IF_ERROR(read_mapping(key, it->value(), mappings));
       continue;
     }
     const std::uint64_t shard = internal::shard_of_key(key);
-    if (shard == 0) return Error(kInternalError, "the catalogue holds a key of event source mappings that is damaged");
-    MR_ASSIGN_OR_RETURN(SavedShard saved, internal::decode_shard(it->value()));
-    loaded[std::string(key.substr(prefix.size(), slash - prefix.size()))][shard] = std::move(saved);
+    auto saved = internal::decode_shard(it->value());
+    if (shard == 0 || !saved.ok()) return storage::damaged("position of an event source mapping", key);
+    loaded[std::string(key.substr(prefix.size(), slash - prefix.size()))][shard] = *std::move(saved);
   }
   MR_RETURN_IF_ERROR(it->status());
   return load_totals();
+}
+
+Result<void> Engine::Impl::restore() {
+  const std::lock_guard lock(mutex);
+  std::map<std::string, Mapping, std::less<>> stored;
+  const std::string prefix(kMappingPrefix);
+  const auto it = store.iterate(storage::Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
+  for (it->seek(prefix); it->valid(); it->next()) {
+    if (it->key().find('/', prefix.size()) != std::string_view::npos) continue;  // a position
+    MR_RETURN_IF_ERROR(read_mapping(it->key(), it->value(), stored));
+  }
+  MR_RETURN_IF_ERROR(it->status());
+  mappings = std::move(stored);
+  return {};
+}
+
+void Engine::Impl::resume() {
+  for (const auto& [id, runner] : runners) runner->resume();
+  for (const auto& [id, runner] : queue_runners) runner->resume();
 }
 
 Result<void> Engine::Impl::load_totals() {
   const std::string prefix(internal::kTotalsPrefix);
   const auto it = store.iterate(storage::Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
   for (it->seek(prefix); it->valid(); it->next()) {
-    MR_ASSIGN_OR_RETURN(auto saved, internal::decode_totals(it->value()));
-    loaded_totals[std::string(it->key().substr(prefix.size()))] = std::move(saved);
+    auto saved = internal::decode_totals(it->value());
+    if (!saved.ok()) return storage::damaged("totals of an event source mapping", it->key());
+    loaded_totals[std::string(it->key().substr(prefix.size()))] = *std::move(saved);
   }
   return it->status();
 }
@@ -246,17 +282,19 @@ void Engine::Impl::fill_queue(Status& status) const {
   shard.oldest = shard.lanes.front().oldest = facts->oldest;
 }
 
+void Engine::Impl::submit(storage::WriteBatch batch, std::function<void()> take_effect) {
+  commits.submit(std::move(batch), [scheduler = &scheduler, busy = std::make_shared<platform::Busy>(scheduler.busy()),
+                                    take_effect = std::move(take_effect)](const storage::Committed& committed) {
+    if (committed.error == nullptr) scheduler->post(take_effect);
+    busy->release();
+  });
+}
+
 void Engine::Impl::write(const Mapping& mapping) {
   storage::WriteBatch batch;
   batch.put(storage::Family::kCatalogue, mapping_key(mapping.uuid), encode(mapping));
   // It takes effect once it is durable: no function sees an option that a power cut could take back.
-  auto take_effect = entering([mapping](Impl& impl) { impl.apply(mapping); });
-  last_commit = commits.submit(std::move(batch),
-                               [scheduler = &scheduler, busy = std::make_shared<platform::Busy>(scheduler.busy()),
-                                take_effect = std::move(take_effect)](const storage::Committed& committed) {
-                                 if (committed.error == nullptr) scheduler->post(take_effect);
-                                 busy->release();
-                               });
+  submit(std::move(batch), entering([mapping](Impl& impl) { impl.apply(mapping); }));
 }
 
 Result<void> Engine::Impl::check_conflict(const Mapping& mapping) const {
@@ -300,7 +338,7 @@ void Engine::Impl::erase(const std::string& uuid) {
   batch.erase(storage::Family::kCatalogue, internal::totals_key(uuid));
   const std::string history = history_range(uuid);
   batch.erase_range(storage::Family::kText, history, storage::prefix_end(history));
-  last_commit = commits.submit(std::move(batch));
+  commits.submit(std::move(batch));
   mappings.erase(uuid);
 }
 
@@ -326,6 +364,10 @@ void Engine::Impl::carry_out(std::uint64_t id, const std::string& uuid, const Ch
                              const AnswerPointer& answer) {
   const auto held = runners.find(id);
   if (held == runners.end()) return;
+  if (auto refused = commits.paused(storage::Commits::Purpose::kAdds)) {
+    held->second->let_go();
+    return answer->tell(*std::move(refused));
+  }
   const Mapping before = mappings.at(uuid);
   Mapping mapping = before;
   internal::Positions positions = held->second->positions();
@@ -345,16 +387,10 @@ void Engine::Impl::carry_out(std::uint64_t id, const std::string& uuid, const Ch
     batch.put(storage::Family::kCatalogue, internal::shard_key(uuid, number), internal::encode(saved));
   }
   mappings.at(uuid) = mapping;
-  auto take_effect = entering([id, mapping, positions = std::move(positions), answer](Impl& impl) {
-    impl.replace(id, mapping, positions);
-    answer->tell({});
-  });
-  last_commit = commits.submit(std::move(batch),
-                               [scheduler = &scheduler, busy = std::make_shared<platform::Busy>(scheduler.busy()),
-                                take_effect = std::move(take_effect)](const storage::Committed& committed) {
-                                 if (committed.error == nullptr) scheduler->post(take_effect);
-                                 busy->release();
-                               });
+  submit(std::move(batch), entering([id, mapping, positions = std::move(positions), answer](Impl& impl) {
+           impl.replace(id, mapping, positions);
+           answer->tell({});
+         }));
 }
 
 // A runner that starts where a restart would: there is one way to begin, not two.
@@ -466,7 +502,13 @@ void Engine::Impl::end_trial(Trial& trial) {
   trial.tell(tried);
 }
 
-Engine::Engine(const Resources& resources, const Ports& ports) : impl_(std::make_shared<Impl>(resources, ports)) {}
+Engine::Engine(const Resources& resources, const Ports& ports) : impl_(std::make_shared<Impl>(resources, ports)) {
+  impl_->commits.set_restore([weak = std::weak_ptr(impl_)]() -> Result<void> {
+    const auto impl = weak.lock();
+    return impl ? impl->restore() : Result<void>();
+  });
+  impl_->commits.set_resume(resources.scheduler, impl_->entering([](Impl& impl) { impl.resume(); }));
+}
 
 Engine::~Engine() { stop(); }
 
@@ -497,10 +539,10 @@ Result<Changed> Engine::create(Mapping mapping) {
   mapping.uuid = impl_->random.uuid();
   mapping.last_modified = impl_->scheduler.now();
   MR_RETURN_IF_ERROR(impl_->check_conflict(mapping));
-  mapping.start_after = mapping.starting_position == "LATEST" ? impl_->commits.next_stamp() - 1 : 0;
+  mapping.start_after = mapping.starting_position == "LATEST" ? impl_->commits.commits().next_stamp() - 1 : 0;
   impl_->mappings[mapping.uuid] = mapping;
   impl_->write(mapping);
-  return Changed{std::move(mapping), impl_->last_commit};
+  return Changed{std::move(mapping), impl_->commits.last()};
 }
 
 std::optional<Mapping> Engine::find(const Scope& scope, std::string_view uuid) const {
@@ -529,7 +571,7 @@ Result<Changed> Engine::update(const Scope& scope, std::string_view uuid,
   changed.last_modified = impl_->scheduler.now();
   *found = changed;
   impl_->write(changed);
-  return Changed{std::move(changed), impl_->last_commit};
+  return Changed{std::move(changed), impl_->commits.last()};
 }
 
 Result<Changed> Engine::change_tags(const Scope& scope, std::string_view uuid,
@@ -539,7 +581,7 @@ Result<Changed> Engine::change_tags(const Scope& scope, std::string_view uuid,
   if (found == nullptr) return not_found();
   change(found->tags);
   impl_->write(*found);
-  return Changed{*found, impl_->last_commit};
+  return Changed{*found, impl_->commits.last()};
 }
 
 Result<Changed> Engine::remove(const Scope& scope, std::string_view uuid) {
@@ -548,7 +590,7 @@ Result<Changed> Engine::remove(const Scope& scope, std::string_view uuid) {
   if (found == nullptr) return not_found();
   Changed out{*found, 0};
   impl_->erase(out.mapping.uuid);
-  out.after = impl_->last_commit;
+  out.after = impl_->commits.last();
   return out;
 }
 
@@ -648,10 +690,7 @@ std::string Engine::last_result(std::string_view uuid) const {
   return running == impl_->runner_of.end() ? "No records processed" : impl_->runners.at(running->second)->last_result();
 }
 
-storage::CommitNumber Engine::last_commit() const {
-  const std::lock_guard lock(impl_->mutex);
-  return impl_->last_commit;
-}
+storage::CommitNumber Engine::last_commit() const { return impl_->commits.last(); }
 
 std::optional<Status> Engine::status(std::string_view uuid) const {
   std::optional<Status> out;

@@ -70,7 +70,7 @@ TEST_F(EngineInterventions, OptionsThatAreNotDurableYetDoNotTakeEffectAtTheStart
   engine = std::make_unique<Engine>(Engine::Resources{scheduler, random, registry, store, commits},
                                     Ports{streams, functions, settlement});
   ASSERT_TRUE(engine->start().ok());
-  store.fail_write_after(0, storage::MemoryStore::Outcome::kNotApplied);
+  commits.hold();
   ASSERT_TRUE(engine
                   ->update({}, uuid,
                            [](Mapping& each) -> Result<void> {

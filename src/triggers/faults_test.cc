@@ -113,8 +113,7 @@ class FaultLoopTest : public ::testing::Test {
   void check(const std::string& what) {
     process_->scheduler.advance(Seconds(120));
     std::vector<std::string> problems;
-    const auto checked = check_mappings(store_, process_->scheduler.now(),
-                                        [&](std::string text) { problems.push_back(std::move(text)); });
+    const auto checked = check_mappings(store_, [&](std::string text) { problems.push_back(std::move(text)); });
     EXPECT_TRUE(checked.ok());
     EXPECT_THAT(problems, IsEmpty()) << what;
     if (!removed_.empty()) {

@@ -112,5 +112,18 @@ TEST(SkippedRecords, AreKeptWithTheMapping) {
       << "damage is no reason not to start";
 }
 
+// Without a lane nothing could be delivered; with a billion of them nothing could start.
+TEST(MappingTest, AMappingThatCannotBeIsDamaged) {
+  const auto of = [](const std::string& member) {
+    return decode_mapping(R"({"v":1,"uuid":"u","stream":"s","function":"f",)" + member + "}").ok();
+  };
+  EXPECT_TRUE(of(R"("parallelizationFactor":10)"));
+  for (const char* member : {R"("parallelizationFactor":0)", R"("parallelizationFactor":1000000000)",
+                             R"("parallelizationFactor":-1)", R"("batchSize":0)", R"("windowSeconds":-1)",
+                             R"("tumblingSeconds":99999)", R"("retries":-2)", R"("recordAgeSeconds":9999999)"}) {
+    EXPECT_FALSE(of(member)) << member;
+  }
+}
+
 }  // namespace
 }  // namespace millrace::triggers::internal

@@ -61,6 +61,18 @@ std::uint64_t digest_of(const std::vector<std::string>& filters) {
   return std::max<std::uint64_t>(1, digest >> 1);
 }
 
+// AWS: the ranges of CreateEventSourceMapping. What is outside was not written by us, and could not be carried out: no
+// lane at all, or more than there is memory for.
+bool is_possible(const Mapping& mapping) {
+  const auto within = [](std::int64_t value, std::int64_t min, std::int64_t max) {
+    return value >= min && value <= max;
+  };
+  return within(mapping.batch_size, 1, 10'000) && within(mapping.window_s, 0, 300) &&
+         within(mapping.tumbling_s, 0, 900) && within(mapping.parallelization_factor, 1, 10) &&
+         within(mapping.record_age_max_s, -1, 604'800) && within(mapping.retries_max, -1, 10'000) &&
+         within(mapping.maximum_concurrency, 0, 1000);
+}
+
 }  // namespace
 
 bool is_queue_mapping(const Mapping& mapping) {
@@ -135,6 +147,7 @@ Result<Mapping> decode_mapping(std::string_view text) {
     for (const auto& [name, value] : tags->as_object()) out.tags[name] = value.is_string() ? value.as_string() : "";
   }
   out.last_modified = from_unix_ms(json.int_or("lastModified", 0));
+  if (!is_possible(out)) return Error(kInternalError, "an event source mapping is damaged");
   return out;
 }
 

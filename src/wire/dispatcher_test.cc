@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 #include "crypto/encoding.h"
 #include "storage/memory/memory_store.h"
+#include "storage/no_blocking.h"
 #include "testing/test_commits.h"
 #include "testing/virtual_scheduler.h"
 #include "wire/codec.h"
@@ -484,6 +485,52 @@ TEST_F(DispatcherTest, UsesTheRawHandlerAndFallsBack) {
   EXPECT_EQ(target("DynamoDB_20120810.GetItem", R"({"TableName":"ttt","Key":{}})").body,
             R"({"generic":{"TableName":"ttt","Key":{}}})");
   EXPECT_EQ(target("DynamoDB_20120810.GetItem", "slow").status, 400);
+}
+
+TEST_F(DispatcherTest, RunsAgainOnThePoolWhatIsNotInMemory) {
+  int runs = 0;
+  const auto read = [&]() -> Result<Reply> {
+    ++runs;
+    MR_ASSIGN_OR_RETURN(const auto found, store_.get(storage::Family::kItems, "key"));
+    Reply reply;
+    reply.json = found ? *found : "{}";
+    return reply;
+  };
+  dynamodb_.on("GetItem", [&](const RequestContext&, const Document&) { return read(); });
+  dynamodb_.on_raw("GetItem", [&](const RequestContext&, std::string_view body) -> std::optional<Result<Reply>> {
+    if (body != "fast") return std::nullopt;
+    return read();
+  });
+  dynamodb_.reads_disk({"GetItem"});
+  for (const std::string body : {"fast", R"({"TableName":"ttt","Key":{}})"}) {
+    runs = 0;
+    store_.set_cold(true);
+    const auto channel =
+        send("POST", "/", {{"X-Amz-Target", "DynamoDB_20120810.GetItem"}, {"Authorization", scope("dynamodb")}}, body);
+    EXPECT_TRUE(channel->answers.empty());
+    EXPECT_GT(scheduler_.busy().count(), 0);
+    scheduler_.run_ready();
+    ASSERT_EQ(channel->answers.size(), 1u);
+    EXPECT_EQ(channel->answers[0].body, "{}");
+    EXPECT_EQ(scheduler_.busy().count(), 0);
+    EXPECT_EQ(runs, 2);
+    EXPECT_EQ(target("DynamoDB_20120810.GetItem", body).body, "{}");  // now at once
+  }
+  EXPECT_NE(registry_.prometheus().find("millrace_reads_offloaded_total 2"), std::string::npos)
+      << registry_.prometheus();
+}
+
+TEST_F(DispatcherTest, RunsOnThePoolWhatAlwaysReadsTheDisk) {
+  dynamodb_.on("ListTables", [&](const RequestContext&, const Document&) -> Result<Reply> {
+    EXPECT_FALSE(storage::NoBlocking::active());
+    return Reply();
+  });
+  dynamodb_.on_pool({"ListTables"});
+  const auto channel =
+      send("POST", "/", {{"X-Amz-Target", "DynamoDB_20120810.ListTables"}, {"Authorization", scope("dynamodb")}}, "{}");
+  EXPECT_TRUE(channel->answers.empty());
+  scheduler_.run_ready();
+  EXPECT_EQ(channel->answers.size(), 1u);
 }
 
 TEST_F(DispatcherTest, AnswersConversationsOnceAndLater) {

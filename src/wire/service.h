@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -54,6 +55,10 @@ struct RequestContext {
   std::shared_ptr<const std::string> payload;
   // Set by handlers that know it: what the request is about (a table's name or ARN), for who observes.
   mutable std::string resource;
+  // Set by a raw handler that leaves a request to the async one: it is known to take long.
+  mutable bool takes_long = false;
+  // Set by a handler that was refused (Service::reads_disk) after it had done a part: what its second run goes on from.
+  mutable std::shared_ptr<void> done_before;
 };
 
 // What a request used, for who observes.
@@ -77,7 +82,8 @@ struct Reply {
 
 using Done = std::function<void(Result<Reply>)>;  // exactly once, from any thread
 
-// The usual handler: synchronous, may run on any I/O thread, never blocks on a sync.
+// The usual handler: synchronous, may run on any I/O thread (or the pool's, see Service::reads_disk), never blocks on a
+// sync.
 using Handler = std::function<Result<Reply>(const RequestContext&, const Document&)>;
 // For conversations: long polls, synchronous Invoke. `closed` tells whether the client has gone.
 struct Conversation {
@@ -122,12 +128,25 @@ class Service {
   void on_stream(std::string_view operation, StreamHandler handler) {
     handlers_[std::string(operation)].stream = std::move(handler);
   }
+  // For handlers (`on`, `on_raw`) that read the store: they are run in a scope of storage::NoBlocking, and what fails
+  // with storage::kWouldBlock is run again, whole, on the pool (an operation that has an async handler: by that one).
+  // REQUIRES: a handler that fails so has changed nothing, or leaves RequestContext::done_before. Called after the
+  // handlers were set.
+  void reads_disk(std::initializer_list<std::string_view> operations) {
+    for (const std::string_view operation : operations) handlers_.find(operation)->second.disk = Disk::kPerhaps;
+  }
+  // For handlers that read much, or files: they are always run on the pool.
+  void on_pool(std::initializer_list<std::string_view> operations) {
+    for (const std::string_view operation : operations) handlers_.find(operation)->second.disk = Disk::kAlways;
+  }
 
+  enum class Disk : std::uint8_t { kNever, kPerhaps, kAlways };
   struct Entry {
     Handler handler;
     AsyncHandler async;
     RawHandler raw;
     StreamHandler stream;
+    Disk disk = Disk::kNever;
   };
   // nullptr: not served.
   const Entry* find(std::string_view operation) const {

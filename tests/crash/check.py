@@ -138,16 +138,22 @@ def check_objects(server, world):
     return problems
 
 
+def numbers(document):
+    """Of the first and the last record that a failure document is about."""
+    info = json.loads(document)["DDBStreamBatchInfo"]
+    return int(info["startSequenceNumber"]), int(info["endSequenceNumber"])
+
+
 def check_delivery(server, world, stream, urls):
-    """All is settled: every record reached the function in order, every poison record is in one failure document."""
+    """All is settled: every record reached the function in order, every poison record is in one failure document in the queue, and in one in the bucket."""
     problems = []
     for body in server.drain(urls["failures"]):
-        info = json.loads(body)["DDBStreamBatchInfo"]
-        world.failures.append((int(info["startSequenceNumber"]), int(info["endSequenceNumber"])))
+        world.failures.append(numbers(body))
     with world.lock:
         delivered = list(world.delivered)
     problems += check_deliveries([(f"{identity[0]} {identity[1]}", at) for _, identity, at in stream.order], delivered, settled=True)
-    return problems + check_failures(stream.poison, world.failures)
+    problems += check_failures(stream.poison, world.failures)
+    return problems + [f"bucket: {problem}" for problem in check_failures(stream.poison, [numbers(body) for body in server.objects("failures")])]
 
 
 def settle(server):

@@ -24,6 +24,7 @@ from wire import Connection, Gone, Refused
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 KILLS = 8  # of one directory
+TELL_EVERY = 60  # seconds
 
 
 class Server:
@@ -125,6 +126,7 @@ def main():
     seed = options.seed if options.seed is not None else int(time.time())
     print(f"crash: {options.cycles} cycles from seed {seed}, {options.binary}", flush=True)
     recorder, episode, begun, failed, written, started = Recorder(), None, 0, 0, 0, time.monotonic()
+    told = started
     for cycle in range(options.cycles):
         if episode is None:
             begun, episode = seed + cycle, Episode(options.binary, seed + cycle, recorder)
@@ -140,6 +142,9 @@ def main():
         if options.verbose:
             print(f"cycle {cycle}: seed {seed + cycle}, {episode.world.written - before} writes acknowledged, "
                   f"{time.monotonic() - started:.1f} s", flush=True)
+        elif time.monotonic() - told > TELL_EVERY:
+            told = time.monotonic()
+            print(f"{cycle + 1} of {options.cycles} kills, {written} acknowledged writes, {failed} cycles failed", flush=True)
         if problems:
             failed += 1
             print(f"cycle {cycle} FAILED. The directory began with --seed {begun} --cycles {seed + cycle - begun + 1}; it is kept: {episode.folder}")

@@ -24,6 +24,11 @@ def handler(event, context):
     if any("poison" in r["dynamodb"].get("NewImage", {}) for r in event["Records"]):
         raise ValueError("poison")
 """
+ARCHIVIST = """
+def handler(event, context):
+    if any("poison" in r["dynamodb"].get("NewImage", {}) for r in event["Records"]):
+        raise ValueError("poison")
+"""
 
 
 class Recorder(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -85,14 +90,22 @@ def set_up(server, recorder, factor):
         server.db("PutItem", TableName="money", Item={"id": text(f"account-{account}"), "balance": number(BALANCE)})
     urls = {name: server.queues("CreateQueue", QueueName=name)["QueueUrl"] for name in ("direct", "failures")}
     server.checked("PUT", "/bucket")
+    server.checked("PUT", "/failures")
+    consume(server, arns["items"], "consumer", HANDLER, "arn:aws:sqs:us-east-1:000000000000:failures", factor,
+            {"RECORDER": f"127.0.0.1:{recorder.server_address[1]}"})
+    consume(server, arns["items"], "archivist", ARCHIVIST, "arn:aws:s3:::failures", factor, {})
+    return arns, urls
+
+
+def consume(server, stream, name, code, destination, factor, environment):
+    """A function, and a mapping of the stream to it; what it fails on goes to the destination."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("index.py", HANDLER)
+        file.writestr("index.py", code)
     server.functions("POST", "/functions", {
-        "FunctionName": "consumer", "Runtime": "python3.11", "Role": ROLE, "Handler": "index.handler", "Timeout": 60,
-        "Code": {"ZipFile": zip_text(archive.getvalue())}, "Environment": {"Variables": {"RECORDER": f"127.0.0.1:{recorder.server_address[1]}"}}})
+        "FunctionName": name, "Runtime": "python3.11", "Role": ROLE, "Handler": "index.handler", "Timeout": 60,
+        "Code": {"ZipFile": zip_text(archive.getvalue())}, "Environment": {"Variables": environment}})
     server.functions("POST", "/event-source-mappings/", {
-        "EventSourceArn": arns["items"], "FunctionName": "consumer", "StartingPosition": "TRIM_HORIZON", "BatchSize": 50,
+        "EventSourceArn": stream, "FunctionName": name, "StartingPosition": "TRIM_HORIZON", "BatchSize": 50,
         "ParallelizationFactor": factor, "MaximumRetryAttempts": 0, "BisectBatchOnFunctionError": True,
-        "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:000000000000:failures"}}})
-    return arns, urls
+        "DestinationConfig": {"OnFailure": {"Destination": destination}}})

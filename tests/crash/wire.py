@@ -2,6 +2,8 @@
 import base64
 import http.client
 import json
+import re
+import urllib.parse
 
 DYNAMODB, STREAMS, QUEUES = "DynamoDB_20120810", "DynamoDBStreams_20120810", "AmazonSQS"
 
@@ -113,6 +115,16 @@ class Connection:
                 done.add(name)
             left = [shard for shard in left if shard["ShardId"] not in done]
         return found
+
+    def objects(self, bucket):
+        """Bytes of all objects of a bucket."""
+        found, more = [], ""
+        while True:
+            page = self.checked("GET", f"/{bucket}?list-type=2{more}").decode()
+            found += [self.checked("GET", f"/{bucket}/{urllib.parse.quote(key)}") for key in re.findall("<Key>(.*?)</Key>", page)]
+            if "<IsTruncated>true" not in page:
+                return found
+            more = "&continuation-token=" + urllib.parse.quote(re.search("<NextContinuationToken>(.*?)</NextContinuationToken>", page).group(1), safe="")
 
     def drain(self, url):
         """Bodies of all messages that can be received; they are deleted."""

@@ -3,6 +3,7 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 import uuid
 
 import pytest
@@ -13,9 +14,43 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]  # nothing of this machine's AWS settings may reach a test
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
-from world import Server  # noqa: E402
+from races import Reports, is_instrumented  # noqa: E402
+from world import BINARY, Server  # noqa: E402
 
 LONG = os.environ.get("MILLRACE_LONG") == "1"
+
+
+@pytest.fixture(scope="session")
+def race_reports():
+    """Where servers built with the thread sanitizer write; None when BINARY is not. Reports are kept."""
+    if not is_instrumented(BINARY):
+        yield None
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        reports = Reports(tempfile.mkdtemp(prefix="millrace-races-"))
+        for name, value in reports.environment(os.environ.get("TSAN_OPTIONS", "")).items():
+            patch.setenv(name, value)
+        yield reports
+    if not reports.told:
+        reports.folder.rmdir()
+
+
+def fail_on_races(reports):
+    if reports and (text := reports.new()):
+        pytest.fail("the thread sanitizer reported:\n" + text, pytrace=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_races_at_the_end(race_reports):
+    """A file's own server stops before this looks."""
+    yield
+    fail_on_races(race_reports)
+
+
+@pytest.fixture(autouse=True)
+def no_races(race_reports):
+    yield
+    fail_on_races(race_reports)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,9 @@
 """What the documentation names is there."""
 import re
+import urllib.error
+import urllib.request
+
+import pytest
 
 from conftest import ROOT
 
@@ -19,3 +23,12 @@ def test_the_files_named_in_the_documentation_exist():
     for document in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for name in re.findall(r"`((?:src|tests|docs|examples|tools)/[\w./-]+)`", document.read_text()):
             assert (ROOT / name).exists(), f"{document.name} names {name}"
+
+
+def test_every_administration_endpoint_is_documented(server):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{server.endpoint}/_millrace/nonsense", timeout=10)  # noqa: S310
+    names = set(re.search(r"there are: ([\w, ]+)", refused.value.read().decode())[1].split(", "))
+    documented = set(re.findall(r"`(?:GET|POST|DELETE) (\w+)", (ROOT / "docs/admin-api.md").read_text()))
+    assert names <= documented, f"not in docs/admin-api.md: {sorted(names - documented)}"
+    assert len(names) > 15

@@ -1,9 +1,11 @@
 """What is cut off in the middle: large uploads, backups, and clocks that jump, against the real binary."""
 import hashlib
 import http.client
+import json
 import os
 import pathlib
 import random
+import shutil
 import subprocess
 import threading
 
@@ -88,7 +90,7 @@ def test_an_upload_that_a_kill_cut_off_leaves_the_old_object_and_no_file(bucket)
     assert upload.status is None
     bucket.start()
     assert digest_of(bucket, "large") == hashlib.md5(b"o" * 200_000).hexdigest()
-    assert [path.stat().st_size for path in files_of(bucket)] == [200_000]
+    assert [path.stat().st_size for path in files_of(bucket)] == [200_028]  # with the checksums of its four blocks
     bucket.stop()
     assert_whole(bucket)
 
@@ -217,12 +219,20 @@ def test_a_clock_that_jumps_loses_nothing_and_repeats_no_number(jumping_clock, t
         dynamodb.create_table(TableName="items", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
                               AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
                               StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
-        queue = server.client("sqs").create_queue(QueueName="queue")["QueueUrl"]
+        queue, news = (server.client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in ("queue", "news"))
+        fifo = server.client("sqs").create_queue(QueueName="queue.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+        server.client("s3").create_bucket(Bucket="bucket")
+        server.client("s3").put_bucket_notification_configuration(Bucket="bucket", NotificationConfiguration={
+            "QueueConfigurations": [{"QueueArn": "arn:aws:sqs:us-east-1:000000000000:news", "Events": ["s3:ObjectCreated:*"]}]})
 
         def write(name):
             dynamodb.put_item(TableName="items", Item={"id": {"S": name}})
             server.client("sqs").send_message(QueueUrl=queue, MessageBody=name)
+            server.client("s3").put_object(Bucket="bucket", Key=name, Body=b"x")
+            sent = server.client("sqs").send_message(QueueUrl=fifo, MessageBody=name, MessageGroupId="g", MessageDeduplicationId=name)
+            fifo_numbers.append(int(sent["SequenceNumber"]))
 
+        fifo_numbers = []
         names = []
         for i, jump in enumerate([0, -day, 3600, -2 * day, 0]):
             jumping_clock(jump)
@@ -241,8 +251,94 @@ def test_a_clock_that_jumps_loses_nothing_and_repeats_no_number(jumping_clock, t
         while messages := server.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
             received |= {message["Body"] for message in messages}
         assert received == set(names)
+        assert fifo_numbers == sorted(set(fifo_numbers)), "rising, none twice"
+        sequencers = {}
+        while messages := server.client("sqs").receive_message(QueueUrl=news, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                for record in json.loads(message["Body"]).get("Records", []):  # none in the test event
+                    sequencers[record["s3"]["object"]["key"]] = record["s3"]["object"]["sequencer"]
+        assert sorted(sequencers, key=sequencers.get) == names
         jumping_clock(3 * day)  # beyond the stream's retention
         write("later")
         assert {item["id"]["S"] for item in dynamodb.scan(TableName="items")["Items"]} == {*names, "later"}
         assert server.stop() == 0
     assert_whole(server)
+
+
+def run(*arguments):
+    return subprocess.run([str(BINARY), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def contents(tmp_path_factory):
+    """A data directory with a table, small objects and a large one, and a backup of it."""
+    place = tmp_path_factory.mktemp("contents")
+    with Server(data=place / "data") as server:
+        dynamodb, s3 = server.client("dynamodb"), server.client("s3")
+        dynamodb.create_table(TableName="items", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+                              AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+        for i in range(50):
+            dynamodb.put_item(TableName="items", Item={"id": {"S": f"k{i}"}})
+        s3.create_bucket(Bucket="bucket")
+        for i in range(20):
+            s3.put_object(Bucket="bucket", Key=f"k{i}", Body=bytes([i]) * 150_000)
+        s3.put_object(Bucket="bucket", Key="large", Body=b"".join(BLOCKS))
+        server.cli("backup", str(place / "backup"))
+        server.stop()
+        yield place
+
+
+def assert_contents(server):
+    assert server.client("dynamodb").scan(TableName="items", Select="COUNT")["Count"] == 50
+    assert digest_of(server, "k7") == hashlib.md5(bytes([7]) * 150_000).hexdigest()
+    assert digest_of(server, "large") == hashlib.md5(b"".join(BLOCKS)).hexdigest()
+
+
+def kill_when(there, process, victim=None):
+    """SIGKILL of the victim, or the process itself, as soon as `there()`, or after the process has ended."""
+    while process.poll() is None and not there():
+        pass
+    (victim or process).kill()
+    process.wait(30)
+
+
+# What is there when a restore is killed: nothing but the folder's mark, the database, some objects.
+@pytest.mark.parametrize("sign", ["restoring", "db", "objects", "objects/*/*"])
+def test_a_restore_that_a_kill_cut_off_is_named_and_never_served(contents, tmp_path, sign):
+    data = tmp_path / "restored"
+    restore = subprocess.Popen([str(BINARY), "restore", str(contents / "backup"), "--data", str(data)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    kill_when(lambda: any(data.glob(sign)), restore)
+    if (data / "millrace.json").exists() and not (data / "restoring").exists():
+        assert run("check", data).returncode == 0, "it was faster"
+        return
+    for refused in (run("serve", "--port", "0", "--data", data), run("check", data)):
+        assert refused.returncode != 0 and "interrupted restore" in refused.stderr and str(contents / "backup") in refused.stderr, refused.stderr
+    again = run("restore", contents / "backup", "--data", data)
+    assert again.returncode != 0 and "interrupted restore" in again.stderr and "Remove it" in again.stderr
+    shutil.rmtree(data)
+    again = run("restore", contents / "backup", "--data", data)
+    assert again.returncode == 0, again.stderr
+    with Server(data=data) as server:
+        assert_contents(server)
+
+
+@pytest.mark.parametrize("sign", ["", "db", "db/*.log", "objects/*/*", "backup.json"])
+def test_a_backup_that_a_kill_cut_off_is_no_backup_and_never_served(contents, tmp_path, sign):
+    target, data = tmp_path / "backup", tmp_path / "data"
+    assert run("restore", contents / "backup", "--data", data).returncode == 0
+    with Server(data=data) as server:
+        backup = subprocess.Popen([str(BINARY), "--endpoint", server.endpoint, "backup", str(target)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        kill_when(lambda: any(target.glob(sign)) if sign else target.exists(), backup, victim=server)
+        assert backup.returncode != 0 or (target / "backup.json").exists()
+        if target.exists() and any(target.iterdir()):
+            served = run("serve", "--port", "0", "--data", target)
+            assert served.returncode != 0 and ("is a backup" in served.stderr or "not millrace's" in served.stderr), served.stderr
+        whole = (target / "backup.json").exists()
+        restored = run("restore", target, "--data", tmp_path / "restored")
+        assert (restored.returncode == 0) == whole, restored.stderr
+        assert whole or "no complete backup" in restored.stderr
+        server.start()
+        assert_contents(server)
+    if whole:
+        with Server(data=tmp_path / "restored") as server:
+            assert_contents(server)

@@ -1,5 +1,6 @@
 """What went wrong with a mapping can be seen and undone: every command of `millrace mappings`, on the real binary, with wrong
 input, and over a SIGKILL."""
+import concurrent.futures
 import datetime
 import json
 import subprocess
@@ -8,6 +9,7 @@ import urllib.request
 import pytest
 
 from mapping_world import World, fail, fails_on, recorders, reports, world  # noqa: F401
+from recorder import handler_zip
 from world import BINARY, Server, wait_until, zip_of
 
 
@@ -130,6 +132,54 @@ def test_prices_are_configurable_and_totals_survive_a_kill(recorders, tmp_path, 
         for name in ("invocations", "failures", "records", "records_dropped", "cost", "retry_cost", "last_error"):
             assert after[name] == before[name], name
         assert len(history(world, uuid)) == 5
+    finally:
+        server.close()
+
+
+def test_mappings_are_there_for_the_first_request_after_their_creation_and_after_a_start(recorders, tmp_path, unique):
+    """Their runners begin on a thread of their own, which must not be seen."""
+    server = Server(data=tmp_path / "data").start()
+    try:
+        world = World(server, recorders, unique)
+        for i in range(100):
+            server.function(f"{unique}-{i}", handler_zip(), runtime="python3.11")
+            assert world.show(world.map(function=f"{unique}-{i}", Enabled=False))["uuid"] == world.uuids[-1]
+        for _ in range(5):
+            server.kill()
+            server.start()
+            assert sorted(each["uuid"] for each in server.admin("mappings")["mappings"]) == sorted(world.uuids)
+    finally:
+        server.close()
+
+
+def stands_still(server):
+    first, *_, last = [server.admin("clock") for _ in range(20)]
+    return first["now_ms"] == last["now_ms"] and last["machine_ms"] - first["machine_ms"] > 5
+
+
+def test_a_kill_in_the_middle_of_a_move_of_the_clock_leaves_it_moved(recorders, tmp_path, unique):
+    """What happened on the way is durable, such as rows that expired: time must not fall behind it."""
+    server = Server(data=tmp_path / "data").start()
+    try:
+        world = World(server, recorders, unique)
+        world.map()
+        world.recorder.hold()
+        world.put("a")
+        wait_until(lambda: world.recorder.events, "the invocation")
+        before = server.admin("clock")["now_ms"]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            move = pool.submit(server.admin, "clock", {"advance": "1h"})
+            wait_until(lambda: stands_still(server), "the move to begin")
+            server.kill()
+            assert move.exception() is not None
+        world.recorder.release()
+        server.start()
+        assert server.admin("clock")["now_ms"] >= before + 3_600_000
+        with pytest.raises(RuntimeError, match="time never falls"):
+            server.admin("clock", {"set": "2020-01-01T00:00:00Z"})
+        server.kill()
+        server.start()
+        assert before + 3_600_000 <= server.admin("clock")["now_ms"] < before + 2 * 3_600_000
     finally:
         server.close()
 

@@ -118,6 +118,12 @@ class Checker {
       if (!expected)
         say(key + ": state " + std::to_string(known.acknowledged) + " was acknowledged, found " + bytes.substr(0, 60));
     }
+    const auto uploads = service.list_uploads(kAccount, "bucket");
+    for (const auto& upload : uploads.ok() ? *uploads : std::vector<s3::UploadInfo>()) {
+      const auto parts = service.list_parts(kAccount, "bucket", upload.key, upload.id, 0, 1000);
+      if (!parts.ok()) return say("an upload cannot be read: " + parts.error().message());
+      large += parts->first.size();
+    }
     std::size_t files = 0;
     for (const auto& entry : fs::recursive_directory_iterator(*folder)) files += entry.is_regular_file() ? 1 : 0;
     if (files != large) say(std::to_string(files) + " files for " + std::to_string(large) + " large objects");

@@ -88,18 +88,54 @@ class Load {
       watch(parts, key, state, must(parts.objects().delete_object(kAccount, "bucket", key), "delete"));
       return;
     }
+    if (dice_() % 5 == 0 && copy_object(parts, key, state)) return;
     const std::size_t bytes = dice_() % 3 == 0 ? 500 : 70'000 + dice_() % 60'000;
     std::string body;
     while (body.size() < bytes) body += std::to_string(dice_());
     states.push_back(body);
     note("object submitted " + key, state);
-    auto writer = parts.objects().writer(s3::ObjectWriter::Use::kObject,
-                                         {s3::digest_algorithm(s3::ChecksumAlgorithm::kCrc64Nvme)}, 0);
-    if (!writer.append(body).ok() || !writer.seal().ok()) std::exit(2);
+    if (dice_() % 3 == 0) return upload_object(parts, key, state, body);
+    auto writer = sealed(parts, s3::ObjectWriter::Use::kObject, body);
     s3::PutRequest request;
     request.key = key;
     watch(parts, key, state,
           must(parts.objects().put_object(kAccount, "bucket", std::move(request), std::move(writer)), "put").after);
+  }
+
+  // The last state of another object; false: there is none.
+  bool copy_object(Parts& parts, const std::string& key, std::uint64_t state) {
+    s3::CopyRequest request;
+    request.source_bucket = request.bucket = "bucket";
+    request.source_key = "object" + std::to_string(dice_() % 5);
+    request.key = key;
+    const auto& source = out_.objects[request.source_key];
+    if (request.source_key == key || source.empty() || source.back().empty()) return false;
+    out_.objects[key].push_back(source.back());
+    note("object submitted " + key, state);
+    watch(parts, key, state, must(parts.objects().copy_object(kAccount, std::move(request)), "copy").after);
+    return true;
+  }
+
+  // As an upload of one part. Now and then another one is begun and given up, or left behind.
+  void upload_object(Parts& parts, const std::string& key, std::uint64_t state, const std::string& body) {
+    s3::UploadRequest request;
+    request.key = key;
+    const auto begin = [&] {
+      const auto upload = must(parts.objects().create_upload(kAccount, "bucket", request), "upload").id;
+      auto writer = sealed(parts, s3::ObjectWriter::Use::kPart, body);
+      const auto part = must(parts.objects().put_part(kAccount, "bucket", key, upload, 1, std::move(writer)), "part");
+      last_ = std::max(last_, part.after);
+      return std::pair(upload, part.etag);
+    };
+    if (dice_() % 3 == 0) {
+      const auto [upload, etag] = begin();
+      if (dice_() % 2 == 0) last_ = must(parts.objects().abort_upload(kAccount, "bucket", key, upload), "abort");
+    }
+    const auto [upload, etag] = begin();
+    s3::CompleteRequest complete;
+    complete.parts.push_back({.number = 1, .etag = etag, .checksums = {}});
+    watch(parts, key, state,
+          must(parts.objects().complete_upload(kAccount, "bucket", key, upload, complete), "complete").after);
   }
 
   void restarted() { last_ = 0; }  // commits are counted from one again
@@ -110,6 +146,12 @@ class Load {
   }
 
  private:
+  static s3::ObjectWriter sealed(Parts& parts, s3::ObjectWriter::Use use, const std::string& body) {
+    auto writer = parts.objects().writer(use, {s3::digest_algorithm(s3::ChecksumAlgorithm::kCrc64Nvme)}, 0);
+    if (!writer.append(body).ok() || !writer.seal().ok()) std::exit(2);
+    return writer;
+  }
+
   void watch(Parts& parts, const std::string& key, std::uint64_t state, storage::CommitNumber number) {
     last_ = number;
     parts.committer().when_durable(number, [key, state](const Error* error) {
@@ -163,7 +205,7 @@ void Model::advance_to(std::uint64_t count) {
           rows.erase(rows.lower_bound(operation.key), rows.lower_bound(operation.value));
           break;
         case storage::WriteBatch::Kind::kLog:
-          log_.emplace_back(operation.number, operation.value);
+          log_.emplace_back(operation.number, operation.value.substr(storage::kLogHeaderBytes));
           break;
         case storage::WriteBatch::Kind::kAdd:
         case storage::WriteBatch::Kind::kPutStamped:

@@ -153,14 +153,27 @@ void World::make_table(const std::string& name) {
   must(tables_->set_ttl(kScope, request.name, "ttl", true), "time to live");
 }
 
-// A kill may have come between the end of one and the beginning of the next.
+// A kill may have come between the end of one and the beginning of the next,
+// of tables as of streams.
 void World::ensure_tables() {
   for (int i = 0; i < plan_.tables; ++i) {
     const std::string name = "T" + std::to_string(i);
-    if (tables_->describe(kScope, name).ok()) continue;
-    ledger_.table_gone(name);
-    make_table(name);
+    const auto table = tables_->describe(kScope, name);
+    if (!table.ok()) {
+      ledger_.table_gone(name);
+      make_table(name);
+    } else if (!table->info->stream) {
+      enable_stream(name);
+    }
   }
+}
+
+// Again where a read has failed: writes without a stream would be none that
+// the ledger can follow.
+void World::enable_stream(const std::string& table) {
+  tables::UpdateRequest request;
+  request.stream = tables::StreamRequest{true, model::ViewType::kNewAndOldImages};
+  if (!tables_->update(kScope, table, request).ok()) must(tables_->update(kScope, table, request), "enable stream");
 }
 
 void World::make_mapping(const MappingPlan& plan) {
@@ -287,8 +300,7 @@ void World::upheave() {
     request.stream = tables::StreamRequest{false, std::nullopt};
     if (!tables_->update(kScope, name, request).ok()) return;
     ++ledger_.counters["streams disabled"];
-    request.stream = tables::StreamRequest{true, model::ViewType::kNewAndOldImages};
-    (void)tables_->update(kScope, name, request);
+    enable_stream(name);
   }
   scheduler_->run_ready();
   make_mapping(roll_mapping(dice_, plan_.tables, mappings_made_));

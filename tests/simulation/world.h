@@ -83,6 +83,7 @@ class World {
   void make_mapping(const MappingPlan& plan);
   void make_table(const std::string& name);
   void ensure_tables();
+  void enable_stream(const std::string& table);
   void meddle();
   void step();
   void write();

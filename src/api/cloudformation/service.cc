@@ -2,6 +2,7 @@
 
 #include "api/cloudformation/aws_form.h"
 #include "wire/generated/cloudformation.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_cloudformation {
 
@@ -98,6 +99,7 @@ std::unique_ptr<wire::Service> make_cloudformation_service(Stacks& engine, platf
   serve("ContinueUpdateRollback", &Stacks::continue_rollback, Kind::kStart);
   serve("RollbackStack", &Stacks::rollback, Kind::kStart);
   serve("UpdateTerminationProtection", &Stacks::protect, Kind::kChange);
+  wire::hold_refusals(*service, [&engine] { return engine.last_commit(); });
   return service;
 }
 

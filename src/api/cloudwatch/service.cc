@@ -2,6 +2,7 @@
 
 #include "api/cloudwatch/operations.h"
 #include "wire/generated/cloudwatch.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_cloudwatch {
 
@@ -28,6 +29,8 @@ std::unique_ptr<wire::Service> make_cloudwatch_service(const Parts& parts) {
   serve("ListMetrics", list_metrics);
   serve("GetMetricData", get_metric_data);
   serve("GetMetricStatistics", get_metric_statistics);
+  service->on_pool({"GetMetricData", "GetMetricStatistics"});
+  wire::hold_refusals(*service, [parts] { return parts.alarms.last_commit(); });
   return service;
 }
 

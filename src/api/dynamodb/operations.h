@@ -2,7 +2,9 @@
 // them; the others take the validated document. All thread-safe.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <string_view>
 
 #include "api/dynamodb/internal/item_call.h"
 #include "base/result.h"
@@ -22,9 +24,13 @@ Result<wire::Reply> scan(tables::Tables& tables, const Scope& scope, ItemCall ca
                          std::optional<std::size_t> give_up_bytes = {});
 
 Result<wire::Reply> batch_get_item(tables::Tables& tables, const Scope& scope, const wire::Document& input);
-Result<wire::Reply> batch_write_item(tables::Tables& tables, const Scope& scope, const wire::Document& input);
+// What a call did before it was refused with storage::kWouldBlock is left in `done_before`, for the next call to go on
+// from.
+Result<wire::Reply> batch_write_item(tables::Tables& tables, const Scope& scope, const wire::Document& input,
+                                     std::shared_ptr<void>& done_before);
 // Straight from the text; nullopt: not a common form.
-std::optional<Result<wire::Reply>> batch_write_item(tables::Tables& tables, const Scope& scope, std::string_view body);
+std::optional<Result<wire::Reply>> batch_write_item(tables::Tables& tables, const Scope& scope, std::string_view body,
+                                                    std::shared_ptr<void>& done_before);
 Result<wire::Reply> transact_get_items(tables::Tables& tables, const Scope& scope, const wire::Document& input);
 Result<wire::Reply> transact_write_items(tables::Tables& tables, const Scope& scope, const wire::Document& input);
 

@@ -32,9 +32,10 @@ void serve_item(wire::Service& service, tables::Tables& tables, std::string_view
     return operation(tables, context.caller.scope, *std::move(call));
   };
   service.on_raw(name, raw);
+  service.reads_disk({name});
 }
 
-// Reads long pages on the pool, one after the other.
+// Reads pages on the pool: long ones one after the other, so that they leave threads to the short ones.
 class LongPages : public std::enable_shared_from_this<LongPages> {
  public:
   explicit LongPages(platform::Scheduler& scheduler) : scheduler_(scheduler) {}
@@ -46,6 +47,13 @@ class LongPages : public std::enable_shared_from_this<LongPages> {
       if (std::exchange(running_, true)) return;
     }
     next();
+  }
+  // For threads of the pool, which must not wait for room in its queue.
+  void run_later(std::function<void()> work) {
+    scheduler_.post([self = shared_from_this(), work = std::move(work)] { self->run(work); });
+  }
+  void run_short(std::function<void()> work) {
+    scheduler_.offload(std::move(work), [] {});
   }
 
  private:
@@ -69,7 +77,8 @@ class LongPages : public std::enable_shared_from_this<LongPages> {
 
 using PageOperation = Result<Reply> (*)(tables::Tables&, const Scope&, ItemCall, std::optional<std::size_t>);
 
-// Short pages from the text, at once; what is long or not common on the pool.
+// Short pages at once, if they are in memory, or on the pool; long ones there too, one after the other. Both need the
+// text's members to be all of `common`, else the page is read on the pool.
 void serve_page(wire::Service& service, tables::Tables& tables, const std::shared_ptr<LongPages>& pages,
                 std::string_view name, PageOperation operation, std::initializer_list<std::string_view> common) {
   const auto raw = [&tables, operation, common = std::vector<std::string_view>(common)](
@@ -78,21 +87,34 @@ void serve_page(wire::Service& service, tables::Tables& tables, const std::share
     if (!call) return std::nullopt;
     context.resource = call->table;
     auto reply = operation(tables, context.caller.scope, *std::move(call), kPageBytesHere);
-    if (!reply.ok() && reply.error().is(tables::kReadTooLong)) return std::nullopt;
+    context.takes_long = !reply.ok() && reply.error().is(tables::kReadTooLong);
+    if (context.takes_long) return std::nullopt;
     return reply;
   };
   service.on_raw(name, raw);
-  const auto on_pool = [&tables, operation, pages](const RequestContext& context, const Document& input,
-                                                   wire::Conversation conversation) {
+  struct Work {
+    Scope scope;
+    Document document;
+    wire::Done done;
+  };
+  const auto read = [&tables, operation](const Work& work, std::optional<std::size_t> give_up_bytes) -> Result<Reply> {
+    MR_ASSIGN_OR_RETURN(ItemCall call, read_call(work.document));
+    return operation(tables, work.scope, std::move(call), give_up_bytes);
+  };
+  const auto on_pool = [read, pages](const RequestContext& context, const Document& input,
+                                     wire::Conversation conversation) {
     context.resource = input.string_or("TableName", "");
-    const auto work = [&tables, operation, scope = context.caller.scope, document = std::make_shared<Document>(input),
-                       done = std::move(conversation.done)] {
-      Result<ItemCall> call = read_call(*document);
-      done(call.ok() ? operation(tables, scope, *std::move(call), std::nullopt) : call.error());
-    };
-    pages->run(work);
+    const auto work = std::make_shared<const Work>(Work{context.caller.scope, input, std::move(conversation.done)});
+    const auto read_long = [read, work] { work->done(read(*work, std::nullopt)); };
+    if (context.takes_long) return pages->run(read_long);
+    pages->run_short([read, work, pages, read_long] {
+      auto reply = read(*work, kPageBytesHere);
+      if (!reply.ok() && reply.error().is(tables::kReadTooLong)) return pages->run_later(read_long);
+      work->done(std::move(reply));
+    });
   };
   service.on_async(name, on_pool);
+  service.reads_disk({name});
 }
 
 void serve_items(wire::Service& service, tables::Tables& tables) {
@@ -134,7 +156,6 @@ using DocumentOperation = Result<Reply> (*)(tables::Tables&, const Scope&, const
 void serve_documents(wire::Service& service, tables::Tables& tables) {
   constexpr std::pair<std::string_view, DocumentOperation> kOperations[] = {
       {"BatchGetItem", batch_get_item},
-      {"BatchWriteItem", batch_write_item},
       {"TransactGetItems", transact_get_items},
       {"TransactWriteItems", transact_write_items},
       {"CreateTable", create_table},
@@ -163,9 +184,14 @@ std::unique_ptr<wire::Service> make_dynamodb_service(tables::Tables& tables, pla
   serve_items(*service, tables);
   serve_pages(*service, tables, std::make_shared<LongPages>(scheduler));
   serve_documents(*service, tables);
-  service->on_raw("BatchWriteItem", [&tables](const RequestContext& context, std::string_view body) {
-    return batch_write_item(tables, context.caller.scope, body);
+  service->on("BatchWriteItem", [&tables](const RequestContext& context, const Document& input) {
+    return batch_write_item(tables, context.caller.scope, input, context.done_before);
   });
+  service->on_raw("BatchWriteItem", [&tables](const RequestContext& context, std::string_view body) {
+    return batch_write_item(tables, context.caller.scope, body, context.done_before);
+  });
+  service->reads_disk({"BatchGetItem", "BatchWriteItem", "TransactGetItems", "TransactWriteItems", "DescribeTable",
+                       "UpdateTable", "DeleteTable", "DescribeTimeToLive", "ListTagsOfResource"});
   service->on("DescribeEndpoints",
               [](const RequestContext& context, const Document&) { return describe_endpoints(context); });
   return service;

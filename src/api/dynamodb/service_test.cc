@@ -6,6 +6,7 @@
 #include "codec/json.h"
 #include "platform/random.h"
 #include "storage/memory/memory_store.h"
+#include "storage/no_blocking.h"
 #include "streams/streams.h"
 #include "testing/test_commits.h"
 #include "testing/virtual_scheduler.h"
@@ -114,6 +115,60 @@ TEST_F(DynamodbServiceTest, WritesAndReadsAnItemFromText) {
   EXPECT_EQ(output("DeleteItem", with_key(R"(,"ReturnValues":"ALL_OLD")")),
             R"({"Attributes":{"amount":{"N":"12.5"},"customer":{"S":"ann"},"id":{"N":"1"},"state":{"S":"open"}}})");
   EXPECT_EQ(output("GetItem", with_key("")), "{}");
+}
+
+// As the dispatcher does it: refused where it must not wait, then again.
+TEST_F(DynamodbServiceTest, ARefusedBatchGoesOnFromWhereItStood) {
+  const std::string body =
+      R"({"RequestItems":{"Orders":[{"PutRequest":{"Item":{"customer":{"S":"ann"},"id":{"N":"1"}}}},
+                                    {"PutRequest":{"Item":{"customer":{"S":"bob"},"id":{"N":"1"}}}}]}})";
+  for (const bool text : {true, false}) {
+    use_text = text;
+    store.set_cold(false);
+    EXPECT_EQ(output("DeleteItem", with_key("")), "{}");
+    store.set_cold(true);
+    EXPECT_EQ(output("GetItem", with_key("")), "{}");  // now ann's place is in memory
+    context.done_before.reset();
+    {
+      const storage::NoBlocking here;
+      EXPECT_THAT(refusal("BatchWriteItem", body), HasSubstr("WouldBlock"));
+    }
+    ASSERT_NE(context.done_before, nullptr);
+    // Somebody else comes in between: ann's write was before that one and is not done again.
+    EXPECT_EQ(output("DeleteItem", with_key("")), "{}");
+    EXPECT_EQ(output("BatchWriteItem", body), R"({"UnprocessedItems":{}})");
+    EXPECT_EQ(output("GetItem", with_key("")), "{}");
+    EXPECT_NE(output("GetItem", R"({"TableName":"Orders","Key":{"customer":{"S":"bob"},"id":{"N":"1"}}})"), "{}");
+    context.done_before.reset();
+    store.set_cold(false);
+    EXPECT_EQ(output("DeleteItem", R"({"TableName":"Orders","Key":{"customer":{"S":"bob"},"id":{"N":"1"}}})"), "{}");
+  }
+}
+
+TEST_F(DynamodbServiceTest, DescriptionsWhoseCountersAreNotInMemoryAreMadeOnThePool) {
+  put("ann", 1, "open");
+  store.set_cold(true);
+  for (const std::string_view name : {"DescribeTable", "DescribeTimeToLive", "DeleteTable"}) {
+    EXPECT_EQ(service->find(name)->disk, wire::Service::Disk::kPerhaps) << name;
+    const storage::NoBlocking here;
+    EXPECT_THAT(refusal(name, R"({"TableName":"Orders"})"), HasSubstr("WouldBlock")) << name;
+  }
+  EXPECT_THAT(output("DescribeTable", R"({"TableName":"Orders"})"), HasSubstr(R"("ItemCount":1)"));
+}
+
+TEST_F(DynamodbServiceTest, PagesThatAreNotInMemoryAreReadOnThePool) {
+  put("ann", 1, "open");
+  store.set_cold(true);
+  const std::string body = R"({"TableName":"Orders","KeyConditionExpression":"customer = :c","Select":"COUNT",
+                               "ExpressionAttributeValues":{":c":{"S":"ann"}}})";
+  {
+    const storage::NoBlocking here;
+    EXPECT_THAT(refusal("Query", body), HasSubstr("WouldBlock"));
+    EXPECT_THAT(refusal("Scan", R"({"TableName":"Orders"})"), HasSubstr("WouldBlock"));
+  }
+  use_text = false;
+  EXPECT_EQ(output("Query", body), R"({"Count":1,"ScannedCount":1})");
+  EXPECT_EQ(output("Scan", R"({"TableName":"Orders","Select":"COUNT"})"), R"({"Count":1,"ScannedCount":1})");
 }
 
 TEST_F(DynamodbServiceTest, AnswersTheSameBothWays) {
@@ -269,6 +324,34 @@ TEST_F(DynamodbServiceTest, TransactsAllOrNothing) {
     {"Get":{"TableName":"Orders","Key":{"customer":{"S":"bob"},"id":{"N":"1"}}}},
     {"Get":{"TableName":"Orders","Key":{"customer":{"S":"bob"},"id":{"N":"1.0"}}}}]})"),
             "ValidationException: Transaction request cannot include multiple operations on one item");
+}
+
+TEST_F(DynamodbServiceTest, AnItemThatCannotBeDecodedIsNamedByEveryReadOfIt) {
+  put("ann", 1, "open");
+  put("bob", 1, "open");
+  const auto it = store.iterate(storage::Family::kItems, {});
+  storage::WriteBatch batch;
+  for (it->seek(""); it->valid(); it->next()) {
+    if (it->key().find("ann") != std::string_view::npos) batch.put(storage::Family::kItems, it->key(), "\1?");
+  }
+  ASSERT_TRUE(store.write(batch, storage::Store::Sync::kSynced).ok());
+  const std::string said =
+      "InternalServerError: damaged item in the data directory: table Orders, key " + std::string(kKey);
+  EXPECT_EQ(refusal("GetItem", with_key("")), said);
+  EXPECT_EQ(refusal("GetItem", with_key(R"(,"ProjectionExpression":"amount")")), said);
+  EXPECT_EQ(refusal("PutItem", R"({"TableName":"Orders","Item":)" + std::string(kKey) + "}"), said);
+  const std::string keys = R"({"customer":{"S":"bob"},"id":{"N":"1"}},)" + std::string(kKey);
+  EXPECT_EQ(refusal("BatchGetItem", R"({"RequestItems":{"Orders":{"Keys":[)" + keys + "]}}}"), said);
+  EXPECT_EQ(refusal("TransactGetItems",
+                    R"({"TransactItems":[{"Get":{"TableName":"Orders","Key":)" + std::string(kKey) + "}}]}"),
+            said);
+  EXPECT_EQ(refusal("Scan", R"({"TableName":"Orders"})"), said);
+  EXPECT_THAT(
+      refusal("Query", R"({"TableName":"Orders","IndexName":"byState","KeyConditionExpression":"#s = :s",
+                "ExpressionAttributeNames":{"#s":"state"},"ExpressionAttributeValues":{":s":{"S":"open"}}})"),
+      HasSubstr(R"(damaged item in the data directory: index byState of table Orders, key {"customer":{"S":"ann"},)"));
+  EXPECT_THAT(output("GetItem", R"({"TableName":"Orders","Key":{"customer":{"S":"bob"},"id":{"N":"1"}}})"),
+              HasSubstr("12.5"));
 }
 
 TEST_F(DynamodbServiceTest, LeavesWhatExceedsABatchToTheClient) {

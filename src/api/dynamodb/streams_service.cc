@@ -46,7 +46,6 @@ Result<Reply> list_streams(streams::Streams& streams, const RequestContext& cont
   }
   reply.output.set("Streams", std::move(list));
   reply.output.set_if(!page.last_evaluated_arn.empty(), "LastEvaluatedStreamArn", page.last_evaluated_arn);
-  reply.after = streams.barrier();
   return reply;
 }
 
@@ -105,7 +104,6 @@ Result<Reply> describe_stream(streams::Streams& streams, const RequestContext& c
   description.set_if(!found.last_evaluated_shard.empty(), "LastEvaluatedShardId", found.last_evaluated_shard);
   Reply reply;
   reply.output.set("StreamDescription", std::move(description));
-  reply.after = streams.barrier();
   return reply;
 }
 
@@ -127,7 +125,6 @@ Result<Reply> get_shard_iterator(streams::Streams& streams, const RequestContext
                                   streams.now()));
   Reply reply;
   reply.output.set("ShardIterator", std::move(iterator));
-  reply.after = streams.barrier();
   return reply;
 }
 
@@ -173,6 +170,7 @@ std::unique_ptr<wire::Service> make_dynamodb_streams_service(streams::Streams& s
   serve("DescribeStream", describe_stream);
   serve("GetShardIterator", get_shard_iterator);
   serve("GetRecords", get_records);
+  service->reads_disk({"GetRecords"});
   return service;
 }
 

@@ -1,11 +1,13 @@
 #include <functional>
 #include <utility>
 
+#include "api/ecr/repository.h"
 #include "api/ecr/service.h"
 #include "wire/arn.h"
 #include "wire/generated/ecr.h"
 #include "wire/generated/ecr_views.h"
 #include "wire/page.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_ecr {
 namespace {
@@ -17,31 +19,6 @@ using wire::RequestContext;
 
 constexpr std::string_view kKind = "ecr/repository";
 constexpr std::size_t kTagsMax = 50;  // AWS
-
-// What a record holds: AWS's Repository, the texts of its two policies ("" none), tags by key.
-struct Repository {
-  Document shown = Document::object();
-  std::string lifecycle;
-  std::string policy;
-  Document tags = Document::object();
-};
-
-Json to_json(const Repository& repository) {
-  return Json::object({{"v", 1},
-                       {"shown", repository.shown},
-                       {"lifecycle", repository.lifecycle},
-                       {"policy", repository.policy},
-                       {"tags", repository.tags}});
-}
-
-Repository repository_from_json(const Json& json) {
-  Repository repository;
-  if (const Json* shown = json.find("shown")) repository.shown = *shown;
-  repository.lifecycle = json.string_or("lifecycle", "");
-  repository.policy = json.string_or("policy", "");
-  if (const Json* tags = json.find("tags")) repository.tags = *tags;
-  return repository;
-}
 
 struct RepositoryStore {
   records::Records& records;
@@ -374,6 +351,7 @@ std::unique_ptr<wire::Service> make_ecr_service(records::Records& records, platf
   serve("TagResource", tag_resource);
   serve("UntagResource", untag_resource);
   serve("ListTagsForResource", list_tags);
+  wire::hold_refusals(*service, [store] { return store->records.last_commit(); });
   return service;
 }
 

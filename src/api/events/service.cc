@@ -3,6 +3,7 @@
 #include "api/events/operations.h"
 #include "events/errors.h"
 #include "wire/generated/events.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_events {
 
@@ -45,6 +46,7 @@ std::unique_ptr<wire::Service> make_events_service(const Resources& resources) {
   serve("ListRuleNamesByTarget", list_rule_names_by_target);
   serve("PutEvents", put_events);
   serve("TestEventPattern", test_event_pattern);
+  wire::hold_refusals(*service, [resources] { return resources.events.last_commit(); });
   return service;
 }
 

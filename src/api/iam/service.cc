@@ -6,13 +6,22 @@
 #include "api/iam/operations.h"
 #include "wire/generated/iam.h"
 #include "wire/generated/sts.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_iam {
+
+namespace {
+
+storage::CommitNumber last_commit_of(const Stores& stores) {
+  return std::max({stores.roles.last_commit(), stores.policies.last_commit(), stores.identities.last_commit()});
+}
+
+}  // namespace
 
 Reply reply(const Stores& stores, Document output) {
   Reply answer;
   answer.output = std::move(output);
-  answer.after = std::max({stores.roles.last_commit(), stores.policies.last_commit(), stores.identities.last_commit()});
+  answer.after = last_commit_of(stores);
   return answer;
 }
 
@@ -95,6 +104,7 @@ std::unique_ptr<wire::Service> make_iam_service(const Stores& stores) {
   serve("AttachRolePolicy", attach_role_policy);
   serve("DetachRolePolicy", detach_role_policy);
   serve("ListAttachedRolePolicies", list_attached_role_policies);
+  wire::hold_refusals(*service, [stores] { return last_commit_of(stores); });
   return service;
 }
 
@@ -106,9 +116,11 @@ std::unique_ptr<wire::Service> make_sts_service(iam::Sessions& sessions, iam::Ro
   service->on("GetSessionToken", [&sessions](const RequestContext& context, const Document& input) {
     return get_session_token(sessions, context, input);
   });
-  service->on("AssumeRole", [&sessions, &roles](const RequestContext& context, const Document& input) {
-    return assume_role(sessions, roles, context, input);
-  });
+  service->on("AssumeRole", wire::hold_refusals(
+                                [&sessions, &roles](const RequestContext& context, const Document& input) {
+                                  return assume_role(sessions, roles, context, input);
+                                },
+                                [&sessions, &roles] { return std::max(sessions.last_commit(), roles.last_commit()); }));
   return service;
 }
 

@@ -6,6 +6,7 @@
 #include "wire/generated/kms.h"
 #include "wire/generated/kms_views.h"
 #include "wire/page.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_kms {
 namespace {
@@ -383,6 +384,7 @@ std::unique_ptr<wire::Service> make_kms_service(records::Records& records, platf
   serve("UpdateAlias", update_alias);
   serve("DeleteAlias", delete_alias);
   serve("ListAliases", list_aliases);
+  wire::hold_refusals(*service, [store] { return store->records.last_commit(); });
   return service;
 }
 

@@ -71,8 +71,16 @@ class FunctionUrls::Sink final : public http::RequestSink {
     return {};
   }
 
-  void end(http::Responder respond) override {
-    if (too_large_) return respond(message_response(413, "Request Entity Too Large"));
+  void end(http::Responder responder) override {
+    if (too_large_) return responder(message_response(413, "Request Entity Too Large"));
+    auto respond = [&engine = urls_.engine_,
+                    shared = std::make_shared<http::Responder>(std::move(responder))](http::Response response) {
+      // That there is no such URL, say, may rest on a change that is not durable yet.
+      auto held = std::make_shared<http::Response>(std::move(response));
+      engine.when_answerable([shared, held](const Error* error) {
+        (*shared)(error == nullptr ? std::move(*held) : message_response(500, error->message()));
+      });
+    };
     const Address address = address_of(*head_);
     const auto found = urls_.engine_.find_url(address.id);
     if (!found) return respond(message_response(404, "There is no function URL " + address.id));
@@ -89,20 +97,19 @@ class FunctionUrls::Sink final : public http::RequestSink {
                        .now = urls_.scheduler_.now(),
                        .signer = std::nullopt};
     if (url.auth_type == "AWS_IAM") request.signer = UrlRequest::Signer{key, target.function.scope.account};
-    auto shared = std::make_shared<http::Responder>(std::move(respond));
     urls_.engine_.invoke({.target = target,
                           .payload = url_event(request, body_).dump(),
                           .request_id = request_id,
                           .client_context = "",
                           .trace_id = std::string(head_->fields.get("x-amzn-trace-id"))},
-                         [shared, head = head_, cors = url.cors, request_id](Result<functions::InvokeResult> result) {
+                         [respond, head = head_, cors = url.cors, request_id](Result<functions::InvokeResult> result) {
                            http::Response response =
                                result.ok() ? url_answer(result->payload, !result->function_error.empty())
                                            : message_response(status_of(result.error()), result.error().message());
                            add_cors(*head, cors, response);
                            response.fields.set("x-amzn-requestid", request_id);
                            if (head->method == "HEAD") response.body.clear();
-                           (*shared)(std::move(response));
+                           respond(std::move(response));
                          });
   }
 

@@ -1,17 +1,16 @@
 // The Lambda operations on functions, from decoded request to answer, over a runtime that echoes.
 #include <filesystem>
-#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-#include <zip.h>
 
 #include "api/lambda/service.h"
 #include "crypto/encoding.h"
 #include "storage/memory/memory_store.h"
 #include "testing/test_commits.h"
 #include "testing/virtual_scheduler.h"
+#include "testing/zip.h"
 
 namespace millrace::api_lambda {
 namespace {
@@ -62,17 +61,7 @@ class LambdaFunctionsTest : public ::testing::Test {
   }
   ~LambdaFunctionsTest() override { fs::remove_all(folder_); }
 
-  static std::string zip_base64() {
-    std::string path = (fs::temp_directory_path() / "millrace-zip-XXXXXX").string();
-    ::close(::mkstemp(path.data()));
-    zip_t* zip = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, nullptr);
-    zip_file_add(zip, "index.js", zip_source_buffer(zip, "code", 4, 0), 0);
-    EXPECT_EQ(zip_close(zip), 0);
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    fs::remove(path);
-    return crypto::base64_encode(text.str());
-  }
+  static std::string zip_base64() { return crypto::base64_encode(testing::zip_of("index.js", "code")); }
   static Document create_request(const std::string& name, const std::string& more = "{}") {
     auto request = Document::object({{"FunctionName", name},
                                      {"Runtime", "nodejs20.x"},
@@ -278,6 +267,30 @@ TEST_F(LambdaFunctionsTest, TagsAndDeletion) {
   EXPECT_EQ(ok("ListTags", "{" + arn + "}").dump(), R"({"Tags":{"b":"2"}})");
   EXPECT_EQ(call("DeleteFunction", R"({"FunctionName":"f"})")->status, 204);
   EXPECT_THAT(error("DeleteFunction", R"({"FunctionName":"f"})"), HasSubstr("ResourceNotFoundException"));
+}
+
+// What an answer rests on may be taken back by a power cut until it is durable.
+TEST_F(LambdaFunctionsTest, RefusalsWaitForTheChangesTheyRestOn) {
+  ok("CreateFunction", create_request("f"));
+  ok("PublishLayerVersion",
+     Document::object({{"LayerName", "l"}, {"Content", Document::object({{"ZipFile", zip_base64()}})}}));
+  commits_.hold();
+  const auto held = [this](std::string_view operation, const Document& input) {
+    const auto reply = call(operation, input);
+    return !reply.ok() && reply.error().held_until() > commits_.durable();
+  };
+  ok("CreateFunction", create_request("g"));
+  EXPECT_TRUE(held("CreateFunction", create_request("g"))) << "a conflict with what is not durable yet";
+  EXPECT_TRUE(call("DeleteFunction", R"({"FunctionName":"f"})").ok());
+  for (const char* operation : {"DeleteFunction", "GetFunction", "Invoke", "GetFunctionUrlConfig", "ListAliases",
+                                "PublishVersion", "GetPolicy", "GetFunctionConcurrency"}) {
+    EXPECT_TRUE(held(operation, R"({"FunctionName":"f"})")) << operation;
+  }
+  commits_.commit_all();
+  EXPECT_FALSE(held("GetFunction", R"({"FunctionName":"f"})")) << "nothing is pending";
+  EXPECT_TRUE(call("DeleteLayerVersion", R"({"LayerName":"l","VersionNumber":1})").ok());
+  EXPECT_TRUE(held("GetLayerVersion", R"({"LayerName":"l","VersionNumber":1})"));
+  commits_.release();
 }
 
 TEST_F(LambdaFunctionsTest, LayersAreNumberedAndCheckedWhenAFunctionNamesThem) {

@@ -31,6 +31,8 @@ struct MappingLookups {
   std::function<std::optional<Queue>(const std::string& arn)> queue = {};
   // Timeout of a function that exists, in seconds.
   std::function<std::optional<std::int64_t>(const std::string& arn)> function_timeout = {};
+  // The last commit of those that the others ask: what they say may rest on it, and a refusal waits for it.
+  std::function<storage::CommitNumber()> last_commit = {};
 };
 
 // Adds the five operations to the Lambda service, and the tags of mappings to what it has by now. `engine` outlives the

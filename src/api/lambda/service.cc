@@ -2,22 +2,28 @@
 
 #include "api/lambda/functions_operations.h"
 #include "wire/generated/lambda.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_lambda {
 
 void register_function_operations(wire::Service& service, functions::Functions& engine) {
   using Operation = Result<wire::Reply> (*)(functions::Functions&, const wire::RequestContext&, const wire::Document&);
   using Slow = void (*)(functions::Functions&, const wire::RequestContext&, const wire::Document&, wire::Conversation);
+  const auto last_commit = [&engine] { return engine.last_commit(); };
   const auto serve = [&](std::string_view name, Operation operation) {
-    service.on(name, [&engine, operation](const wire::RequestContext& context, const wire::Document& input) {
-      return operation(engine, context, input);
-    });
+    service.on(name, wire::hold_refusals(
+                         [&engine, operation](const wire::RequestContext& context, const wire::Document& input) {
+                           return operation(engine, context, input);
+                         },
+                         last_commit));
   };
   const auto serve_slow = [&](std::string_view name, Slow operation) {
-    service.on_async(name, [&engine, operation](const wire::RequestContext& context, const wire::Document& input,
-                                                wire::Conversation conversation) {
-      operation(engine, context, input, std::move(conversation));
-    });
+    service.on_async(name, wire::hold_refusals(
+                               [&engine, operation](const wire::RequestContext& context, const wire::Document& input,
+                                                    wire::Conversation conversation) {
+                                 operation(engine, context, input, std::move(conversation));
+                               },
+                               last_commit));
   };
   serve_slow("CreateFunction", create_function);
   serve_slow("UpdateFunctionCode", update_function_code);

@@ -4,6 +4,7 @@
 #include "logs/errors.h"
 #include "wire/arn.h"
 #include "wire/generated/logs.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_logs {
 
@@ -67,6 +68,8 @@ std::unique_ptr<wire::Service> make_logs_service(logs::Service& logs) {
   serve("DeleteMetricFilter", delete_metric_filter);
   serve("DescribeMetricFilters", describe_metric_filters);
   serve("TestMetricFilter", test_metric_filter);
+  service->on_pool({"GetLogEvents", "FilterLogEvents"});
+  wire::hold_refusals(*service, [&logs] { return logs.last_commit(); });
   return service;
 }
 

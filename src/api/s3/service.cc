@@ -135,6 +135,9 @@ std::unique_ptr<wire::Service> make_s3_service(millrace::s3::ObjectStore& object
           return operation(face->objects, context, request);
         });
   }
+  service->reads_disk({"GetObject", "HeadObject", "GetObjectAcl", "DeleteObject", "DeleteObjects", "ListObjects",
+                       "ListObjectsV2", "ListObjectVersions", "PutObjectTagging", "GetObjectTagging",
+                       "DeleteObjectTagging", "CompleteMultipartUpload", "DeleteBucket"});
   for (const Served& served : kOnThePool) serve_on_the_pool(*service, face, served);
   serve_upload(*service, face, "PutObject", put_object);
   serve_upload(*service, face, "UploadPart", upload_part);

@@ -5,6 +5,7 @@
 #include "api/sns/operations.h"
 #include "sns/errors.h"
 #include "wire/generated/sns.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_sns {
 namespace {
@@ -61,6 +62,7 @@ std::unique_ptr<wire::Service> make_sns_service(sns::Service& topics) {
   serve("SetSubscriptionAttributes", set_subscription_attributes);
   serve("Publish", publish);
   serve("PublishBatch", publish_batch);
+  wire::hold_refusals(*service, [&topics] { return topics.last_commit(); });
   return service;
 }
 

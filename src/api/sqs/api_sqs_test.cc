@@ -98,6 +98,22 @@ TEST_F(ApiSqsTest, OnlyWhatIsAskedForIsShown) {
   EXPECT_EQ(error("ReceiveMessage", with_url(R"("AttributeNames":["Nonsense"])")), "InvalidAttributeName");
 }
 
+TEST_F(ApiSqsTest, RefusalsWaitForTheChangesTheySaw) {
+  const auto waits = [&](std::string_view operation, const std::string& json, const std::string& name) {
+    const auto reply = call(operation, json);
+    return !reply.ok() && reply.error().type().name == name && reply.error().held_until() > commits_.durable();
+  };
+  commits_.hold();
+  ASSERT_TRUE(call("CreateQueue", R"({"QueueName":"orders"})").ok());
+  EXPECT_TRUE(waits("CreateQueue", R"({"QueueName":"orders","Attributes":{"DelaySeconds":"5"}})", "QueueNameExists"));
+  commits_.commit_all();
+  ASSERT_TRUE(call("DeleteQueue", with_url()).ok());
+  EXPECT_TRUE(waits("GetQueueAttributes", with_url(), "QueueDoesNotExist"));
+  EXPECT_TRUE(waits("ReceiveMessage", with_url(), "QueueDoesNotExist"));
+  commits_.commit_all();
+  EXPECT_FALSE(waits("ReceiveMessage", with_url(), "QueueDoesNotExist"));
+}
+
 TEST_F(ApiSqsTest, BatchesReportEachEntry) {
   ok("CreateQueue", R"({"QueueName":"orders"})");
   const auto sent =

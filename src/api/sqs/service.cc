@@ -1,7 +1,10 @@
 #include "api/sqs/service.h"
 
+#include <utility>
+
 #include "api/sqs/operations.h"
 #include "wire/generated/sqs.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_sqs {
 
@@ -30,10 +33,12 @@ std::unique_ptr<wire::Service> make_sqs_service(sqs::Service& queues) {
   serve("DeleteMessageBatch", delete_message_batch);
   serve("ChangeMessageVisibility", change_message_visibility);
   serve("ChangeMessageVisibilityBatch", change_message_visibility_batch);
+  service->reads_disk({"SetQueueAttributes"});
   service->on_async("ReceiveMessage",
                     [&queues](const RequestContext& context, const Document& input, wire::Conversation conversation) {
                       receive_message(queues, context, input, std::move(conversation));
                     });
+  wire::hold_refusals(*service, [&queues] { return queues.last_commit(); });
   return service;
 }
 

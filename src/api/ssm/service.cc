@@ -2,6 +2,7 @@
 
 #include "api/ssm/operations.h"
 #include "wire/generated/ssm.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_ssm {
 
@@ -41,6 +42,7 @@ std::unique_ptr<wire::Service> make_ssm_service(records::Records& records, platf
   serve("AddTagsToResource", add_tags);
   serve("RemoveTagsFromResource", remove_tags);
   serve("ListTagsForResource", list_tags);
+  wire::hold_refusals(*service, [store] { return store->records.last_commit(); });
   return service;
 }
 

@@ -19,6 +19,7 @@ std::unique_ptr<wire::Service> make_xray_service(const Parts& parts) {
   serve("GetTraceSummaries", get_trace_summaries);
   serve("GetSamplingRules", get_sampling_rules);
   serve("GetSamplingTargets", get_sampling_targets);
+  service->on_pool({"BatchGetTraces", "GetTraceSummaries"});
   return service;
 }
 

@@ -44,8 +44,12 @@ void admin_metrics(Parts&, std::function<void(std::string)> done);
 bool is_archive(const AdminRequest&);
 http::Response archive_response(Parts&, const AdminRequest&);
 
+// `work` runs on the pool and `done` on the control thread, behind what the engine still has to do about changes that
+// were answered: `work` finds a mapping that was just created.
+void behind_the_engine(Parts&, std::function<void()> work, std::function<void()> done);
+
 // What the mappings of all scopes say to a person: warnings of blocked ones, and what each waits for.
-codec::Json mapping_warnings(Parts&);
+codec::Json mapping_warnings(Parts&);  // reads the disk
 codec::Json mapping_waits(Parts&);
 codec::Json function_waits(Parts&);
 

@@ -22,7 +22,7 @@ inline std::optional<std::string> bootstrap_bucket(std::string_view account, std
   name.remove_prefix(account.size() + 1);
   // "us-east-1", "us-gov-west-1"
   const auto digit = name.find_first_of("0123456789");
-  if (digit != name.size() - 1 || digit < 4 || name[digit - 1] != '-' || name[2] != '-') return std::nullopt;
+  if (name.size() < 5 || digit != name.size() - 1 || name[digit - 1] != '-' || name[2] != '-') return std::nullopt;
   return std::string(name);
 }
 

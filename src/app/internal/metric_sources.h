@@ -1,19 +1,18 @@
 // What the services' CloudWatch metrics are made of: functions tell (functions::Observer), finished requests tell
 // (wire::Finished), queues and mappings are asked once a minute while something happens.
 //
-// Thread-safe. Recording looks a series up in a map of its own and adds to it; nothing waits.
+// Thread-safe. Recording looks a series up in a map of its own, which takes no lock, and adds to it; nothing waits.
 #pragma once
 
 #include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <shared_mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "app/internal/parts.h"
+#include "base/read_mostly_map.h"
 #include "delivery/delivery.h"
 #include "functions/observer.h"
 #include "logs/metric_filter.h"
@@ -49,7 +48,7 @@ class MetricSources final : public functions::Observer {
   // nullptr: beyond the limit of series.
   metrics::Series* series_of(const Scope& scope, std::string_view space, std::string_view name, std::string_view unit,
                              const metrics::Dimensions& dimensions);
-  TableSeries& table_series(const Scope& scope, std::string_view table, std::string_view operation);
+  std::shared_ptr<TableSeries> table_series(const Scope& scope, std::string_view table, std::string_view operation);
   void record(const Scope& scope, std::string_view space, std::string_view name, std::string_view unit,
               const metrics::Dimensions& dimensions, double value, double count = 1);
   void observe_table(const wire::Finished& finished);
@@ -64,9 +63,11 @@ class MetricSources final : public functions::Observer {
 
   metrics::Store& store_;
   const Parts& parts_;
-  std::shared_mutex series_mutex_;  // guards the next two
-  std::unordered_map<std::string, metrics::Series*> series_;
-  std::unordered_map<std::string, std::unique_ptr<TableSeries>> table_series_;
+  struct Known {
+    metrics::Series* series;
+  };
+  ReadMostlyMap<const Known> series_;
+  ReadMostlyMap<TableSeries> table_series_;
   std::atomic<int> mappings_due_{0};       // for how many minutes mappings are still asked
   std::mutex mutex_;                       // guards below
   std::map<sqs::QueueName, Time> active_;  // when a queue was last used

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -82,11 +85,19 @@ class BackupJob;
 class MappingJobs;
 class SelfWrites;
 
+// Moves of the clock that are under way: the offsets they will end with, which are noted before they begin, because
+// what happens on the way is durable at once.
+struct ClockMoves {
+  std::mutex mutex;
+  std::multiset<Milliseconds> offsets;
+};
+
 struct Parts {
   const Config* config = nullptr;
   std::string endpoint;  // "http://127.0.0.1:4566"
   Deadline started{};
   platform::ControlLoop* loop = nullptr;
+  std::shared_ptr<ClockMoves> clock_moves = std::make_shared<ClockMoves>();
   telemetry::Registry* registry = nullptr;
   storage::RocksStore* store = nullptr;
   storage::Committer* committer = nullptr;
@@ -115,9 +126,6 @@ struct Parts {
   wire::FaultPlan* faults = nullptr;
   BackupJob* backup = nullptr;
 };
-
-// In kCatalogue: how far time has been moved, JSON {"v":1,"offset_ms"}. Written by admin_clock, read at start.
-inline constexpr std::string_view kClockKey = "app/clock";
 
 inline constexpr const char* kVersion = "0.1.0";
 

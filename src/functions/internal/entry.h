@@ -21,6 +21,7 @@ struct Functions::Entry : Functions::Unit {
   Attachments attached;
   std::map<int, UnitPointer> versions;
   int running = 0;                     // of all versions
+  storage::CommitNumber commit = 0;    // of its last change
   std::deque<PastInvocation> history;  // newest first
 
   // `version`: "$LATEST" or a number; nullptr: there is none.

@@ -13,6 +13,7 @@ namespace millrace::functions::internal {
 
 inline constexpr std::string_view kEventPrefix = "async/e/";
 inline constexpr std::string_view kStatePrefix = "async/s/";
+inline constexpr std::string_view kDamagedPrefix = "async/x/";
 
 std::string lanes_key(std::string_view prefix, const FunctionName& function);  // of all lanes of a function
 std::string lane_key(std::string_view prefix, const FunctionReference& function);

@@ -86,6 +86,7 @@ class Exchange final : public Responder::Channel {
   const std::weak_ptr<Connection> connection_;
   std::atomic<bool> answered_{false};
   std::atomic<bool> closed_{false};
+  std::atomic<bool> watched_{false};  // on_close() was called; most answers need not take the mutex
   std::mutex mutex_;
   std::function<void()> on_close_;  // guarded by mutex_
 };

@@ -54,6 +54,7 @@ Exchange::~Exchange() {
 
 bool Exchange::claim() {
   if (answered_.exchange(true)) return false;
+  if (!watched_) return true;  // who comes to watch now sees that it is answered
   std::function<void()> dropped;
   const std::lock_guard lock(mutex_);
   dropped.swap(on_close_);
@@ -85,7 +86,8 @@ void Exchange::on_close(std::function<void()> f) {
   {
     const std::lock_guard lock(mutex_);
     if (!closed_) {
-      on_close_ = std::move(f);
+      watched_ = true;
+      if (!answered_) on_close_ = std::move(f);
       return;
     }
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "platform/thread_name.h"
+
 namespace millrace::platform::internal {
 
 namespace {
@@ -29,6 +31,7 @@ void WorkerPool::run(std::function<void()> work) {
 
 void WorkerPool::loop() {
   this_threads_pool = this;
+  name_this_thread("mr:worker");
   std::unique_lock lock(mutex_);
   while (true) {
     has_work_.wait(lock, [&] { return stopping_ || !queue_.empty(); });

@@ -1,6 +1,8 @@
 #include "runtimes/internal/sandbox.h"
 
 #include <algorithm>
+#include <charconv>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -243,6 +245,21 @@ std::uint64_t tree_resident_bytes(pid_t pid) {
     if (statm >> size >> resident) total += resident * page;
   }
   return total;
+}
+
+void end_orphaned_sandboxes(const fs::path& private_folders) {
+  using namespace std::string_literals;
+  const std::string sign = "\0--bind\0"s + private_folders.string() + "/";
+  std::error_code gone;
+  for (const auto& process : fs::directory_iterator("/proc", gone)) {
+    const std::string name = process.path().filename();
+    pid_t pid = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+    if (error != std::errc() || end != name.data() + name.size()) continue;
+    std::ifstream file(process.path() / "cmdline", std::ios::binary);
+    const std::string arguments{std::istreambuf_iterator<char>(file), {}};
+    if (arguments.find(sign) != std::string::npos) ::kill(pid, SIGKILL);
+  }
 }
 
 }  // namespace millrace::runtimes::internal

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -45,5 +46,9 @@ Command make_command(const FunctionSpec& spec, const Interpreter& interpreter, c
 std::vector<pid_t> process_tree(pid_t pid);
 // Their resident memory in bytes; 0 when they have gone.
 std::uint64_t tree_resident_bytes(pid_t pid);
+
+// Ends what a killed server left of its sandboxes, by their private folders: a bubblewrap whose parent went away in the
+// middle of setting it up waits for ever, --die-with-parent or not. REQUIRES: no other server uses the folder.
+void end_orphaned_sandboxes(const std::filesystem::path& private_folders);
 
 }  // namespace millrace::runtimes::internal

@@ -33,6 +33,7 @@ struct Prepared {
   std::size_t join_count;
   rlim_t file_bytes_max;
   bool die_with_parent;
+  pid_t parent;
   int* failure;  // errno of what failed, in the parent's memory
 };
 
@@ -43,7 +44,10 @@ void set_limit(int resource, rlim_t value) {
 
 [[noreturn]] void run_child(const Prepared& p) {
   ::setsid();
-  if (p.die_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (p.die_with_parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != p.parent) ::_exit(127);  // it died before that
+  }
   for (const int signal : {SIGPIPE, SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
@@ -103,9 +107,17 @@ Result<pid_t> spawn(const SpawnRequest& request) {
     join_numbers.push_back(joins.back().get());
   }
   int failure = 0;
-  const Prepared prepared{
-      arguments.data(),    environment.data(),  request.working_folder.c_str(), request.output,          null.get(),
-      join_numbers.data(), join_numbers.size(), request.file_bytes_max,         request.die_with_parent, &failure};
+  const Prepared prepared{.arguments = arguments.data(),
+                          .environment = environment.data(),
+                          .working_folder = request.working_folder.c_str(),
+                          .output = request.output,
+                          .null = null.get(),
+                          .joins = join_numbers.data(),
+                          .join_count = join_numbers.size(),
+                          .file_bytes_max = request.file_bytes_max,
+                          .die_with_parent = request.die_with_parent,
+                          .parent = ::getpid(),
+                          .failure = &failure};
   sigset_t all;
   sigset_t before;
   sigfillset(&all);

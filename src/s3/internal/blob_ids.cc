@@ -8,6 +8,7 @@
 
 #include "codec/key.h"
 #include "s3/internal/record.h"
+#include "storage/scan.h"
 #include "storage/store.h"
 
 namespace millrace::s3::internal {
@@ -23,7 +24,11 @@ std::string open_key(std::uint64_t block) { return codec::KeyWriter(kOpenBlocks)
 Result<std::uint64_t> read_next_block(const storage::Store& store) {
   MR_ASSIGN_OR_RETURN(const auto stored, store.get(Family::kCatalogue, kNextBlock));
   std::uint64_t next = 1;
-  if (stored) std::from_chars(stored->data(), stored->data() + stored->size(), next);
+  if (!stored) return next;
+  const char* const end = stored->data() + stored->size();
+  const auto read = std::from_chars(stored->data(), end, next);
+  // Numbers that were given out before would name files that are in use.
+  if (read.ec != std::errc() || read.ptr != end || next == 0) return storage::damaged("number", kNextBlock);
   return next;
 }
 
@@ -32,7 +37,9 @@ Result<std::vector<std::uint64_t>> ids_below(const storage::Store& store, Family
   const auto at = store.iterate(family, {std::string(prefix), storage::prefix_end(prefix)});
   for (at->seek(prefix); at->valid(); at->next()) {
     codec::KeyReader key(at->key().substr(prefix.size()));
-    if (const auto id = key.be64()) ids.push_back(*id);
+    const auto id = key.be64();
+    if (!id || !key.empty()) return storage::damaged("number of an object's file", at->key());
+    ids.push_back(*id);
   }
   MR_RETURN_IF_ERROR(at->status());
   return ids;
@@ -43,12 +50,15 @@ Result<std::vector<std::uint64_t>> ids_below(const storage::Store& store, Family
 Result<void> wait_durable(storage::Commits& commits, storage::CommitNumber number) {
   if (commits.durable() >= number) return {};
   std::promise<std::optional<Error>> settled;
-  commits.when_durable(number, [&settled](const Error* error) {
+  commits.when_answerable(number, [&settled](const Error* error) {
     settled.set_value(error != nullptr ? std::optional<Error>(*error) : std::nullopt);
   });
   auto error = settled.get_future().get();
-  if (error) return std::move(*error);
-  return {};
+  if (!error) return {};
+  if (!error->is(storage::kStorageFull)) return std::move(*error);
+  return Error(kUnavailable,
+               "The disk is full. Nothing of this write was done; writes are taken again when there is "
+               "room");
 }
 
 Result<void> BlobIds::sweep(BlobStore& blobs) {

@@ -16,7 +16,8 @@
 
 namespace millrace::s3::internal {
 
-// Waits until `number` is durable. Blocks: for the pool and for tests.
+// Waits until `number` is durable. Blocks, but not while the disk is full (error: kUnavailable), as the pool has others
+// to serve: for the pool and for tests.
 Result<void> wait_durable(storage::Commits& commits, storage::CommitNumber number);
 
 class BlobIds {

@@ -33,6 +33,11 @@ class MemoryBlobStore final : public BlobStore {
     const std::lock_guard lock(state_->mutex);
     return state_->failed;
   }
+  // For damage, and for files as older versions wrote them.
+  std::string& bytes_of(BlobId id) {
+    const std::lock_guard lock(state_->mutex);
+    return *state_->placed.at(id);
+  }
   std::vector<BlobId> ids() const {
     const std::lock_guard lock(state_->mutex);
     std::vector<BlobId> ids;
@@ -123,14 +128,15 @@ class MemoryBlobStore final : public BlobStore {
     Bytes bytes = std::make_shared<std::string>();
   };
   struct Reader final : BlobReader {
-    Reader(std::shared_ptr<State> s, Bytes b) : state(std::move(s)), bytes(std::move(b)) {}
+    Reader(std::shared_ptr<State> s, Bytes b) : state(std::move(s)), stored(std::move(b)) {}
+    Result<std::uint64_t> bytes() override { return std::uint64_t{stored->size()}; }
     Result<std::string> read(std::uint64_t offset, std::size_t count) override {
       const std::lock_guard lock(state->mutex);
       if (state->fails()) return failure();
-      return bytes->substr(offset, count);
+      return stored->substr(offset, count);
     }
     std::shared_ptr<State> state;
-    Bytes bytes;
+    Bytes stored;
   };
   static Error failure() { return Error(kBlobFailed, "injected failure"); }
 

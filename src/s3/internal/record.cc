@@ -21,6 +21,13 @@ namespace internal {
 namespace {
 
 constexpr std::uint64_t kVersion = 1;
+constexpr std::size_t kGenerationBytes = 8;
+
+bool is_known(Place place) { return place <= Place::kParts; }
+bool is_known(ChecksumType type) { return type <= ChecksumType::kComposite; }
+bool is_known(ChecksumAlgorithm algorithm) {
+  return algorithm >= ChecksumAlgorithm::kCrc32 && algorithm <= ChecksumAlgorithm::kCrc64Nvme;
+}
 
 // Writer and Reader visit the same fields in the same order.
 class Writer {
@@ -45,8 +52,19 @@ class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
   template <typename T>
-  requires std::is_integral_v<T> || std::is_enum_v<T>
-  void operator()(T& value) { value = static_cast<T>(number()); }
+  requires std::is_integral_v<T>
+  void operator()(T& value) {
+    const std::uint64_t read = number();
+    value = static_cast<T>(read);
+    ok_ = ok_ && static_cast<std::uint64_t>(value) == read;
+  }
+  template <typename T>
+  requires std::is_enum_v<T>
+  void operator()(T& value) {
+    const std::uint64_t read = number();
+    value = static_cast<T>(read);
+    ok_ = ok_ && static_cast<std::uint64_t>(value) == read && is_known(value);
+  }
   void operator()(Time& value) {
     const auto read = codec::take_signed(rest_);
     if (read) value = from_unix_ms(*read);
@@ -189,7 +207,16 @@ std::string encode(const UploadRecord& upload) { return write(upload); }
 std::optional<ObjectRecord> decode_object(std::string_view bytes) { return read<ObjectRecord>(bytes); }
 std::optional<PartRecord> decode_part(std::string_view bytes) { return read<PartRecord>(bytes); }
 std::optional<PartTable> decode_parts(std::string_view bytes) { return read<PartTable>(bytes); }
-std::optional<UploadRecord> decode_upload(std::string_view bytes) { return read<UploadRecord>(bytes); }
+std::optional<UploadRecord> decode_upload(std::string_view bytes) {
+  auto upload = read<UploadRecord>(bytes);
+  if (upload && !allows(upload->algorithm, upload->type)) upload.reset();
+  return upload;
+}
+
+std::optional<PartTable> decode_part_table(std::string_view data) {
+  if (data.size() < kGenerationBytes) return std::nullopt;
+  return decode_parts(data.substr(kGenerationBytes));
+}
 
 ObjectInfo to_info(std::string_view key, const ObjectRecord& record) {
   ObjectInfo info;

@@ -46,7 +46,7 @@ struct PartRecord {
   BlobId blob = 0;
   std::uint64_t bytes = 0;
   std::string md5;       // raw
-  std::string checksum;  // base64, of the upload's algorithm
+  std::string checksum;  // base64, of the upload's or object's algorithm; "": of a copy by an older version
   Time modified{};
 };
 using PartTable = std::vector<PartRecord>;
@@ -77,6 +77,7 @@ std::string encode(const UploadRecord& upload);
 std::optional<ObjectRecord> decode_object(std::string_view bytes);
 std::optional<PartRecord> decode_part(std::string_view bytes);
 std::optional<PartTable> decode_parts(std::string_view bytes);
+std::optional<PartTable> decode_part_table(std::string_view data);  // with the generation in front, as it is stored
 std::optional<UploadRecord> decode_upload(std::string_view bytes);
 
 ObjectInfo to_info(std::string_view key, const ObjectRecord& record);

@@ -11,7 +11,7 @@ inline ObjectContent::Segment segment_of(const ObjectRecord& record) {
   const bool whole = record.checksum.type == ChecksumType::kFullObject;
   return {record.blob, record.bytes, record.checksum.algorithm, whole ? record.checksum.value : std::string()};
 }
-// Of Place::kParts; copied parts have no checksum of their own.
+// Of Place::kParts. Parts that an older version copied have no checksum.
 inline ObjectContent::Segment segment_of(const ObjectRecord& record, const PartRecord& part) {
   return {part.blob, part.bytes, record.checksum.algorithm, part.checksum};
 }

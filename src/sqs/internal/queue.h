@@ -4,6 +4,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "sqs/internal/message_index.h"
 #include "sqs/internal/recent.h"
 #include "sqs/service.h"
+#include "storage/no_blocking.h"
 
 namespace millrace::sqs {
 
@@ -36,6 +38,10 @@ struct Service::Queue {
   bool stores_counts() const { return settings.fifo || settings.redrive.has_value(); }
   platform::Timer timer;
   Time armed_for = kNever;
+  // Bodies that somebody asked for and that are not in memory, until they are fetched.
+  std::vector<std::uint64_t> absent;
+  bool fetching = false;
+  std::optional<Error> unreadable;  // what fetching ended with, for who asks next
 };
 
 // A message that has passed the checks, not yet numbered.
@@ -45,5 +51,30 @@ struct Service::Prepared {
   Sent sent;
   std::string deduplication_key;  // of a FIFO queue's message
 };
+
+struct Service::Fetched {
+  std::uint64_t queue = 0;
+  std::vector<std::uint64_t> numbers;
+  std::vector<std::pair<std::uint64_t, std::string>> bodies;
+  std::optional<Error> error;
+  platform::Busy busy;
+};
+
+template <typename Attempt>
+auto Service::with_bodies(const QueueName& name, const Attempt& attempt) -> decltype(attempt()) {
+  for (;;) {
+    auto result = attempt();
+    if (result.ok() || !result.error().is(storage::kWouldBlock) || storage::NoBlocking::active()) return result;
+    Fetched fetched;
+    {
+      const std::scoped_lock lock(mutex_);
+      MR_ASSIGN_OR_RETURN(Queue * queue, find(name));
+      fetched.queue = queue->number;
+      fetched.numbers = std::exchange(queue->absent, {});
+    }
+    read_absent(fetched);
+    keep_fetched(std::move(fetched));
+  }
+}
 
 }  // namespace millrace::sqs

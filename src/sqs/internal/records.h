@@ -9,7 +9,7 @@
 //   kQueue      sqs/d/ be64(queue number) be64(message number)   what a FIFO queue was sent lately: be64(sent, ms)
 //                                                                text(deduplication key) text(message id)
 //
-// Numbers come from one counter, are never reused, and order messages by the time they were sent.
+// Numbers come from one series (storage/numbers.h), are never reused, and order messages by the time they were sent.
 #pragma once
 
 #include <cstdint>

@@ -12,6 +12,7 @@
 #include "stacks/internal/worker.h"
 #include "stacks/plan.h"
 #include "stacks/stacks.h"
+#include "storage/service_commits.h"
 
 namespace millrace::stacks {
 
@@ -20,10 +21,16 @@ std::map<std::string, std::string> tags_of(const Document& input);
 
 class Stacks::Impl {
  public:
-  explicit Impl(Services given) : services(given), nested(*this) {}
+  explicit Impl(Services given) : services(given), nested(*this), commits(given.commits, "stacks") {
+    commits.set_restore([this] { return restore(); });
+  }
 
   // Memory and storage (storage.cc).
   Result<void> load();
+  // Makes memory what the store holds. Operations in progress end as when the server stops, and are shown as far as
+  // they had come; the restart goes on with them.
+  Result<void> restore();
+  Result<void> read_all();        // REQUIRES: mutex is held
   void save(const Stack& stack);  // REQUIRES: mutex is held
   void forget_old();              // stacks that were deleted long ago
   // REQUIRES: mutex is held; the caller saves.
@@ -31,6 +38,8 @@ class Stacks::Impl {
             const std::string& status, const std::string& reason, const Document* properties = nullptr);
   void set_status(Stack& stack, const std::string& status, const std::string& reason = "");  // with its event
   Stack* find(const Scope& scope, std::string_view name_or_id);                              // REQUIRES: mutex is held
+  // One without anything in it: a refused commit has taken the stack away. REQUIRES: mutex is held.
+  const Stack& kept(const std::string& uuid) const;
   Result<Document> exported(const Scope& scope, const std::string& name);
   std::vector<std::string> importers(const Scope& scope, const std::string& name);
   std::string export_in_use(const Stack& stack);  // why the stack cannot be deleted; "": none is in use
@@ -102,11 +111,12 @@ class Stacks::Impl {
   void edit(const std::string& uuid, Edit edit_stack) {
     const std::lock_guard lock(mutex);
     const auto found = stacks.find(uuid);
-    if (found == stacks.end()) return;
+    if (found == stacks.end() || frozen.load()) return;
     edit_stack(found->second);
     save(found->second);
   }
-  bool stopping() const { return stopped.load(); }
+  // Whether operations end here, to be continued by the next start.
+  bool stopping() const { return stopped.load() || frozen.load(); }
 
   // Nested stacks (nested.cc).
   class Nested final : public NestedStacks {
@@ -168,8 +178,9 @@ class Stacks::Impl {
   std::map<std::string, Answer> answers;
   std::string endpoint = "http://127.0.0.1:4566";
   std::atomic<bool> stopped{false};
+  std::atomic<bool> frozen{false};  // a commit was refused: nothing is written before the next start
   Worker worker;
-  std::atomic<storage::CommitNumber> last_commit{0};
+  storage::ServiceCommits commits;
 };
 
 }  // namespace millrace::stacks

@@ -227,19 +227,25 @@ class NestedType : public ResourceType {
   Result<void> remove(const Work& work) const override { return work.nested->remove(work); }
 };
 
-// Commits that have no effect without power.
+// Commits that have no effect without power. The power goes with a write of the store that fails: whatever the
+// resources' services would change is refused from then on.
 class MortalCommits final : public storage::Commits {
  public:
-  MortalCommits(storage::Commits& commits, Power& power) : commits_(commits), power_(power) {}
+  MortalCommits(storage::Commits& commits, Power& power, const storage::MemoryStore& store)
+      : commits_(commits), power_(power), store_(store) {}
   storage::CommitNumber submit(storage::WriteBatch batch,
                                std::function<void(const storage::Committed&)> done) override {
     const std::lock_guard lock(mutex_);
-    return power_.spend() ? commits_.submit(std::move(batch), std::move(done)) : commits_.durable();
+    if (!power_.spend()) return commits_.durable();
+    const storage::CommitNumber number = commits_.submit(std::move(batch), std::move(done));
+    if (store_.has_failed()) power_.fail_after(0);
+    return number;
   }
   void when_durable(storage::CommitNumber number, std::function<void(const Error*)> done) override {
     commits_.when_durable(number, std::move(done));
   }
   storage::CommitNumber durable() const override { return commits_.durable(); }
+  void defer(std::function<storage::CommitNumber()> work) override { commits_.defer(std::move(work)); }
   void on_logged(std::function<void(std::span<const std::uint64_t>)>) override {}
   storage::Stamp next_stamp() const override { return commits_.next_stamp(); }
 
@@ -247,6 +253,7 @@ class MortalCommits final : public storage::Commits {
   std::mutex mutex_;
   storage::Commits& commits_;
   Power& power_;
+  const storage::MemoryStore& store_;
 };
 
 class NoCalls final : public wire::Calls {
@@ -269,7 +276,7 @@ class StacksTest : public ::testing::Test {
   }
   ~StacksTest() override { stacks_.reset(); }
 
-  void start() {
+  Result<void> make() {
     stacks_ = std::make_unique<Stacks>(
         Services{*store_, *mortal_, scheduler_, random_, calls_, types_,
                  [this](const Scope&, const std::string& bucket, const std::string& key) -> Result<std::string> {
@@ -277,7 +284,10 @@ class StacksTest : public ::testing::Test {
                    if (found == objects_.end()) return Error(kNotFound, "Access Denied");
                    return found->second;
                  }});
-    ASSERT_TRUE(stacks_->load().ok());
+    return stacks_->load();
+  }
+  void start() {
+    ASSERT_TRUE(make().ok());
     stacks_->start();
   }
   // Nothing was ever made.
@@ -288,7 +298,7 @@ class StacksTest : public ::testing::Test {
     commits_.reset();
     store_.emplace();
     commits_.emplace(*store_, static_cast<const platform::Clock&>(scheduler_));
-    mortal_.emplace(*commits_, power_);
+    mortal_.emplace(*commits_, power_, *store_);
     world_.clear();
     start();
   }
@@ -297,6 +307,9 @@ class StacksTest : public ::testing::Test {
     power_.fail_after(0);
     stacks_.reset();
     power_.restore();
+    mortal_.reset();
+    commits_.emplace(*store_, static_cast<const platform::Clock&>(scheduler_));
+    mortal_.emplace(*commits_, power_, *store_);
     start();
   }
 

@@ -3,18 +3,20 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "storage/no_blocking.h"
 
 namespace millrace::storage {
 
 namespace {
 Error injected() { return {kStorageFailed, "injected storage failure"}; }
+Error refused() { return {kWouldBlock, "not in memory"}; }
 }  // namespace
 
 // Holds a family's map as it was; lets go of it under the mutex, so that a writer sees whether it is still read.
 class MemoryStore::Cursor final : public Iterator {
  public:
-  Cursor(const MemoryStore& store, std::shared_ptr<const Map> map, Bounds bounds, bool fails)
-      : store_(store), map_(std::move(map)), bounds_(std::move(bounds)), fails_(fails), it_(map_->end()) {}
+  Cursor(const MemoryStore& store, std::shared_ptr<const Map> map, Bounds bounds, std::optional<Error> error)
+      : store_(store), map_(std::move(map)), bounds_(std::move(bounds)), error_(std::move(error)), it_(map_->end()) {}
   ~Cursor() override {
     const std::lock_guard lock(store_.mutex_);
     map_.reset();
@@ -33,18 +35,18 @@ class MemoryStore::Cursor final : public Iterator {
   }
   void prev() override { it_ = it_ == map_->begin() ? map_->end() : std::prev(it_); }
   bool valid() const override {
-    return !fails_ && it_ != map_->end() && it_->first >= bounds_.lower &&
+    return !error_ && it_ != map_->end() && it_->first >= bounds_.lower &&
            (bounds_.upper.empty() || it_->first < bounds_.upper);
   }
   std::string_view key() const override { return it_->first; }
   std::string_view value() const override { return it_->second; }
-  Result<void> status() const override { return fails_ ? Result<void>(injected()) : Result<void>(); }
+  Result<void> status() const override { return error_ ? Result<void>(*error_) : Result<void>(); }
 
  private:
   const MemoryStore& store_;
   std::shared_ptr<const Map> map_;
   const Bounds bounds_;
-  const bool fails_;
+  const std::optional<Error> error_;
   Map::const_iterator it_;
 };
 
@@ -116,6 +118,12 @@ bool MemoryStore::read_fails() const {
 Result<std::optional<std::string>> MemoryStore::get(Family family, std::string_view key) const {
   const std::lock_guard lock(mutex_);
   if (read_fails()) return injected();
+  if (cold_ && NoBlocking::active() && !warm_.contains({family, std::string(key)})) {
+    ++refusals_;
+    NoBlocking::refuse(family, key);
+    return refused();
+  }
+  if (cold_) warm_.emplace(family, key);
   const Map& map = *families_[static_cast<std::size_t>(family)];
   const auto it = map.find(key);
   if (it == map.end()) return std::optional<std::string>();
@@ -124,8 +132,14 @@ Result<std::optional<std::string>> MemoryStore::get(Family family, std::string_v
 
 std::unique_ptr<Iterator> MemoryStore::iterate(Family family, Bounds bounds) const {
   const std::lock_guard lock(mutex_);
-  const bool fails = read_fails();
-  return std::make_unique<Cursor>(*this, families_[static_cast<std::size_t>(family)], std::move(bounds), fails);
+  std::optional<Error> error;
+  if (read_fails()) error = injected();
+  if (cold_ && NoBlocking::active()) {
+    ++refusals_;
+    error = refused();
+  }
+  return std::make_unique<Cursor>(*this, families_[static_cast<std::size_t>(family)], std::move(bounds),
+                                  std::move(error));
 }
 
 void MemoryStore::reclaim(Family family, std::string_view from, std::string_view to) {
@@ -152,6 +166,17 @@ void MemoryStore::fail_read_after(std::uint64_t count) {
   const std::lock_guard lock(mutex_);
   read_fails_after_ = count;
   failed_ = false;
+}
+
+void MemoryStore::set_cold(bool cold) {
+  const std::lock_guard lock(mutex_);
+  cold_ = cold;
+  warm_.clear();
+}
+
+std::uint64_t MemoryStore::refusals() const {
+  const std::lock_guard lock(mutex_);
+  return refusals_;
 }
 
 void MemoryStore::fill_up_after(std::uint64_t count) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "storage/store.h"
@@ -32,6 +33,10 @@ class MemoryStore final : public Store {
   void fail_write_after(std::uint64_t count, Outcome outcome = Outcome::kNotApplied);
   // The read (get or iterate) after `count` further successful ones fails, once.
   void fail_read_after(std::uint64_t count);
+  // From now on reads in a scope of NoBlocking are refused: of a key until it has been read outside of one, of
+  // iterators always. With false they are answered again.
+  void set_cold(bool cold);
+  std::uint64_t refusals() const;
   // The write after `count` further successful ones, and all later ones, find the disk full until make_room().
   void fill_up_after(std::uint64_t count = 0);
   void make_room();
@@ -64,6 +69,9 @@ class MemoryStore final : public Store {
   mutable std::optional<std::uint64_t> read_fails_after_;
   bool broken_ = false;
   mutable bool failed_ = false;
+  bool cold_ = false;
+  mutable std::set<std::pair<Family, std::string>> warm_;  // of a cold store
+  mutable std::uint64_t refusals_ = 0;
   std::uint64_t writes_ = 0;
   mutable std::uint64_t reads_ = 0;
   std::uint64_t reclaims_ = 0;

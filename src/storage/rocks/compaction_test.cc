@@ -28,7 +28,8 @@ class CompactionTest : public ::testing::Test {
 
 // Items were compacted by levels until data format 3 had been in use for a while.
 TEST_F(CompactionTest, ItemsThatWereCompactedByLevelsAreAllThereAndCompactedOn) {
-  auto families = family_descriptors(options_);
+  RocksSettings settings = rocks_settings(options_);
+  auto& families = settings.families;
   for (auto& family : families) {
     family.options.compaction_style = rocksdb::kCompactionStyleLevel;
     family.options.level_compaction_dynamic_level_bytes = true;
@@ -36,7 +37,7 @@ TEST_F(CompactionTest, ItemsThatWereCompactedByLevelsAreAllThereAndCompactedOn) 
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
-  ASSERT_TRUE(rocksdb::DB::Open(database_options(options_), options_.path, families, &handles, &opened).ok());
+  ASSERT_TRUE(rocksdb::DB::Open(settings.database, options_.path, families, &handles, &opened).ok());
   const std::unique_ptr<rocksdb::DB> db(opened);
   auto* const items = handles[static_cast<std::size_t>(Family::kItems)];
   for (int i = 0; i < 10'000; ++i) {

@@ -61,7 +61,27 @@ Result<void> write_version_file(const std::string& path) {
   const std::string why = reason();
   ::close(fd);
   if (!written || ::rename(temporary.c_str(), target.c_str()) != 0) return refused(path, "is not writable: " + why);
-  sync_directory(path);
+  if (!sync_directory(path)) return refused(path, "cannot be synced: " + reason());
+  return {};
+}
+
+// The lowest directory above `path` that is there.
+std::filesystem::path existing_parent(const std::string& path) {
+  std::error_code ignored;
+  std::filesystem::path parent = std::filesystem::absolute(path, ignored).lexically_normal();
+  while (parent.has_relative_path() && !std::filesystem::exists(parent, ignored)) parent = parent.parent_path();
+  return parent;
+}
+
+// That a new directory is there survives a power cut once the one above it is synced, up to one that was there.
+Result<void> sync_parents(const std::string& path, const std::filesystem::path& deepest) {
+  std::error_code ignored;
+  std::filesystem::path made = std::filesystem::absolute(path, ignored).lexically_normal();
+  if (!made.has_filename()) made = made.parent_path();
+  while (made != deepest && made.has_relative_path()) {
+    made = made.parent_path();
+    if (!sync_directory(made.string())) return refused(path, "cannot be made to last: " + reason());
+  }
   return {};
 }
 
@@ -89,6 +109,13 @@ bool holds_other_files(const std::string& path) {
     if (name != "lock" && name != "millrace.json.new") return true;
   }
   return false;
+}
+
+Result<void> refuse_half_restored(const std::string& path) {
+  const auto backup = read_small_file(path + "/" + kRestoring);
+  if (!backup) return {};
+  return refused(path, "is what an interrupted restore has left. Remove it, and restore again: millrace restore " +
+                           backup->substr(0, backup->find('\n')) + " --data " + path);
 }
 
 bool has_version_file(const std::string& path) {
@@ -143,12 +170,15 @@ Result<int> take_lock(const std::string& path, std::string_view command) {
 
 Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& path, std::string_view command) {
   std::error_code error;
+  const std::filesystem::path deepest = existing_parent(path);
   if (std::filesystem::create_directories(path, error)) {
     std::filesystem::permissions(path, std::filesystem::perms::owner_all, error);
+    MR_RETURN_IF_ERROR(sync_parents(path, deepest));
   }
   if (error || !std::filesystem::is_directory(path)) {
     return refused(path, "cannot be created: " + (error ? error.message() : "a file of that name is in the way"));
   }
+  MR_RETURN_IF_ERROR(refuse_half_restored(path));
   // Before anything is written. In this order: a directory that is being made this moment has its version file first.
   if (holds_other_files(path) && !has_version_file(path)) {
     return refused(path, "holds files that are not millrace's (there is no millrace.json). Use an empty one");
@@ -170,6 +200,7 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(const std::string& pa
 }
 
 Result<std::unique_ptr<DataDirectory>> DataDirectory::look(const std::string& path) {
+  MR_RETURN_IF_ERROR(refuse_half_restored(path));
   const auto version = read_small_file(path + std::string(kVersionFile));
   if (!version) return refused(path, "is none: it has no readable file millrace.json");
   MR_ASSIGN_OR_RETURN(const int format, check_version(path, *version));

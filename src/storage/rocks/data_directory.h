@@ -5,6 +5,7 @@
 //   db/             the database (storage/rocks/rocks_store.h)
 //   head            how far writes were acknowledged (internal/head_file.h)
 //   backup.json     only in backups, which no server opens (app/backup.h)
+//   restoring       only while a backup is being restored to it; names the backup
 //   other folders   belong to the service that asks for them: directory("objects")
 //
 // The lock goes with the process, however it ends. Movable through unique_ptr; not thread-safe.
@@ -21,12 +22,14 @@ namespace millrace::storage {
 // 1: the first. 2: indexes can be created and deleted; their numbers are given out by the table's record.
 inline constexpr int kDataFormat = 3;
 
+inline constexpr const char* kRestoring = "restoring";
+
 class DataDirectory {
  public:
   // Creates the directory (mode 0700, parents included) or opens it, and locks it. `command` describes this process to
   // whoever finds the directory locked, e.g. "millrace serve --port 4566". Errors (kStorageFailed), each with the path
-  // and what to do: not creatable or not writable; not empty and not ours; damaged or unknown version file; written by
-  // a newer version; in use, with the other process's pid and command.
+  // and what to do: not creatable or not writable; not empty and not ours; half restored; damaged or unknown version
+  // file; written by a newer version; in use, with the other process's pid and command.
   static Result<std::unique_ptr<DataDirectory>> open(const std::string& path, std::string_view command);
   // For reading only, a backup too: creates and changes nothing, but locks it where there is a lock. Errors as above,
   // and when there is no data directory.

@@ -49,6 +49,35 @@ TEST(HotRows, AWriteTakesItsRowOutBeforeAndAllowsItAfterwards) {
   EXPECT_TRUE(read(rows, "k", "new"));
 }
 
+// A reader that meets another thread in its set goes on without it; as the lock is never held for long, all of this is
+// about what such readers return, not how often.
+TEST(HotRows, ReadersThatMeetGoToTheDatabaseInsteadOfWaiting) {
+  HotRows rows(1);  // one set
+  const std::string value(2000, 'v');
+  for (int i = 0; i < 3; ++i) read(rows, "k", value);
+  std::atomic<std::uint64_t> found{0};
+  constexpr std::uint64_t kReads = 50'000;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 4; ++i) {
+    readers.emplace_back([&] {
+      for (std::uint64_t n = 0; n < kReads; ++n) {
+        Place place;
+        const auto hot = rows.find("k", place);
+        if (hot) {
+          ++found;
+          ASSERT_EQ(*hot, value);
+        } else {
+          ASSERT_FALSE(place.wanted) << "what was not looked for is not to be kept";
+        }
+      }
+    });
+  }
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_GT(found, 0U);
+  EXPECT_EQ(rows.figures().rows, 1U);
+  EXPECT_LE(rows.figures().hits, 4 * kReads + 3);
+}
+
 TEST(HotRows, WhatIsReadOnceBetweenWritesIsNotKept) {
   HotRows rows(1 << 20);
   for (int i = 0; i < 5; ++i) {

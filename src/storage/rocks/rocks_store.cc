@@ -17,12 +17,22 @@
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
+#include <rocksdb/write_buffer_manager.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/assert.h"
+#include "storage/no_blocking.h"
+#include "storage/rocks/internal/background_pace.h"
+#include "storage/rocks/internal/flush_gate.h"
 #include "storage/rocks/internal/head_file.h"
 #include "storage/rocks/internal/hot_rows.h"
+#include "storage/rocks/internal/info_log.h"
+#include "storage/rocks/internal/manifest.h"
+#include "storage/rocks/internal/nowait_file_system.h"
+#include "storage/rocks/internal/rocks_figures.h"
 #include "storage/rocks/internal/rocks_options.h"
+#include "storage/rocks/internal/thread_order.h"
 #include "storage/sync_directory.h"
 #include "telemetry/log.h"
 
@@ -34,7 +44,20 @@ namespace fs = std::filesystem;
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view view(const rocksdb::Slice& text) { return {text.data(), text.size()}; }
+// The number of the last change of a batch that has been written: RocksDB puts that of the first one into its head. The
+// database's latest number may already count what reclaim() wrote meanwhile, which no sync has seen.
+std::uint64_t last_sequence_of(const rocksdb::WriteBatch& batch) {
+  std::uint64_t first = 0;
+  for (int i = 7; i >= 0; --i)
+    first = first << 8 | static_cast<unsigned char>(batch.Data()[static_cast<std::size_t>(i)]);
+  return first + batch.Count() - 1;
+}
+
 Error failed(const rocksdb::Status& status) { return {kStorageFailed, "RocksDB: " + status.ToString()}; }
+Error read_failed(const rocksdb::Status& status) {
+  if (NowaitFileSystem::is_refusal(status)) return {kWouldBlock, "not in memory"};
+  return failed(status);
+}
 
 // The write-ahead logs that will be replayed, by name: they are gone once the database is open.
 std::string wal_names(const std::string& path) {
@@ -78,14 +101,22 @@ class WalKeeper {
   const fs::path links_;
 };
 
+// Opening for reading only removes what slow_removal() has not come to, too.
+class KeepingFileSystem final : public rocksdb::FileSystemWrapper {
+ public:
+  using FileSystemWrapper::FileSystemWrapper;
+  const char* Name() const override { return "KeepingFileSystem"; }
+  rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
+    return rocksdb::IOStatus::NotSupported("nothing is removed", path);
+  }
+};
+
 // Tells a log that failed, which cannot be written again, from a flush or compaction that found the disk full, which
 // can. RocksDB's own recovery, which polls every five seconds, stays off: the next write starts it.
 class ErrorListener final : public rocksdb::EventListener {
  public:
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
-    const bool of_log =
-        reason == rocksdb::BackgroundErrorReason::kWriteCallback || reason == rocksdb::BackgroundErrorReason::kMemTable;
-    if (of_log) log_failed_ = true;
+    if (is_of_log(reason)) log_failed_ = true;
     telemetry::log_error("storage", "RocksDB: " + error->ToString());
   }
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* automatic) override {
@@ -96,6 +127,30 @@ class ErrorListener final : public rocksdb::EventListener {
  private:
   std::atomic<bool> log_failed_{false};
 };
+
+// Why a database does not open, from its MANIFEST as it was found.
+Error cannot_open(const RocksOptions& options, const std::string& reason, const std::optional<ManifestCut>& cut) {
+  std::string text = "The database " + options.path + " cannot be opened: " + reason;
+  if (cut) {
+    text += ". " + cut->path + " is damaged after byte " + std::to_string(cut->whole_bytes);
+    if (options.read_only) text += "; if that was a power failure, a server mends it at its start";
+  }
+  return {kStorageFailed, text};
+}
+
+// Cuts off what a power cut left of a change that was being noted; tells what it found.
+Result<std::optional<ManifestCut>> mend(const RocksOptions& options) {
+  auto found = find_manifest_cut(options.path);
+  if (!found.ok()) {
+    return cannot_open(options, found.error().message() + ". Restore a backup (millrace restore)", std::nullopt);
+  }
+  if (!found->has_value() || options.read_only) return found;
+  MR_RETURN_IF_ERROR(cut_manifest(**found));
+  telemetry::log_warning("storage", "The last " + std::to_string((*found)->tail.size()) + " bytes of " +
+                                        (*found)->path + " were cut off by a power failure and have been removed; " +
+                                        "the changes that they were to note are made again");
+  return found;
+}
 
 // RocksDB syncs what is in its directory; that the directory itself, and the head file, are there is synced here.
 Result<void> sync_names(const fs::path& directory) {
@@ -129,13 +184,19 @@ class HotWrite {
   const WriteBatch& batch_;
 };
 
+// Passing this many takes some hundred microseconds.
+constexpr std::uint64_t kDeletedKeysHereMax = 2000;
+
 class RocksIterator final : public Iterator {
  public:
   RocksIterator(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* family, Bounds bounds) : bounds_(std::move(bounds)) {
     rocksdb::ReadOptions options;
     if (!bounds_.lower.empty()) options.iterate_lower_bound = &lower_;
     if (!bounds_.upper.empty()) options.iterate_upper_bound = &upper_;
+    options.fill_cache = !bounds_.long_run;
+    if (NoBlocking::active()) options.max_skippable_internal_keys = kDeletedKeysHereMax;
     it_.reset(db.NewIterator(options, family));
+    tell_read(&db);
   }
   void seek(std::string_view key) override { it_->Seek(slice(key)); }
   void seek_for_prev(std::string_view key) override { it_->SeekForPrev(slice(key)); }
@@ -145,8 +206,9 @@ class RocksIterator final : public Iterator {
   std::string_view key() const override { return view(it_->key()); }
   std::string_view value() const override { return view(it_->value()); }
   Result<void> status() const override {
-    if (it_->status().ok()) return {};
-    return failed(it_->status());
+    const rocksdb::Status status = it_->status();
+    if (status.ok()) return {};
+    return read_failed(status);
   }
 
  private:
@@ -159,19 +221,23 @@ class RocksIterator final : public Iterator {
 }  // namespace
 
 struct RocksStore::Database {
-  explicit Database(std::size_t memory_bytes) : hot(hot_row_bytes(memory_bytes)) {}
+  explicit Database(std::size_t memory_bytes) : hot(memory_shares(memory_bytes).hot_rows) {}
   ~Database() {
     for (rocksdb::ColumnFamilyHandle* family : families) db->DestroyColumnFamilyHandle(family);
     if (db != nullptr) db->Close().PermitUncheckedError();
   }
   rocksdb::ColumnFamilyHandle* family(Family which) const { return families[static_cast<std::size_t>(which)]; }
 
+  rocksdb::Status open(const RocksOptions& options, const RocksSettings& settings);
   Result<void> prove_complete(const RocksOptions& options, const std::string& logs, WalKeeper& keeper);
 
   const std::shared_ptr<ErrorListener> errors = std::make_shared<ErrorListener>();
-  std::unique_ptr<rocksdb::Env> env;  // of RocksOptions::file_system
+  const std::shared_ptr<FlushGate> gate = std::make_shared<FlushGate>();
+  std::unique_ptr<rocksdb::Env> env;  // of RocksOptions::file_system, read without waiting
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::shared_ptr<rocksdb::Statistics> statistics;
+  std::shared_ptr<BackgroundPace> pace;
   std::optional<HeadFile> head;
   HotRows hot;  // of Family::kItems
   std::string path;
@@ -181,12 +247,39 @@ struct RocksStore::Database {
   std::atomic<bool> broken{false};
 };
 
+rocksdb::Status RocksStore::Database::open(const RocksOptions& options, const RocksSettings& settings) {
+  rocksdb::DB* opened = nullptr;
+  statistics = settings.database.statistics;
+  const rocksdb::Status status =
+      options.read_only ? rocksdb::DB::OpenForReadOnly(settings.database, path, settings.families, &families, &opened)
+                        : rocksdb::DB::Open(settings.database, path, settings.families, &families, &opened);
+  db.reset(opened);
+  return status;
+}
+
 // Compares what was recovered with what had been acknowledged.
 Result<void> RocksStore::Database::prove_complete(const RocksOptions& options, const std::string& logs,
                                                   WalKeeper& keeper) {
-  if (options.head_file.empty() || (options.read_only && !fs::exists(options.head_file))) return {};
-  MR_ASSIGN_OR_RETURN(HeadFile file, HeadFile::open(options.head_file));
+  if (options.head_file.empty()) return {};
   const std::uint64_t recovered = db->GetLatestSequenceNumber();
+  auto found = HeadFile::open(options.head_file, options.read_only ? HeadFile::For::kReading : HeadFile::For::kWriting);
+  if (!found.ok()) {
+    const std::string unknown = found.error().message() + ". It notes how far writes were acknowledged; without it " +
+                                "nobody can tell whether the write-ahead log of " + options.path + " has lost any";
+    if (!options.accept_lost_writes) {
+      return Error(kStorageFailed, unknown +
+                                       ". Restore a backup (millrace restore); or go on with what the log has: "
+                                       "millrace serve --accept-lost-writes");
+    }
+    telemetry::log_warning("storage", unknown + ". The server goes on with what it has, as it was told to");
+  }
+  if (!found.ok() || !found->has_value()) {
+    if (options.read_only) return {};
+    MR_ASSIGN_OR_RETURN(HeadFile created, HeadFile::create(options.head_file, 0));
+    head.emplace(std::move(created));
+    return {};
+  }
+  HeadFile& file = **found;
   if (recovered < file.sequence()) {
     const std::string lost = "The write-ahead log of " + options.path + " (" + logs +
                              ") is damaged: " + std::to_string(file.sequence() - recovered) +
@@ -211,33 +304,37 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(const RocksOptions& options
   database->path = options.path;
   database->reserve_bytes = options.reserve_bytes;
   database->read_only = options.read_only;
-  rocksdb::DBOptions settings = database_options(options);
-  settings.listeners.push_back(database->errors);
-  if (options.file_system != nullptr) {
-    database->env = rocksdb::NewCompositeEnv(options.file_system);
-    settings.env = database->env.get();
-  }
+  RocksSettings settings = rocks_settings(options);
+  settings.database.listeners.push_back(database->gate);
+  settings.database.listeners.push_back(database->errors);
+  database->pace = std::make_shared<BackgroundPace>(settings.database.write_buffer_manager);
+  settings.database.listeners.push_back(database->pace);
+  settings.database.rate_limiter = database->pace;
+  settings.database.info_log = std::make_shared<InfoLog>(options.read_only ? "" : options.path + "/LOG");
+  std::shared_ptr<rocksdb::FileSystem> files = options.file_system;
+  if (files == nullptr) files = rocksdb::FileSystem::Default();
+  if (options.read_only) files = std::make_shared<KeepingFileSystem>(files);
+  database->env = database->gate->env(rocksdb::NewCompositeEnv(std::make_shared<NowaitFileSystem>(files)));
+  settings.database.env = database->env.get();
+  if (!options.read_only) settings.database.sst_file_manager = slow_removal(settings.database);
   const std::string logs = wal_names(options.path);
   WalKeeper keeper(options.path, options.read_only ? "" : options.head_file);
-  rocksdb::DB* db = nullptr;
-  rocksdb::Status status;
   if (options.read_only) {
-    settings.create_if_missing = settings.create_missing_column_families = false;
-    status =
-        rocksdb::DB::OpenForReadOnly(settings, options.path, family_descriptors(options), &database->families, &db);
-  } else {
-    status = rocksdb::DB::Open(settings, options.path, family_descriptors(options), &database->families, &db);
+    settings.database.create_if_missing = settings.database.create_missing_column_families = false;
   }
+  MR_ASSIGN_OR_RETURN(const std::optional<ManifestCut> cut, mend(options));
+  const rocksdb::Status status = database->open(options, settings);
   if (!status.ok()) {
-    return Error(kStorageFailed, "The database " + options.path + " cannot be opened: " + status.ToString());
+    if (cut && !options.read_only) uncut_manifest(*cut);
+    return cannot_open(options, status.ToString(), cut);
   }
-  database->db.reset(db);
   MR_RETURN_IF_ERROR(database->prove_complete(options, logs, keeper));
   if (!options.read_only) MR_RETURN_IF_ERROR(sync_names(fs::path(options.path).parent_path()));
   return std::unique_ptr<RocksStore>(new RocksStore(std::move(database)));
 }
 
 RocksStore::~RocksStore() {
+  database_->pace->hurry();
   // On a full disk a flush could wait for room that never comes; the log has everything.
   if (database_->broken || database_->full || database_->read_only || room().level == Room::Level::kNone) return;
   if (const auto flushed = flush(); !flushed.ok()) {
@@ -273,11 +370,15 @@ Result<void> RocksStore::write(const WriteBatch& batch, Sync sync) {
   rocksdb::WriteOptions options;
   options.sync = sync == Sync::kSynced;
   const HotWrite announced(database_->hot, batch);
+  database_->pace->wrote();
   const rocksdb::Status status = database_->db->Write(options, &out);
+  tell_written(database_->db.get());
   if (!status.ok()) return write_failed(status);
-  if (options.sync && database_->head && !database_->head->write(database_->db->GetLatestSequenceNumber())) {
-    telemetry::log_warning("storage", "The head file cannot be written; a damaged log may go unnoticed");
-    database_->head.reset();
+  if (options.sync && database_->head && out.Count() > 0 && !database_->head->write(last_sequence_of(out))) {
+    database_->broken = true;
+    return Error(
+        kStorageFailed,
+        std::string("The file that notes how far writes were acknowledged cannot be written: ") + std::strerror(errno));
   }
   return {};
 }
@@ -295,7 +396,7 @@ Error RocksStore::write_failed(const rocksdb::Status& status) {
 
 // After a full disk: flushes what could not be flushed then.
 Result<void> RocksStore::resume() {
-  const rocksdb::Status status = database_->db->Resume();
+  const rocksdb::Status status = database_->gate->resume(*database_->db);
   if (!status.ok()) return write_failed(status);
   database_->full = false;
   return {};
@@ -313,6 +414,30 @@ Room RocksStore::room() const {
   return room;
 }
 
+bool RocksStore::log_takes(std::size_t bytes) const {
+  if (database_->broken || database_->full || database_->read_only) return false;
+  fs::path newest;
+  std::uint64_t logs = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(database_->path, error)) {
+    if (entry.path().extension() != ".log") continue;
+    logs += entry.file_size(error);
+    newest = std::max(newest, entry.path());
+  }
+  struct stat found {};
+  if (error || newest.empty() || ::stat(newest.c_str(), &found) != 0) return false;
+  const std::uint64_t set_aside = static_cast<std::uint64_t>(found.st_blocks) * 512;
+  if (set_aside < static_cast<std::uint64_t>(found.st_size) + bytes || logs + bytes > kWalBytesMax) return false;
+  for (rocksdb::ColumnFamilyHandle* family : database_->families) {
+    std::uint64_t held = 0;
+    const std::uint64_t most = database_->db->GetOptions(family).write_buffer_size / 4 * 3;
+    if (!database_->db->GetIntProperty(family, rocksdb::DB::Properties::kCurSizeActiveMemTable, &held)) return false;
+    if (held + bytes > most) return false;
+  }
+  const auto buffers = database_->db->GetDBOptions().write_buffer_manager;
+  return buffers == nullptr || buffers->memory_usage() + 2 * bytes < buffers->buffer_size() / 8 * 7;
+}
+
 Result<std::optional<std::string>> RocksStore::get(Family family, std::string_view key) const {
   HotRows::Place place;
   if (family == Family::kItems) {
@@ -322,7 +447,11 @@ Result<std::optional<std::string>> RocksStore::get(Family family, std::string_vi
   const rocksdb::Status status =
       database_->db->Get(rocksdb::ReadOptions(), database_->family(family), slice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
-  if (!status.ok()) return failed(status);
+  if (!status.ok()) {
+    Error error = read_failed(status);
+    if (error.is(kWouldBlock)) NoBlocking::refuse(family, key);
+    return error;
+  }
   if (place.wanted) database_->hot.keep(place, key, value);
   return std::optional(std::move(value));
 }
@@ -345,9 +474,9 @@ void RocksStore::reclaim(Family family, std::string_view from, std::string_view 
   if (!status.ok()) telemetry::log_warning("storage", "Disk space was not reclaimed: " + status.ToString());
 }
 
-std::uint64_t RocksStore::approximate_bytes(Family family, std::string_view from) const {
+std::uint64_t RocksStore::approximate_bytes(Family family, std::string_view from, std::string_view to) const {
   static constexpr char kAfterAll[] = "\xff\xff\xff\xff\xff\xff\xff\xff\xff";
-  const rocksdb::Range range(slice(from), rocksdb::Slice(kAfterAll));
+  const rocksdb::Range range(slice(from), to.empty() ? rocksdb::Slice(kAfterAll) : slice(to));
   rocksdb::SizeApproximationOptions options;
   options.include_memtables = true;
   std::uint64_t bytes = 0;
@@ -397,35 +526,8 @@ Result<void> RocksStore::checkpoint(const std::string& path) {
 }
 
 std::vector<std::pair<std::string, double>> RocksStore::figures() const {
-  constexpr std::pair<const char*, const char*> kOfFamily[] = {
-      {"keys_estimate", "rocksdb.estimate-num-keys"},
-      {"table_bytes", "rocksdb.total-sst-files-size"},
-      {"memtable_bytes", "rocksdb.cur-size-all-mem-tables"},
-      {"pending_compaction_bytes", "rocksdb.estimate-pending-compaction-bytes"},
-  };
-  constexpr std::pair<const char*, const char*> kOfAll[] = {
-      {"block_cache_bytes", "rocksdb.block-cache-usage"},
-      {"block_cache_capacity_bytes", "rocksdb.block-cache-capacity"},
-      {"running_flushes", "rocksdb.num-running-flushes"},
-      {"running_compactions", "rocksdb.num-running-compactions"},
-      {"write_delay_bytes_per_second", "rocksdb.actual-delayed-write-rate"},
-      {"writes_stopped", "rocksdb.is-write-stopped"},
-      {"background_errors", "rocksdb.background-errors"},
-  };
-  std::vector<std::pair<std::string, double>> out;
-  std::uint64_t value = 0;
-  for (rocksdb::ColumnFamilyHandle* family : database_->families) {
-    for (const auto& [name, property] : kOfFamily) {
-      if (!database_->db->GetIntProperty(family, property, &value)) continue;
-      out.emplace_back(family->GetName() + "_" + name, static_cast<double>(value));
-    }
-    std::string text;  // this one is not among the numbers
-    if (database_->db->GetProperty(family, "rocksdb.num-files-at-level0", &text))
-      out.emplace_back(family->GetName() + "_level0_files", std::strtod(text.c_str(), nullptr));
-  }
-  for (const auto& [name, property] : kOfAll) {
-    if (database_->db->GetIntProperty(property, &value)) out.emplace_back(name, static_cast<double>(value));
-  }
+  std::vector<std::pair<std::string, double>> out =
+      database_figures(*database_->db, database_->families, *database_->statistics);
   const HotRows::Figures hot = database_->hot.figures();
   out.emplace_back("hot_rows", static_cast<double>(hot.rows));
   out.emplace_back("hot_row_bytes", static_cast<double>(hot.bytes));

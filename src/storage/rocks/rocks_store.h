@@ -35,12 +35,12 @@ inline constexpr std::size_t kMemoryMin = std::size_t{16} << 20;
 
 struct RocksOptions {
   std::string path;                           // of the database's own directory; its parent exists
-  std::size_t memory_bytes = kMemoryDefault;  // half write buffers, half block cache and hot rows
+  std::size_t memory_bytes = kMemoryDefault;  // write buffers, block cache and hot rows: memory_shares()
   std::string head_file;                      // where to note what is durable; empty: nowhere
   // Opens although acknowledged writes are missing, and says what is lost in a warning.
   bool accept_lost_writes = false;
   // Free space that is not to be touched by new writes, so that what was begun, flushes and compactions always find
-  // room (Room::Level::kReserve); below a quarter of it nothing is written. At most a twentieth of the file system, but
+  // room (Room::Level::kReserve); below a quarter of it nothing is begun. At most a twentieth of the file system, but
   // at least kReserveMin, or a quarter of a tiny one. 0: for tests, no reserve: writes go on until the disk is full.
   std::uint64_t reserve_bytes = 0;
   // Where the database lives; nullptr: the machine's. For faults and recordings in tests.
@@ -64,11 +64,14 @@ class RocksStore final : public Store {
   // Drops whole files; what is left of the range at their edges is erased, except in kLog, whose readers enforce the
   // trim point and whose edges go with the next call (pass an empty `from`).
   void reclaim(Family family, std::string_view from, std::string_view to) override;
-  // Roughly what a family holds from a key on, on disk and in memory.
-  std::uint64_t approximate_bytes(Family family, std::string_view from) const;
+  // On disk and in memory. Asks the indexes of table files, which may have to be read.
+  std::uint64_t approximate_bytes(Family family, std::string_view from, std::string_view to) const override;
   std::string statistics() const override;
   std::vector<std::pair<std::string, double>> figures() const override;
   Room room() const override;
+  // Whether the log takes a batch of so many bytes in disk space that it has set aside already: no block is asked of
+  // the file system, and nothing is so full that the batch would begin another log. On the writer's thread.
+  bool log_takes(std::size_t bytes) const;
 
   // Reads every block of every table file against its checksum; what is wrong with those that are damaged, by name.
   // `progress` is told how many bytes of how many have been read.

@@ -69,6 +69,7 @@ std::optional<Stream> parse_stream(StreamId id, const Json& json) {
   stream.created = from_unix_ms(json.int_or("created", 0));
   stream.initial_shards = static_cast<int>(json.int_or("shards", 1));
   if (const Json* own = json.find("retentionMs"); own != nullptr && own->is_int()) {
+    if (own->as_int() <= 0) return std::nullopt;  // would trim everything
     stream.retention = Milliseconds(own->as_int());
   }
   if (const Json* closed = json.find("closed")) stream.closed = from_unix_ms(closed->is_int() ? closed->as_int() : 0);
@@ -161,6 +162,20 @@ struct Loader {
   }
 };
 
+// A write finds its shard by its key's hash: one open shard of an enabled stream for each.
+bool has_a_shard_for_every_hash(const Stream& stream) {
+  std::map<std::uint64_t, std::uint64_t> open;  // the last hash by the first
+  for (const Shard& shard : stream.shards) {
+    if (shard.is_open() && !open.emplace(shard.hash_from, shard.hash_to).second) return false;
+  }
+  std::uint64_t next = 0;
+  for (const auto& [from, to] : open) {
+    if (from != next || to < from) return false;
+    next = to + 1;  // 0 after kHashMax, where none can begin again
+  }
+  return !open.empty() && open.rbegin()->second == kHashMax;
+}
+
 }  // namespace
 
 std::string stream_arn(const Scope& scope, const std::string& table, const std::string& label) {
@@ -228,6 +243,12 @@ Result<Catalogue> load_catalogue(const storage::Store& store) {
   }
   MR_RETURN_IF_ERROR(it->status());
   if (!loader.join()) return Error(storage::kStorageFailed, "The stored description of streams lacks a stream");
+  for (const auto& [id, stream] : loader.catalogue.streams) {
+    if (stream.is_enabled() && !has_a_shard_for_every_hash(stream)) {
+      return Error(storage::kStorageFailed,
+                   "The stored description of streams is damaged: not every key has one open shard of " + stream.arn);
+    }
+  }
   return std::move(loader.catalogue);
 }
 

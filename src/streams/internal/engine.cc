@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "base/assert.h"
+#include "codec/key.h"
 #include "storage/log_key.h"
 
 namespace millrace::streams {
@@ -33,23 +35,67 @@ Streams::Engine::Engine(storage::Store& store, storage::Commits& commits, platfo
       scheduler_(scheduler),
       random_(random),
       options_(options),
-      next_id_(catalogue.next_id),
-      streams_(std::move(catalogue.streams)),
+      shape_commits_(commits, "streams"),
       seen_(head()),
       trim_floor_(catalogue.floor) {
-  for (const auto& [id, stream] : streams_) {
+  const std::unique_lock lock(mutex_);
+  take(std::move(catalogue));
+}
+
+// On the committer's thread after a refused commit. What memory knows of records stays.
+Result<void> Streams::Engine::restore() {
+  MR_ASSIGN_OR_RETURN(Catalogue catalogue, load_catalogue(store_));
+  const std::unique_lock lock(mutex_);
+  take(std::move(catalogue));
+  return {};
+}
+
+void Streams::Engine::take(Catalogue catalogue) {
+  const auto before = std::exchange(streams_, std::move(catalogue.streams));
+  next_id_ = std::max(next_id_, catalogue.next_id);
+  by_arn_.clear();
+  routes_.clear();
+  std::vector<std::pair<std::string, std::shared_ptr<const Place>>> places;
+  std::vector<std::pair<std::string, std::shared_ptr<const Stream>>> shown;
+  std::set<ShardNumber> kept;
+  for (auto& [id, stream] : streams_) {
+    if (const auto known = before.find(id); known != before.end()) stream.chaos = known->second.chaos;
     by_arn_.emplace(stream.arn, id);
+    shown.emplace_back(stream.arn, std::make_shared<const Stream>(stream));
     for (const Shard& shard : stream.shards) {
+      const auto known = place(shard.number);
       // Which shards have recent records is not stored: assume all, reading will tell.
-      const Stamp last = shard.end.value_or(seen_);
-      places_[shard.number] = place_of(stream, shard, last);
-      bounds_[shard.number] = {last};
+      auto next = std::make_shared<Place>(*place_of(stream, shard, shard.end.value_or(seen_)));
+      if (known != nullptr) next->tail = known->tail;
+      if (known == nullptr) bounds_[shard.number] = {next->tail->last};
+      places.emplace_back(codec::be64(shard.number.value()), std::move(next));
+      kept.insert(shard.number);
     }
     rebuild_routes(stream);
   }
+  places_.set_all(std::move(places));
+  shown_.set_all(std::move(shown));
+  for (const auto& [id, stream] : before) {
+    if (!by_arn_.contains(stream.arn)) shown_.erase(stream.arn);
+    for (const Shard& shard : stream.shards) {
+      if (!kept.contains(shard.number)) places_.erase(codec::be64(shard.number.value()));
+    }
+  }
+  std::erase_if(bounds_, [&](const auto& entry) { return !kept.contains(entry.first); });
+  std::erase_if(counters_, [&](const auto& entry) { return !kept.contains(entry.first); });
 }
 
 void Streams::Engine::start() {
+  shape_commits_.set_restore([weak = weak_from_this()]() -> Result<void> {
+    const auto self = weak.lock();
+    return self ? self->restore() : Result<void>();
+  });
+  shape_commits_.set_resume(scheduler_, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->maintain_soon();
+    if (std::exchange(self->look_paused_, false)) self->look();
+  });
   commits_.on_logged([weak = weak_from_this()](std::span<const std::uint64_t> shards) {
     if (const auto self = weak.lock()) self->logged(shards);
   });
@@ -57,12 +103,15 @@ void Streams::Engine::start() {
     // What was committed between construction and here was not announced.
     const std::unique_lock lock(mutex_);
     const Stamp now_seen = head();
-    seen_ = std::max(seen_, now_seen);
-    for (auto& [number, place] : places_) {
-      if (place.end || place.last >= now_seen) continue;
-      place.last = now_seen;
-      bounds_[number].push_back(now_seen);
+    for (const auto& [id, stream] : streams_) {
+      for (const Shard& shard : stream.shards) {
+        Tail& tail = *place(shard.number)->tail;
+        if (shard.end || tail.last >= now_seen) continue;
+        tail.last = now_seen;
+        bounds_[shard.number].push_back(now_seen);
+      }
     }
+    seen_ = std::max(seen_.load(), now_seen);
   }
   maintain_soon();
 }
@@ -83,31 +132,44 @@ Shard Streams::Engine::make_shard(std::uint64_t from, std::uint64_t to, Time now
   shard.hash_to = to;
   shard.start = commits_.next_stamp();  // a lower bound until the commit tells
   shard.created = now;
+  shard.durable = false;
   return shard;
 }
 
-Streams::Engine::Place Streams::Engine::place_of(const Stream& stream, const Shard& shard, Stamp last) const {
-  Place place;
-  place.stream = stream.id;
-  place.retention = retention_of(stream);
-  place.start = shard.start;
-  place.end = shard.end;
-  place.last = last;
-  place.closed = shard.closed;
-  place.created = shard.created;
-  place.second_parent = shard.second_parent;
+std::shared_ptr<const Streams::Engine::Place> Streams::Engine::place_of(const Stream& stream, const Shard& shard,
+                                                                        Stamp last) const {
+  auto place = std::make_shared<Place>();
+  place->stream = stream.id;
+  place->retention = retention_of(stream);
+  place->start = shard.start;
+  place->end = shard.end;
+  place->tail->last = last;
+  place->closed = shard.closed;
+  place->created = shard.created;
+  place->second_parent = shard.second_parent;
   return place;
 }
 
+template <typename Change>
+void Streams::Engine::change_place(ShardNumber shard, const Change& change) {
+  const auto known = place(shard);
+  if (known == nullptr) return;
+  auto next = std::make_shared<Place>(*known);
+  change(*next);
+  places_.set(codec::be64(shard.value()), std::move(next));
+}
+
+void Streams::Engine::show(const Stream& stream) { shown_.set(stream.arn, std::make_shared<const Stream>(stream)); }
+
 void Streams::Engine::adopt(Stream& stream, Shard shard, WriteBatch& batch) {
   put_shard(stream.id, shard, batch);
-  places_[shard.number] = place_of(stream, shard, 0);
+  places_.set(codec::be64(shard.number.value()), place_of(stream, shard, 0));
   stream.shards.push_back(std::move(shard));
 }
 
 void Streams::Engine::retire(Stream& stream, Shard& shard, Time now, WriteBatch& batch) {
   shard.closed = now;
-  places_[shard.number].closed = now;
+  change_place(shard.number, [&](Place& place) { place.closed = now; });
   put_end(shard, batch);
   rebuild_routes(stream);
 }
@@ -170,6 +232,7 @@ Opened Streams::Engine::open(const OpenRequest& request, WriteBatch& batch) {
     put_next_id(next_id_, batch);
     by_arn_.emplace(stream.arn, stream.id);
     rebuild_routes(stream);
+    show(stream);
     streams_.emplace(stream.id, stream);
   }
   tell_when_committed(stream.id, std::move(opened), {}, batch);
@@ -191,6 +254,7 @@ void Streams::Engine::close(StreamId id, WriteBatch& batch) {
       retire(stream, shard, now, batch);
       closed.push_back(shard.number);
     }
+    show(stream);
   }
   tell_when_committed(id, {}, std::move(closed), batch);
 }
@@ -202,8 +266,9 @@ std::optional<std::uint64_t> Streams::Engine::shard_for(StreamId stream, std::ui
   const auto route =
       std::lower_bound(it->second.begin(), it->second.end(), key_hash,
                        [](const Route& candidate, std::uint64_t hash) { return candidate.hash_to < hash; });
+  MR_ASSERT(route != it->second.end());  // load_catalogue() refuses others, reshaping keeps to it
   (key_hash <= route->middle ? route->counter->low : route->counter->high).fetch_add(1, std::memory_order_relaxed);
-  return route->shard;  // the open shards of an enabled stream cover all hashes
+  return route->shard;
 }
 
 // The stream as it may be seen now: without what has aged out but was not swept yet.
@@ -223,10 +288,8 @@ std::optional<Stream> Streams::Engine::find(StreamId id) const {
 }
 
 std::optional<Stream> Streams::Engine::find(std::string_view arn) const {
-  const Time now = scheduler_.now();
-  const std::shared_lock lock(mutex_);
-  const auto it = by_arn_.find(arn);
-  return it == by_arn_.end() ? std::nullopt : visible(streams_.at(it->second), now);
+  const auto stream = shown_.find(arn);
+  return stream == nullptr ? std::nullopt : visible(*stream, scheduler_.now());
 }
 
 std::vector<Stream> Streams::Engine::list(const Scope& scope, std::string_view table_name) const {
@@ -252,8 +315,12 @@ Result<void> Streams::Engine::set_retention(StreamId id, std::optional<Milliseco
     Stream& stream = it->second;
     stream.retention = retention;
     put_stream(stream, batch);
-    for (const Shard& shard : stream.shards) places_[shard.number].retention = retention_of(stream);
+    for (const Shard& shard : stream.shards) {
+      change_place(shard.number, [&](Place& place) { place.retention = retention_of(stream); });
+    }
+    show(stream);
   }
+  shape_commits_.join(batch);
   maintain_soon();
   return {};
 }
@@ -269,6 +336,7 @@ Result<void> Streams::Engine::set_chaos(StreamId id, const Chaos& chaos) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return Error(kResourceNotFound, "There is no such stream");
   it->second.chaos = chaos;
+  show(it->second);
   return {};
 }
 
@@ -279,6 +347,7 @@ bool Streams::Engine::happens(double chance) const {
 
 void Streams::Engine::tell_when_committed(StreamId stream, std::vector<ShardNumber> opened,
                                           std::vector<ShardNumber> closed, WriteBatch& batch) {
+  shape_commits_.join(batch);
   batch.on_commit([weak = weak_from_this(), stream, opened = std::move(opened),
                    closed = std::move(closed)](const storage::Committed& committed) {
     const auto self = weak.lock();
@@ -293,12 +362,19 @@ void Streams::Engine::reshaped(StreamId id, const std::vector<ShardNumber>& open
     const auto it = streams_.find(id);
     if (it == streams_.end()) return;
     for (const ShardNumber number : opened) {
-      if (Shard* shard = find_shard(it->second, number)) shard->start = places_[number].start = next_stamp;
+      Shard* shard = find_shard(it->second, number);
+      if (shard == nullptr) continue;
+      shard->start = next_stamp;
+      shard->durable = true;
+      change_place(number, [&](Place& place) { place.start = next_stamp; });
     }
     for (const ShardNumber number : closed) {
       Shard* shard = find_shard(it->second, number);
-      if (shard != nullptr) shard->end = places_[number].end = std::max(shard->start, next_stamp - 1);
+      if (shard == nullptr) continue;
+      shard->end = std::max(shard->start, next_stamp - 1);
+      change_place(number, [&](Place& place) { place.end = shard->end; });
     }
+    show(it->second);
   }
   wake({id, {}, true});
   if (!closed.empty()) maintain_soon();
@@ -310,17 +386,20 @@ void Streams::Engine::logged(std::span<const std::uint64_t> shards) {
   bool is_living = false;
   {
     const std::unique_lock lock(mutex_);
-    const Stamp seen_before = std::exchange(seen_, head());
-    for (const std::uint64_t shard : shards) {
-      const auto it = places_.find(ShardNumber(shard));
-      if (it == places_.end()) continue;
-      it->second.last = seen_;
-      note_record(it->first, seen_before);
-      touched.emplace_back(it->second.stream, it->first);
+    const Stamp seen_before = seen_;
+    const Stamp seen = head();
+    for (const std::uint64_t number : shards) {
+      const ShardNumber shard(number);
+      const auto known = place(shard);
+      if (known == nullptr) continue;
+      known->tail->last = seen;
+      note_record(shard, seen_before, seen);
+      touched.emplace_back(known->stream, shard);
     }
+    seen_ = seen;  // last, see view()
     is_living = reshaper_ != nullptr && !touched.empty();
-    new_bucket = (storage::log_bucket(seen_)) > examined_bucket_;
-    if (new_bucket) examined_bucket_ = storage::log_bucket(seen_);
+    new_bucket = storage::log_bucket(seen) > examined_bucket_;
+    if (new_bucket) examined_bucket_ = storage::log_bucket(seen);
   }
   std::sort(touched.begin(), touched.end());
   for (auto first = touched.begin(); first != touched.end();) {
@@ -333,7 +412,7 @@ void Streams::Engine::logged(std::span<const std::uint64_t> shards) {
   if (is_living) open_window();
 }
 
-void Streams::Engine::note_record(ShardNumber shard, Stamp seen_before) {
+void Streams::Engine::note_record(ShardNumber shard, Stamp seen_before, Stamp seen) {
   std::vector<Stamp>& bounds = bounds_[shard];
   const auto note = [&](Stamp bound) {
     if (!bounds.empty() && storage::log_bucket(bounds.back()) == storage::log_bucket(bound)) {
@@ -343,9 +422,9 @@ void Streams::Engine::note_record(ShardNumber shard, Stamp seen_before) {
     }
   };
   // A group that fills one bucket and begins the next may have put the record into either.
-  const std::uint64_t bucket = storage::log_bucket(seen_);
+  const std::uint64_t bucket = storage::log_bucket(seen);
   if (storage::log_bucket(seen_before + 1) < bucket) note((bucket << storage::kLogBucketBits) - 1);
-  note(seen_);
+  note(seen);
 }
 
 void Streams::Engine::note_dropped(std::uint64_t bucket) {
@@ -353,7 +432,7 @@ void Streams::Engine::note_dropped(std::uint64_t bucket) {
     const auto live =
         std::find_if(bounds.begin(), bounds.end(), [&](Stamp bound) { return storage::log_bucket(bound) >= bucket; });
     if (live == bounds.begin()) continue;
-    places_[shard].lost_to = *std::prev(live);
+    if (const auto known = place(shard)) known->tail->lost_to = *std::prev(live);
     bounds.erase(bounds.begin(), live);
   }
 }

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/read_mostly_map.h"
+#include "storage/service_commits.h"
 #include "streams/internal/catalogue.h"
 #include "streams/streams.h"
 
@@ -24,6 +26,8 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   Engine(storage::Store& store, storage::Commits& commits, platform::Scheduler& scheduler, platform::Random& random,
          StreamsOptions options, Catalogue catalogue);
   void start();  // once, after construction: observes commits, begins trimming
+  // Makes the streams and shards in memory what the store holds.
+  Result<void> restore();
 
   Opened open(const OpenRequest& request, storage::WriteBatch& batch);
   void close(StreamId stream, storage::WriteBatch& batch);
@@ -33,7 +37,6 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   std::optional<Stream> find(StreamId stream) const;
   std::optional<Stream> find(std::string_view arn) const;
   std::vector<Stream> list(const Scope& scope, std::string_view table_name) const;
-  storage::CommitNumber barrier() { return commits_.submit({}); }
   Result<Page> read(ShardNumber shard, Stamp after, ReadLimits limits) const;
   Result<std::size_t> backlog(ShardNumber shard, Stamp after, std::size_t max) const;
   bool waits_for_parent(ShardNumber shard, Stamp after) const;
@@ -47,24 +50,29 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   Subscription subscribe(StreamId stream, std::function<void(const Wake&)> wake);
 
  private:
-  // What reading needs to know of a shard.
+  // What changes in a shard while it is read and written. How the parts belong together: see view().
+  struct Tail {
+    std::atomic<Stamp> last{0};                // no record has a higher stamp, as far as seen_ goes
+    std::atomic<Stamp> lost_to{0};             // dropped buckets may have held records up to here, and none above
+    std::atomic<bool> was_read_to_end{false};  // by a reader of AWS's API
+  };
+  // What reading needs to know of a shard. Replaced, never changed; the tail stays the same.
   struct Place {
     StreamId stream;
     Stamp start = 0;
     std::optional<Stamp> end;
-    Stamp last = 0;     // no record has a higher stamp, as far as seen_ goes
-    Stamp lost_to = 0;  // dropped buckets may have held records up to here, and none above
     Time closed = kNever;
     Time created{};
     Milliseconds retention{};
     std::optional<ShardNumber> second_parent;
-    bool was_read_to_end = false;  // by a reader of AWS's API
+    std::shared_ptr<Tail> tail = std::make_shared<Tail>();
   };
-  // A Place at one moment, with what was known of the log then.
-  struct View : Place {
-    Stamp seen = 0;        // commits up to here are in `last`
-    Stamp head = 0;        // commits up to here are in the store
-    Stamp trim_floor = 0;  // buckets below this stamp may be gone
+  // A shard at one moment, with what was known of the log then.
+  struct View {
+    std::shared_ptr<const Place> place;
+    Stamp last = 0;
+    Stamp seen = 0;  // commits up to here are in `last`
+    Stamp head = 0;  // commits up to here are in the store
   };
   // Records that went into an open shard since the last look.
   struct Counter {
@@ -81,8 +89,12 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   struct Scan;
 
   // REQUIRES of all of these: mutex_ held.
+  void take(Catalogue catalogue);  // as the streams and shards there are
   Shard make_shard(std::uint64_t from, std::uint64_t to, Time now);
-  Place place_of(const Stream& stream, const Shard& shard, Stamp last) const;
+  std::shared_ptr<const Place> place_of(const Stream& stream, const Shard& shard, Stamp last) const;
+  template <typename Change>
+  void change_place(ShardNumber shard, const Change& change);
+  void show(const Stream& stream);  // after each change of it
   void adopt(Stream& stream, Shard shard, storage::WriteBatch& batch);
   void retire(Stream& stream, Shard& shard, Time now, storage::WriteBatch& batch);
   // Opens a child of `parents` (one or two) with the range [from, to].
@@ -102,9 +114,10 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
                 Stamp next_stamp);
   void logged(std::span<const std::uint64_t> shards);
   void wake(const Wake& wake);
-  void note_record(ShardNumber shard, Stamp seen_before);  // REQUIRES: mutex_ held
-  void note_dropped(std::uint64_t bucket);                 // REQUIRES: mutex_ held
+  void note_record(ShardNumber shard, Stamp seen_before, Stamp seen);  // REQUIRES: mutex_ held
+  void note_dropped(std::uint64_t bucket);                             // REQUIRES: mutex_ held
 
+  std::shared_ptr<const Place> place(ShardNumber shard) const;
   Result<View> view(ShardNumber shard) const;
   Result<Page> scan(const View& view, Scan& scan) const;
 
@@ -116,7 +129,9 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   void maintain_soon();
   void maintain();
   Time forget_expired();
-  void cut_to_size(std::uint64_t& floor);
+  void cut_to_size(std::uint64_t floor);
+  void note_floor(Stamp floor);
+  void reclaim_below(std::uint64_t bucket);
   void trim_finished(Stamp floor, std::uint64_t examined, Time due);
 
   // Constant after construction.
@@ -125,20 +140,24 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   platform::Scheduler& scheduler_;
   platform::Random& random_;
   const StreamsOptions options_;
+  storage::ServiceCommits shape_commits_;  // synchronises itself
+
+  // What is read without a lock: changed with mutex_ held, in the order that view() and scan() tell. Streams by ARN.
+  ReadMostlyMap<const Place> places_;
+  ReadMostlyMap<const Stream> shown_;
+  std::atomic<Stamp> seen_;
+  std::atomic<Stamp> trim_floor_;  // buckets below this stamp may be gone
 
   // Guarded by mutex_. Never held while submitting or calling out.
   mutable std::shared_mutex mutex_;
-  std::uint64_t next_id_;
+  std::uint64_t next_id_ = 1;
   std::map<StreamId, Stream> streams_;
   std::map<std::string, StreamId, std::less<>> by_arn_;
   std::unordered_map<StreamId, std::vector<Route>> routes_;  // of enabled streams, by hash
-  std::unordered_map<ShardNumber, Place> places_;
   // Per shard and bucket that has records of it, a bound of their stamps, ascending. For lost_to when buckets go.
   std::unordered_map<ShardNumber, std::vector<Stamp>> bounds_;
   std::unordered_map<ShardNumber, std::unique_ptr<Counter>> counters_;  // of open shards
   std::function<void(const Stream&, const Reshape&)> reshaper_;
-  Stamp seen_ = 0;
-  Stamp trim_floor_ = 0;
   std::uint64_t examined_bucket_ = 0;  // the trimmer has nothing to do before a later bucket is begun, or its timer
   bool maintaining_ = false;           // maintain() is posted or under way
   bool maintain_again_ = false;
@@ -159,6 +178,7 @@ class Streams::Engine : public std::enable_shared_from_this<Streams::Engine> {
   Time window_began_{};
   bool looking_ = false;
   bool look_again_ = false;
+  bool look_paused_ = false;
 };
 
 }  // namespace millrace::streams

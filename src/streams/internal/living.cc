@@ -42,6 +42,10 @@ void Streams::Engine::look() {
     look_again_ = true;
     return;
   }
+  if (!shape_commits_.may_write(storage::Commits::Purpose::kAdds)) {
+    look_paused_ = true;
+    return;
+  }
   looking_ = true;
   auto look = std::make_shared<Look>();
   look->busy = platform::Busy(scheduler_.busy());
@@ -76,7 +80,7 @@ void Streams::Engine::look_on_pool(Look& look) {
         const auto counter = counters_.find(shard.number);
         if (counter == counters_.end()) continue;
         loads[shard.number] = {counter->second->low.exchange(0), counter->second->high.exchange(0),
-                               places_.at(shard.number).last == 0};
+                               place(shard.number)->tail->last.load() == 0};
       }
     }
   }

@@ -78,6 +78,7 @@ Result<void> Streams::Engine::reshape(StreamId id, const Reshape& change, WriteB
     for (std::size_t i = before; i < stream.shards.size(); ++i) opened.push_back(stream.shards[i].number);
     put_next_id(next_id_, batch);
     rebuild_routes(stream);
+    show(stream);
   }
   tell_when_committed(id, std::move(opened), std::move(closed), batch);
   return {};
@@ -85,28 +86,17 @@ Result<void> Streams::Engine::reshape(StreamId id, const Reshape& change, WriteB
 
 bool Streams::Engine::waits_for_parent(ShardNumber shard, Stamp after) const {
   const Time now = scheduler_.now();
-  ShardNumber other;
-  {
-    const std::shared_lock lock(mutex_);
-    const auto it = places_.find(shard);
-    if (it == places_.end() || !it->second.second_parent) return false;
-    if (after >= it->second.start || now >= it->second.created + kMergeHold) return false;
-    other = *it->second.second_parent;
-    const auto parent = places_.find(other);
-    if (parent == places_.end() || is_gone(parent->second, now) || parent->second.was_read_to_end) return false;
-  }
-  const auto first = read(other, 0, {.records = 1, .bytes = 1});
+  const auto child = place(shard);
+  if (child == nullptr || !child->second_parent) return false;
+  if (after >= child->start || now >= child->created + kMergeHold) return false;
+  const auto parent = place(*child->second_parent);
+  if (parent == nullptr || is_gone(*parent, now) || parent->tail->was_read_to_end.load()) return false;
+  const auto first = read(*child->second_parent, 0, {.records = 1, .bytes = 1});
   return first.ok() && (!first->records.empty() || first->more);
 }
 
 void Streams::Engine::note_read_to_end(ShardNumber shard) {
-  {
-    const std::shared_lock lock(mutex_);
-    const auto it = places_.find(shard);
-    if (it == places_.end() || it->second.was_read_to_end) return;
-  }
-  const std::unique_lock lock(mutex_);
-  if (const auto it = places_.find(shard); it != places_.end()) it->second.was_read_to_end = true;
+  if (const auto known = place(shard)) known->tail->was_read_to_end.store(true);
 }
 
 }  // namespace millrace::streams

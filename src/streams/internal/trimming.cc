@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "codec/key.h"
 #include "storage/log_key.h"
 #include "streams/internal/engine.h"
 #include "telemetry/log.h"
@@ -63,7 +64,15 @@ void Streams::Engine::maintain_soon() {
 }
 
 void Streams::Engine::maintain() {
-  const Time closing_due = forget_expired();
+  const auto refused = shape_commits_.paused(storage::Commits::Purpose::kFrees);
+  if (refused && refused->is(storage::kStorageFailed)) {  // until a restart, whose load() comes here again
+    const std::unique_lock lock(mutex_);
+    maintaining_ = maintain_again_ = false;
+    return;
+  }
+  // Dropping files needs no write, and makes room on a full disk; the rest is done when there is some.
+  const bool may_write = !refused;
+  const Time closing_due = may_write ? forget_expired() : kNever;
   std::uint64_t floor = 0;
   std::uint64_t examined = 0;
   Milliseconds retention = options_.retention;  // the longest: buckets hold records of all streams
@@ -76,13 +85,12 @@ void Streams::Engine::maintain() {
   const auto found = std::make_shared<Trimming>();
   const Time now = scheduler_.now();
   scheduler_.offload(
-      [weak = weak_from_this(), found, floor, now, retention] {
+      [weak = weak_from_this(), found, floor, now, retention, may_write] {
         const auto self = weak.lock();
         if (!self) return;
         *found = find_dead(self->store_, floor, retention, now);
-        self->cut_to_size(found->floor);
-        if (found->floor == floor) return;
-        self->store_.reclaim(storage::Family::kLog, {}, storage::log_bucket_key(found->floor));
+        if (found->floor > floor) self->reclaim_below(found->floor);
+        if (may_write) self->cut_to_size(found->floor);
       },
       [weak = weak_from_this(), found, examined, closing_due] {
         const auto self = weak.lock();
@@ -91,8 +99,9 @@ void Streams::Engine::maintain() {
       });
 }
 
-// Raises `floor` to where the log is within its bound. The bucket that is being written stays.
-void Streams::Engine::cut_to_size(std::uint64_t& floor) {
+// Drops what is behind `floor` and in front of where the log is within its bound. The bucket that is being written
+// stays.
+void Streams::Engine::cut_to_size(std::uint64_t floor) {
   if (options_.bytes_max == 0 || !options_.log_bytes) return;
   const std::uint64_t last = storage::log_bucket(head());
   const std::uint64_t before = floor;
@@ -108,13 +117,33 @@ void Streams::Engine::cut_to_size(std::uint64_t& floor) {
                                         " bytes: its oldest records are dropped before their retention is over");
   storage::WriteBatch batch;
   put_floor(floor << storage::kLogBucketBits, batch);
-  commits_.submit(std::move(batch));
+  // Without the floor on disk, readers of a later start would take what is gone for what never was.
+  commits_.submit(std::move(batch), [weak = weak_from_this(), floor](const storage::Committed& committed) {
+    const auto self = weak.lock();
+    if (!self || committed.error != nullptr) return;
+    self->scheduler_.post(
+        [self, floor] { self->scheduler_.offload([self, floor] { self->reclaim_below(floor); }, [] {}); });
+  });
+}
+
+// Buckets below go now, or soon. Readers look at the floor first.
+void Streams::Engine::note_floor(Stamp floor) {
+  const std::unique_lock lock(mutex_);
+  if (floor <= trim_floor_) return;
+  note_dropped(storage::log_bucket(floor));
+  trim_floor_ = floor;
+}
+
+void Streams::Engine::reclaim_below(std::uint64_t bucket) {
+  note_floor(bucket << storage::kLogBucketBits);
+  store_.reclaim(storage::Family::kLog, {}, storage::log_bucket_key(bucket));
 }
 
 // Streams and closed shards whose retention is over. Returns when the next one is.
 Time Streams::Engine::forget_expired() {
   const Time now = scheduler_.now();
   storage::WriteBatch batch;
+  std::vector<ShardNumber> gone;
   Time due = kNever;
   {
     const std::unique_lock lock(mutex_);
@@ -123,30 +152,34 @@ Time Streams::Engine::forget_expired() {
       const Milliseconds retention = retention_of(stream);
       if (is_gone(stream.closed, retention, now)) {
         erase_stream(stream, batch);
-        for (const Shard& shard : stream.shards) {
-          places_.erase(shard.number);
-          bounds_.erase(shard.number);
-        }
+        for (const Shard& shard : stream.shards) gone.push_back(shard.number);
         by_arn_.erase(stream.arn);
+        shown_.erase(stream.arn);
         it = streams_.erase(it);
         continue;
       }
-      std::erase_if(stream.shards, [&](const Shard& shard) {
+      const auto expired = std::erase_if(stream.shards, [&](const Shard& shard) {
         if (!is_gone(shard.closed, retention, now)) {
           if (!shard.is_open()) due = std::min(due, shard.closed + retention);
           return false;
         }
         erase_shard(shard, batch);
-        places_.erase(shard.number);
-        bounds_.erase(shard.number);
+        gone.push_back(shard.number);
         return true;
       });
+      if (expired > 0) show(stream);
       if (!stream.is_enabled()) due = std::min(due, stream.closed + retention);
       ++it;
     }
+    std::vector<std::string> keys;
+    for (const ShardNumber shard : gone) {
+      bounds_.erase(shard);
+      keys.push_back(codec::be64(shard.value()));
+    }
+    places_.erase_all(keys);
   }
   if (!batch.empty()) {
-    commits_.submit(std::move(batch), [](const storage::Committed& committed) {
+    shape_commits_.submit(std::move(batch), [](const storage::Committed& committed) {
       if (committed.error != nullptr) {
         telemetry::log_warning("streams", "Expired streams were not forgotten: " + committed.error->message());
       }
@@ -157,12 +190,9 @@ Time Streams::Engine::forget_expired() {
 
 void Streams::Engine::trim_finished(Stamp floor, std::uint64_t examined, Time due) {
   bool again = false;
+  note_floor(floor);
   {
     const std::unique_lock lock(mutex_);
-    if (floor > trim_floor_) {
-      trim_floor_ = floor;
-      note_dropped(storage::log_bucket(floor));
-    }
     // With a timer set, buckets begun meanwhile need no attention before it fires.
     const bool waits = due != kNever && options_.bytes_max == 0;
     examined_bucket_ = waits ? std::uint64_t{1} << 60 : examined;

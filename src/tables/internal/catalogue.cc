@@ -1,13 +1,16 @@
 // The catalogue: tables by name, their records, counters and streams.
 #include <algorithm>
+#include <set>
 
 #include "codec/json.h"
 #include "codec/key.h"
+#include "storage/scan.h"
 #include "tables/errors.h"
 #include "tables/internal/engine.h"
 
 namespace millrace::tables {
 
+using internal::Readable;
 using internal::Table;
 using internal::TablePtr;
 using storage::CommitNumber;
@@ -25,6 +28,13 @@ Error in_use(std::string_view what, std::string_view name) {
                                    std::string(what) + ": " + std::string(name));
 }
 
+// Valid until the thread's next call.
+const std::string& readable_key(const Scope& scope, std::string_view name) {
+  thread_local std::string key;
+  key.assign(scope.account).append(1, '\0').append(scope.region).append(1, '\0').append(name);
+  return key;
+}
+
 // What a deleted table leaves nothing of. Expiry entries are found and dropped by the sweeper.
 void erase_everything(const TableInfo& info, WriteBatch& batch) {
   batch.erase(Family::kCatalogue, table_key(info.id));
@@ -36,30 +46,97 @@ void erase_everything(const TableInfo& info, WriteBatch& batch) {
 
 }  // namespace
 
-Result<void> Tables::Engine::load() {
+Result<Tables::Engine::Stored> Tables::Engine::read_stored() const {
+  Stored stored;
   MR_ASSIGN_OR_RETURN(const std::optional<std::string> next, store_.get(Family::kCatalogue, kNextIdKey));
-  if (next) next_id_ = codec::KeyReader(*next).be32().value_or(1);
+  if (next) {
+    const auto number = codec::KeyReader(*next).be32();
+    // A number that was given out before would show another table's items.
+    if (!number || next->size() != 4) return storage::damaged("number", kNextIdKey);
+    stored.next_id = *number;
+  }
   const std::string prefix(kTablePrefix);
   auto records = store_.iterate(Family::kCatalogue, {prefix, storage::prefix_end(prefix)});
   for (records->seek(prefix); records->valid(); records->next()) {
-    MR_ASSIGN_OR_RETURN(TableInfo info, from_catalogue(records->value()));
-    next_id_ = std::max(next_id_, info.id.value() + 1);
-    auto table = std::make_shared<Table>(std::make_shared<const TableInfo>(std::move(info)));
-    tables_[{table->info->scope, table->info->name}] = table;
-    by_id_[table->id] = table;
+    auto read = from_catalogue(records->value());
+    if (!read.ok() || table_key(read->id) != records->key()) return storage::damaged("table", records->key());
+    TableInfo info = *std::move(read);
+    stored.next_id = std::max(stored.next_id, info.id.value() + 1);
+    stored.tables.emplace(info.id, std::move(info));
   }
   MR_RETURN_IF_ERROR(records->status());
+  return stored;
+}
+
+Result<void> Tables::Engine::load() {
+  MR_RETURN_IF_ERROR(restore());
   const std::string tokens(kTokenPrefix);
   auto entries = store_.iterate(Family::kQueue, {tokens, storage::prefix_end(tokens)});
   for (entries->seek(tokens); entries->valid(); entries->next()) {
     const Result<codec::Json> record = codec::parse_json(entries->value());
-    if (!record.ok()) return Error(record.error());
+    if (!record.ok()) return storage::damaged("token of a transaction", entries->key());
     const Time created = from_unix_ms(record->int_or("created", 0));
     tokens_[std::string(entries->key())] = {static_cast<std::uint64_t>(record->int_or("hash", 0)), created, 0};
     token_order_.emplace_back(created, entries->key());
   }
   std::sort(token_order_.begin(), token_order_.end());
   return entries->status();
+}
+
+// On the committer's thread after a refused commit: nothing is written any more. What a stopped change has left in its
+// table goes with the table; who still holds it submits what is refused, too.
+Result<void> Tables::Engine::restore() {
+  MR_ASSIGN_OR_RETURN(Stored stored, read_stored());
+  std::vector<std::pair<std::string, std::shared_ptr<const Readable>>> readable;
+  const std::unique_lock lock(mutex_);
+  std::set<std::string> gone;
+  for (const auto& [key, table] : tables_) gone.insert(readable_key(key.first, key.second));
+  for (const auto& [key, commit] : removed_) gone.insert(readable_key(key.first, key.second));
+  const auto before = std::exchange(by_id_, {});
+  tables_.clear();
+  removed_.clear();
+  for (auto& [id, info] : stored.tables) {
+    auto table = std::make_shared<Table>(std::make_shared<const TableInfo>(std::move(info)));
+    if (const auto known = before.find(id); known != before.end()) {
+      table->active_from = known->second->active_from;
+      const std::shared_lock table_lock(known->second->lock);
+      table->updating_until = known->second->updating_until;
+    }
+    const Key key(table->info->scope, table->info->name);
+    std::string name = readable_key(key.first, key.second);
+    gone.erase(name);
+    readable.emplace_back(std::move(name), std::make_shared<const Readable>(Readable{table->info, table->active_from}));
+    leaving_.erase(key);
+    tables_[key] = table;
+    by_id_[id] = table;
+  }
+  next_id_ = std::max(next_id_, stored.next_id);
+  readable_.set_all(std::move(readable));
+  for (const std::string& key : gone) readable_.erase(key);
+  return {};
+}
+
+void Tables::Engine::watch_commits() {
+  catalogue_commits_.set_restore([weak = weak_from_this()]() -> Result<void> {
+    const auto engine = weak.lock();
+    return engine == nullptr ? Result<void>() : engine->restore();
+  });
+  catalogue_commits_.set_resume(scheduler_, [weak = weak_from_this()] {
+    if (const auto engine = weak.lock()) engine->resume_sweeper();
+  });
+}
+
+bool Tables::Engine::waits_to_write(std::function<void(Engine&)> then) {
+  constexpr auto kPurpose = storage::Commits::Purpose::kAdds;
+  if (!commits_.refusal(kPurpose)) return false;
+  commits_.when_accepting(kPurpose, [weak = weak_from_this(), then = std::move(then)] {
+    const auto engine = weak.lock();
+    if (engine == nullptr) return;
+    engine->scheduler_.post([weak, then] {
+      if (const auto same = weak.lock()) then(*same);
+    });
+  });
+  return true;
 }
 
 Result<TablePtr> Tables::Engine::find(const Scope& scope, std::string_view name) const {
@@ -110,20 +187,36 @@ Result<std::shared_ptr<const TableInfo>> Tables::Engine::info(const Scope& scope
   return table->info;
 }
 
-CommitNumber Tables::Engine::submit_catalogue(WriteBatch batch) {
-  const CommitNumber number = commits_.submit(std::move(batch));
-  // Submissions race only between tables; the highest number is what a reader of the catalogue must wait for.
-  CommitNumber seen = last_catalogue_commit_.load();
-  while (seen < number && !last_catalogue_commit_.compare_exchange_weak(seen, number)) {
+// Of durable state only: a table whose creation is pending is not there yet, and one whose deletion is pending still
+// is.
+Result<std::shared_ptr<const TableInfo>> Tables::Engine::readable(const Scope& scope, std::string_view name) const {
+  const std::shared_ptr<const Readable> found = readable_.find(readable_key(scope, name));
+  if (found == nullptr || (options_.aws_timing && scheduler_.now() < found->active_from)) {
+    return Error(kResourceNotFound, "Requested resource not found");
   }
-  return number;
+  return std::shared_ptr<const TableInfo>(found, found->info.get());  // counted with what this thread found
+}
+
+std::function<void(Tables::Engine&)> Tables::Engine::show(const Table& table) const {
+  return [shown = std::make_shared<const Readable>(Readable{table.info, table.active_from})](Engine& engine) {
+    engine.readable_.set(readable_key(shown->info->scope, shown->info->name), shown);
+  };
+}
+
+CommitNumber Tables::Engine::submit_catalogue(WriteBatch batch, std::function<void(Engine&)> done) {
+  auto committed = [weak = weak_from_this(), done = std::move(done)](const storage::Committed& outcome) {
+    const auto engine = weak.lock();
+    if (engine != nullptr && outcome.error == nullptr && done) done(*engine);
+  };
+  return catalogue_commits_.submit(std::move(batch), std::move(committed));
 }
 
 // REQUIRES: the table's lock is held exclusively.
 CommitNumber Tables::Engine::put_info(Table& table, TableInfo info, WriteBatch batch) {
   batch.put(Family::kCatalogue, table_key(table.id), to_catalogue(info));
   table.info = std::make_shared<const TableInfo>(std::move(info));
-  return submit_catalogue(std::move(batch));
+  table.changed = submit_catalogue(std::move(batch), show(table));
+  return table.changed;
 }
 
 void Tables::Engine::open_stream(TableInfo& info, model::ViewType view, WriteBatch& batch) {
@@ -138,22 +231,71 @@ void Tables::Engine::open_stream(TableInfo& info, model::ViewType view, WriteBat
   info.stream = TableStream{opened.id.value(), opened.arn, opened.label, view, true};
 }
 
-TableCounts Tables::Engine::counts(TableId id, std::uint16_t index) const {
-  const auto read = [&](char what) -> std::int64_t {
-    const auto value = store_.get(Family::kCatalogue, count_key(id, index, what));
-    if (!value.ok() || !value->has_value()) return 0;
-    return static_cast<std::int64_t>(codec::KeyReader(**value).be64().value_or(0));
+Result<TableCounts> Tables::Engine::counts(TableId id, std::uint16_t index) const {
+  const auto read = [&](char what) -> Result<std::int64_t> {
+    const std::string key = count_key(id, index, what);
+    MR_ASSIGN_OR_RETURN(const auto value, store_.get(Family::kCatalogue, key));
+    if (!value) return std::int64_t{0};
+    const auto count = codec::KeyReader(*value).be64();
+    if (!count || value->size() != 8) return storage::damaged("counter of a table", key);
+    return static_cast<std::int64_t>(*count);
   };
-  return {read('i'), read('b')};
+  TableCounts counts;
+  MR_ASSIGN_OR_RETURN(counts.items, read('i'));
+  MR_ASSIGN_OR_RETURN(counts.bytes, read('b'));
+  return counts;
 }
 
-Description Tables::Engine::describe_locked(const Table& table) const {
+Result<Tables::Engine::CountsByIndex> Tables::Engine::all_counts(const TableInfo& info) const {
+  CountsByIndex all;
+  MR_ASSIGN_OR_RETURN(all[0], counts(info.id, 0));
+  for (const Index& index : info.indexes) {
+    MR_ASSIGN_OR_RETURN(all[index.number], counts(info.id, index.number));
+  }
+  return all;
+}
+
+// Counters know what a table has, the store knows about how much any range takes as it is stored: a partition has as
+// much of the one as of the other, so that compression does not matter.
+Result<std::int64_t> Tables::Engine::collection_gib(const TableInfo& info,
+                                                    const model::AttributeValue& partition) const {
+  constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+  std::vector<std::pair<std::uint16_t, double>> parts;
+  const auto add = [&](std::uint16_t index) -> Result<void> {
+    MR_ASSIGN_OR_RETURN(const TableCounts held, counts(info.id, index));
+    parts.emplace_back(index, static_cast<double>(held.bytes));
+    return {};
+  };
+  MR_RETURN_IF_ERROR(add(0));
+  for (const Index& index : info.indexes) {
+    if (index.kind == Index::Kind::kLocal) MR_RETURN_IF_ERROR(add(index.number));
+  }
+  double all = 0;
+  for (const auto& [_, bytes] : parts) all += bytes;
+  if (all < kGiB) return std::int64_t{0};  // no partition has more than the table
+  const auto stored = [&](const std::string& prefix) {
+    return static_cast<double>(store_.approximate_bytes(Family::kItems, prefix, storage::prefix_end(prefix)));
+  };
+  double here = 0;
+  for (const auto& [number, bytes] : parts) {
+    const std::string prefix = item_prefix(info.id, number);
+    const double whole = stored(prefix);
+    if (whole > 0) here += bytes * std::min(1.0, stored(prefix + model::key_bytes(partition, nullptr)) / whole);
+  }
+  return static_cast<std::int64_t>(here / kGiB);
+}
+
+Description Tables::Engine::describe_locked(const Table& table, const CountsByIndex& counts) const {
+  const auto held = [&](std::uint16_t index) {
+    const auto found = counts.find(index);
+    return found == counts.end() ? TableCounts() : found->second;
+  };
   Description description;
   description.info = table.info;
   description.status = status_locked(table);
-  description.counts = counts(table.id, 0);
-  for (const Index& index : table.info->indexes) description.index_counts.push_back(counts(table.id, index.number));
-  description.after = last_catalogue_commit_.load();
+  description.counts = held(0);
+  for (const Index& index : table.info->indexes) description.index_counts.push_back(held(index.number));
+  description.after = table.changed;
   return description;
 }
 
@@ -178,8 +320,9 @@ Result<Description> Tables::Engine::create(const Scope& scope, const CreateReque
   if (options_.aws_timing) table->active_from = table->info->created + kCreatingTime;
   tables_[{scope, request.name}] = table;
   by_id_[table->id] = table;
-  submit_catalogue(std::move(batch));
-  return describe_locked(*table);
+  const std::unique_lock table_lock(table->lock);
+  table->created = table->changed = submit_catalogue(std::move(batch), show(*table));
+  return describe_locked(*table, {});
 }
 
 Result<Description> Tables::Engine::describe(const Scope& scope, std::string_view name) const {
@@ -188,25 +331,39 @@ Result<Description> Tables::Engine::describe(const Scope& scope, std::string_vie
     if (auto leaving = find_leaving(scope, name)) return *std::move(leaving);
     return table_not_found(name);
   }
+  MR_ASSIGN_OR_RETURN(const CountsByIndex counts, counts_before(**table));
   const std::shared_lock lock((*table)->lock);
-  return describe_locked(**table);
+  return describe_locked(**table, counts);
+}
+
+// Read before the table's lock is taken for more: others wait for it.
+Result<Tables::Engine::CountsByIndex> Tables::Engine::counts_before(Table& table) const {
+  std::shared_ptr<const TableInfo> info;
+  {
+    const std::shared_lock lock(table.lock);
+    info = table.info;
+  }
+  return all_counts(*info);
 }
 
 Tables::Listing Tables::Engine::list(const Scope& scope, std::string_view start, std::size_t limit) const {
-  Listing listing;
-  listing.after = last_catalogue_commit_.load();
   const std::shared_lock lock(mutex_);
   const Time now = scheduler_.now();
-  auto here = tables_.upper_bound(KeyView{scope, start});
-  auto leaving = leaving_.upper_bound(KeyView{scope, start});
-  while (true) {
-    while (leaving != leaving_.end() && leaving->second.until <= now) ++leaving;
-    const bool more_here = here != tables_.end() && here->first.first == scope;
-    const bool more_leaving = leaving != leaving_.end() && leaving->first.first == scope;
-    listing.more = more_here || more_leaving;
-    if (!listing.more || listing.names.size() == limit) break;
-    const bool take_here = !more_leaving || (more_here && here->first.second < leaving->first.second);
-    listing.names.push_back(take_here ? (here++)->first.second : (leaving++)->first.second);
+  const CommitNumber durable = commits_.durable();
+  std::set<std::string_view> names;
+  const auto collect = [&](const auto& from, const auto& is_there) {
+    for (auto it = from.upper_bound(KeyView{scope, start}); it != from.end() && it->first.first == scope; ++it) {
+      if (is_there(it->second)) names.insert(it->first.second);
+    }
+  };
+  collect(tables_, [&](const TablePtr& table) { return table->created <= durable; });
+  collect(removed_, [&](CommitNumber commit) { return commit > durable; });
+  collect(leaving_, [&](const Leaving& leaving) { return now < leaving.until; });
+  Listing listing;
+  for (const std::string_view name : names) {
+    listing.more = listing.names.size() == limit;
+    if (listing.more) break;
+    listing.names.emplace_back(name);
   }
   return listing;
 }
@@ -223,6 +380,7 @@ Result<Description> Tables::Engine::update(const Scope& scope, std::string_view 
   const Result<TablePtr> found = find_in_catalogue(scope, name);
   if (!found.ok()) return find_leaving(scope, name) ? in_use("deleted", name) : table_not_found(name);
   Table& table = **found;
+  MR_ASSIGN_OR_RETURN(const CountsByIndex counts, counts_before(table));
   const std::unique_lock lock(table.lock);
   if (table.deleted) return table_not_found(name);
   MR_RETURN_IF_ERROR(check_active(table));
@@ -240,7 +398,7 @@ Result<Description> Tables::Engine::update(const Scope& scope, std::string_view 
   // Writes that were planned before the index are durable once `commit` is: only then does the walk see all of them.
   if (!request.create_indexes.empty()) build_index(table.id, table.info->indexes.back().number, "", commit);
   if (options_.aws_timing) table.updating_until = scheduler_.now() + kUpdatingTime;
-  return describe_locked(table);
+  return describe_locked(table, counts);
 }
 
 Result<CommitNumber> Tables::Engine::change(const Scope& scope, std::string_view name,
@@ -253,7 +411,7 @@ Result<CommitNumber> Tables::Engine::change(const Scope& scope, std::string_view
   if (status_locked(table) == TableStatus::kCreating) return in_use("created", name);
   TableInfo info = *table.info;
   MR_ASSIGN_OR_RETURN(const bool changed, edit(info));
-  if (!changed) return last_catalogue_commit_.load();
+  if (!changed) return table.changed;
   return put_info(table, std::move(info), {});
 }
 
@@ -261,6 +419,10 @@ Result<Description> Tables::Engine::remove(const Scope& scope, std::string_view 
   const Result<TablePtr> found = find_in_catalogue(scope, name);
   if (!found.ok()) return find_leaving(scope, name) ? in_use("deleted", name) : table_not_found(name);
   Table& table = **found;
+  CountsByIndex counts;
+  if (!force) {
+    MR_ASSIGN_OR_RETURN(counts, counts_before(table));
+  }
   const std::unique_lock catalogue_lock(mutex_);
   const std::unique_lock lock(table.lock);
   if (table.deleted) return table_not_found(name);
@@ -271,7 +433,7 @@ Result<Description> Tables::Engine::remove(const Scope& scope, std::string_view 
         "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection "
         "first.");
   }
-  Description description = describe_locked(table);
+  Description description = describe_locked(table, counts);
   description.status = TableStatus::kDeleting;
   WriteBatch batch;
   if (table.info->stream && table.info->stream->enabled) {
@@ -281,7 +443,11 @@ Result<Description> Tables::Engine::remove(const Scope& scope, std::string_view 
   table.deleted = true;
   tables_.erase(tables_.find(KeyView{scope, name}));
   by_id_.erase(table.id);
-  description.after = submit_catalogue(std::move(batch));
+  description.after = submit_catalogue(std::move(batch), [scope, name = std::string(name)](Engine& engine) {
+    engine.readable_.erase(readable_key(scope, name));
+  });
+  std::erase_if(removed_, [this](const auto& entry) { return entry.second <= commits_.durable(); });
+  if (table.created <= commits_.durable()) removed_[{scope, std::string(name)}] = description.after;
   const Time now = scheduler_.now();
   std::erase_if(leaving_, [now](const auto& entry) { return entry.second.until <= now; });
   if (options_.aws_timing && !force) leaving_[{scope, std::string(name)}] = {description, now + kDeletingTime};
@@ -310,7 +476,7 @@ CommitNumber Tables::Engine::reset(std::string_view account) {
     for (const auto& [key, _] : tables_)
       if (key.first.account == account) found.push_back(key);
   }
-  CommitNumber last = last_catalogue_commit_.load();
+  CommitNumber last = 0;
   for (const auto& [scope, name] : found) {
     if (const Result<Description> removed = remove(scope, name, true); removed.ok()) last = removed->after;
   }

@@ -1,6 +1,7 @@
 // Time to live: settings, the entries of items that were there before, and the sweeper.
 #include "tables/expiry.h"
 
+#include "storage/no_blocking.h"
 #include "tables/errors.h"
 #include "tables/internal/engine.h"
 #include "telemetry/log.h"
@@ -69,6 +70,7 @@ Result<CommitNumber> Tables::Engine::set_ttl(const Scope& scope, std::string_vie
 // --- items that were there before ---------------------------------------------------------------------------------
 
 void Tables::Engine::fill_expiry(TableId id, std::string from) {
+  if (waits_to_write([id, from](Engine& engine) { engine.fill_expiry(id, from); })) return;
   struct State {
     std::shared_ptr<Engine> engine;
     std::optional<std::string> next;
@@ -109,12 +111,13 @@ std::optional<std::string> Tables::Engine::fill_chunk(const TablePtr& table, con
     return std::nullopt;
   };
   const std::string prefix = item_prefix(table->id, 0);
-  auto items = store_.iterate(Family::kItems, {prefix, storage::prefix_end(prefix)});
+  auto items = store_.iterate(Family::kItems, {prefix, storage::prefix_end(prefix), true});
   items->seek(from.empty() ? prefix : from);
   for (std::size_t i = 0; items->valid(); items->next(), ++i) {
     if (i == kFillChunk) return std::string(items->key());
     if (!expiry_of(*info, StoredItem(std::string(items->value())))) continue;
-    if (const auto filled = fill_one(table, items->key(), last); !filled.ok()) return stop(filled.error());
+    const auto filled = storage::read_ahead(store_, [&] { return fill_one(table, items->key(), last); });
+    if (!filled.ok()) return stop(filled.error());
   }
   if (const auto status = items->status(); !status.ok()) return stop(status.error());
   const auto finish = [](TableInfo& edited) -> Result<bool> {
@@ -133,7 +136,7 @@ Result<void> Tables::Engine::fill_one(const TablePtr& table, std::string_view it
   const std::shared_lock table_lock(table->lock);
   const Stripes::Latch latch(stripes_, {Stripes::stripe_of(key)});
   if (table->deleted) return {};
-  MR_ASSIGN_OR_RETURN(const Before before, read_before(key));
+  MR_ASSIGN_OR_RETURN(const Before before, find_before(*table->info, key));
   const auto expiry = expiry_of(*table->info, before.item);
   if (!expiry) return {};
   WriteBatch batch;
@@ -191,12 +194,19 @@ void Tables::Engine::expiry_added(std::int64_t seconds) {
   if (!sweeping_ && seconds < wake_at_.load()) arm(seconds);
 }
 
+// Whatever was due while nothing could be written.
+void Tables::Engine::resume_sweeper() {
+  const std::lock_guard lock(sweep_mutex_);
+  if (!sweeping_) arm(wake_at_.load());
+}
+
 void Tables::Engine::sweep() {
   struct State {
     std::shared_ptr<Engine> engine;
     Sweep sweep;
     platform::Busy busy;
   };
+  if (!catalogue_commits_.may_write(storage::Commits::Purpose::kFrees)) return;
   auto state = std::make_shared<State>();
   {
     const std::lock_guard lock(sweep_mutex_);
@@ -223,7 +233,7 @@ void Tables::Engine::sweep_on_pool(Sweep& sweep) {
   const std::int64_t now = to_unix_s(sweep.now);
   const std::int64_t oldest = now - kExpiryHorizon.count();
   const std::string prefix(kExpiryPrefix);
-  auto entries = store_.iterate(Family::kQueue, {prefix, storage::prefix_end(prefix)});
+  auto entries = store_.iterate(Family::kQueue, {prefix, storage::prefix_end(prefix), true});
   entries->seek(expiry_bound(std::max<std::int64_t>({sweep.floor, oldest, 0})));
   std::size_t count = 0;
   for (; entries->valid(); entries->next()) {
@@ -238,18 +248,22 @@ void Tables::Engine::sweep_on_pool(Sweep& sweep) {
       sweep.more = true;
       break;
     }
-    expire_one(*entry, entries->key(), sweep);
-    if (sweep.error) break;
+    const auto expired = storage::read_ahead(store_, [&] { return expire_one(*entry, entries->key(), sweep); });
+    if (!expired.ok()) {
+      sweep.error = expired.error();
+      break;
+    }
   }
   if (const Result<void> status = entries->status(); !status.ok()) sweep.error = status.error();
   if (!entries->valid() && !sweep.error) sweep.floor = now;
 }
 
-void Tables::Engine::expire_one(const ExpiryEntry& entry, std::string_view key, Sweep& sweep) {
-  const auto drop = [&] {  // the entry speaks of nothing that is there
+Result<void> Tables::Engine::expire_one(const ExpiryEntry& entry, std::string_view key, Sweep& sweep) {
+  const auto drop = [&]() -> Result<void> {  // the entry speaks of nothing that is there
     WriteBatch batch;
     batch.erase(Family::kQueue, key);
     sweep.last_commit = commits_.submit(std::move(batch));
+    return {};
   };
   const TablePtr table = find(entry.table);
   if (table == nullptr) return drop();
@@ -261,15 +275,14 @@ void Tables::Engine::expire_one(const ExpiryEntry& entry, std::string_view key, 
   target.key_bytes = entry.key_bytes;
   target.item_key = item_key(table->id, entry.key_bytes);
   const Stripes::Latch latch(stripes_, {Stripes::stripe_of(target.item_key)});
-  Result<Before> before = read_before(target.item_key);
-  if (!before.ok()) {
-    sweep.error = before.error();
-    return;
-  }
-  if (expiry_of(*target.info, before->item) != entry.seconds) return drop();
+  MR_ASSIGN_OR_RETURN(Before before, find_before(*target.info, target.item_key));
+  // One that cannot be read stays; without its entry no later pass comes to it again.
+  if (before.damage) return drop();
+  if (expiry_of(*target.info, before.item) != entry.seconds) return drop();
   std::vector<Planned> planned(1);
-  planned[0] = {&target, std::move(before->item), StoredItem()};
-  sweep.last_commit = submit(planned, model::ChangeOrigin::kTimeToLive);
+  planned[0] = {&target, std::move(before.item), StoredItem()};
+  MR_ASSIGN_OR_RETURN(sweep.last_commit, submit(planned, model::ChangeOrigin::kTimeToLive));
+  return {};
 }
 
 void Tables::Engine::finish_sweep(const Sweep& sweep) {

@@ -5,6 +5,7 @@
 // itself, or from the pending value of a write that knew of the index; so counters are exact. A stop in the middle is
 // harmless: the walk begins again and skips what has its entry. At most kIndexChunk entries wait for one sync, then the
 // walk waits too: foreground writes share every group, and none waits for more than one chunk.
+#include "storage/no_blocking.h"
 #include "tables/errors.h"
 #include "tables/internal/engine.h"
 #include "telemetry/log.h"
@@ -41,26 +42,40 @@ struct Tables::Engine::IndexChunk {
   std::optional<Error> error;
 };
 
-bool Tables::Engine::is_indexed(const Table& table, const Index& index, const std::string& item_key,
-                                const StoredItem& item) {
+Result<bool> Tables::Engine::is_indexed(const Table& table, const Index& index, const std::string& item_key,
+                                        const StoredItem& item) {
   if (const std::optional<Pending> pending = stripes_.find(item_key)) return pending->token > table.building_token;
   const std::optional<std::string> key = index_key(*table.info, index, item.item());
   if (!key) return false;
-  const auto entry = store_.get(Family::kItems, *key);
-  return entry.ok() && entry->has_value();
+  MR_ASSIGN_OR_RETURN(const std::optional<std::string> entry, store_.get(Family::kItems, *key));
+  return entry.has_value();
 }
 
 // One chunk, once `after` is durable; then the next.
 void Tables::Engine::build_index(TableId id, std::uint16_t index, std::string from, CommitNumber after) {
+  auto busy = std::make_shared<platform::Busy>(scheduler_.busy());
+  commits_.when_durable(after, [weak = weak_from_this(), id, index, from = std::move(from), busy](const Error* error) {
+    const auto engine = weak.lock();
+    if (engine == nullptr || error != nullptr) return;
+    engine->scheduler_.post([weak, id, index, from, busy] {
+      if (const auto same = weak.lock()) same->go_on_with_index(id, index, from);
+    });
+  });
+}
+
+// On the control thread.
+void Tables::Engine::go_on_with_index(TableId id, std::uint16_t index, const std::string& from) {
+  if (waits_to_write([id, index, from](Engine& engine) { engine.go_on_with_index(id, index, from); })) return;
   struct State {
     std::shared_ptr<Engine> engine;
     IndexChunk chunk;
     platform::Busy busy;
   };
   auto state = std::make_shared<State>();
+  state->engine = shared_from_this();
   state->busy = platform::Busy(scheduler_.busy());
   state->chunk.index = index;
-  state->chunk.from = std::move(from);
+  state->chunk.from = from;
   const auto done = [state, id] {
     IndexChunk& chunk = state->chunk;
     if (chunk.error) {
@@ -71,19 +86,10 @@ void Tables::Engine::build_index(TableId id, std::uint16_t index, std::string fr
     if (!chunk.done) return state->engine->build_index(id, chunk.index, chunk.from, chunk.last_commit);
     state->engine->commits_.when_durable(chunk.last_commit, [state, id](const Error* error) {
       if (error != nullptr) return;
-      state->engine->scheduler_.post([state, id] {
-        state->engine->scheduler_.offload([state, id] { state->engine->finish_index(id, state->chunk.index); }, [] {});
-      });
+      state->engine->scheduler_.post([state, id] { state->engine->finish_index_soon(id, state->chunk.index); });
     });
   };
-  commits_.when_durable(after, [weak = weak_from_this(), state, id, done](const Error* error) {
-    const auto engine = weak.lock();
-    if (engine == nullptr || error != nullptr) return;
-    state->engine = engine;
-    engine->scheduler_.post([state, id, done] {
-      state->engine->scheduler_.offload([state, id] { state->engine->index_chunk(id, state->chunk); }, done);
-    });
-  });
+  scheduler_.offload([state, id] { state->engine->index_chunk(id, state->chunk); }, done);
 }
 
 void Tables::Engine::index_chunk(TableId id, IndexChunk& chunk) {
@@ -93,14 +99,15 @@ void Tables::Engine::index_chunk(TableId id, IndexChunk& chunk) {
     return;
   }
   const std::string prefix = item_prefix(id, 0);
-  auto items = store_.iterate(Family::kItems, {prefix, storage::prefix_end(prefix)});
+  auto items = store_.iterate(Family::kItems, {prefix, storage::prefix_end(prefix), true});
   items->seek(chunk.from.empty() ? prefix : chunk.from);
   for (std::size_t i = 0; items->valid() && !chunk.vanished; items->next(), ++i) {
     if (i == kIndexChunk) {
       chunk.from = items->key();
       return;
     }
-    if (const auto indexed = index_one(table, items->key(), chunk); !indexed.ok()) {
+    const auto indexed = storage::read_ahead(store_, [&] { return index_one(table, items->key(), chunk); });
+    if (!indexed.ok()) {
       chunk.error = indexed.error();
       return;
     }
@@ -118,18 +125,26 @@ Result<void> Tables::Engine::index_one(const TablePtr& table, std::string_view i
     return {};
   }
   const Stripes::Latch latch(stripes_, {Stripes::stripe_of(key)});
-  MR_ASSIGN_OR_RETURN(const Before before, read_before(key));
-  if (!before.item.exists() || is_indexed(*table, *index, key, before.item)) return {};
+  MR_ASSIGN_OR_RETURN(const Before before, find_before(*table->info, key));
+  if (!before.item.exists()) return {};  // nor has one that cannot be read an entry
+  MR_ASSIGN_OR_RETURN(const bool indexed, is_indexed(*table, *index, key, before.item));
+  if (indexed) return {};
   WriteBatch batch;
   if (!append_index_entry(*table->info, *index, before.item, batch)) return {};
   // Pending like a write of the item: who writes it next knows that it has its entry.
   const std::uint64_t token = last_token_.fetch_add(1, std::memory_order_relaxed) + 1;
-  stripes_.enter(key, before.item.maybe_bytes(), token);
+  stripes_.enter(key, before.item.shared(), token);
   chunk.last_commit = commits_.submit(std::move(batch), [weak = weak_from_this(), key, token](const auto&) {
     if (const auto engine = weak.lock()) engine->stripes_.settle(key, token);
   });
   stripes_.set_commit(key, token, chunk.last_commit);
   return {};
+}
+
+// On the control thread.
+void Tables::Engine::finish_index_soon(TableId id, std::uint16_t number) {
+  if (waits_to_write([id, number](Engine& engine) { engine.finish_index_soon(id, number); })) return;
+  scheduler_.offload([self = shared_from_this(), id, number] { self->finish_index(id, number); }, [] {});
 }
 
 // Everything is in it and durable: it can be read.

@@ -5,6 +5,7 @@
 #include "expressions/evaluate.h"
 #include "model/json.h"
 #include "model/stored.h"
+#include "tables/damage.h"
 #include "tables/errors.h"
 #include "tables/internal/engine.h"
 
@@ -132,15 +133,13 @@ Range segment_range(const Source& source, std::uint32_t segment, std::uint32_t t
           segment + 1 == total ? storage::prefix_end(prefix) : bound(segment + 1)};
 }
 
-// The key attributes of source and table: what LastEvaluatedKey holds.
-Item position_of(const Source& source, const Item& item) {
-  Item key;
-  const auto take = [&](const model::KeySchema& keys) {
-    key.set(keys.partition.name, *item.find(keys.partition.name));
-    if (keys.sort) key.set(keys.sort->name, *item.find(keys.sort->name));
-  };
-  take(source.info->keys);
-  if (source.index != nullptr) take(source.index->keys);
+// The key attributes of source and table: what LastEvaluatedKey holds. nullopt: one is missing or of another type.
+std::optional<Item> position_of(const Source& source, const Item& item) {
+  std::optional<Item> key = model::key_of(source.info->keys, item);
+  if (!key || source.index == nullptr) return key;
+  const std::optional<Item> own = model::key_of(source.index->keys, item);
+  if (!own) return std::nullopt;
+  for (const model::Attribute& attribute : *own) key->set(attribute.name, attribute.value);
   return key;
 }
 
@@ -148,14 +147,17 @@ Item position_of(const Source& source, const Item& item) {
 Result<std::string> start_key(const Source& source, const Item& start) {
   const Error mismatch =
       invalid("The provided starting key is invalid: The provided key element does not match the schema");
-  const auto own = model::key_bytes(source.info->keys, start);
-  if (!own || (source.index != nullptr && !model::key_bytes(source.index->keys, start))) return mismatch;
-  if (position_of(source, start).size() != start.size()) return mismatch;
+  const auto position = position_of(source, start);
+  if (!position || position->size() != start.size()) return mismatch;
   if (source.index != nullptr) return *index_key(*source.info, *source.index, start);
-  return item_key(source.info->id, *own);
+  return item_key(source.info->id, *model::key_bytes(source.info->keys, start));
 }
 
 // --- pages ----------------------------------------------------------------------------------------------------------
+
+// What the step to an entry, and looking an item up, take besides the bytes that are read: as long as that many bytes.
+constexpr std::size_t kStepBytes = 64;
+constexpr std::size_t kLookUpBytes = 1024;
 
 class PageReader {
  public:
@@ -163,7 +165,7 @@ class PageReader {
       : store_(store), source_(source), request_(request), complete_(complete) {}
 
   Result<Page> read(const Range& range, const std::optional<std::string>& after, const bool forward) {
-    auto entries = store_.iterate(Family::kItems, {range.lower, range.upper});
+    auto entries = store_.iterate(Family::kItems, {range.lower, range.upper, request_.long_run});
     if (forward) {
       entries->seek(after ? *after : range.lower);
       if (after && entries->valid() && entries->key() == *after) entries->next();
@@ -173,14 +175,15 @@ class PageReader {
     }
     if (!request_.count_only) page_.items_json = "[";
     while (entries->valid()) {
-      MR_RETURN_IF_ERROR(look_at(entries->value()));
-      if (page_.bytes > request_.give_up_bytes.value_or(page_.bytes)) return Error(kReadTooLong, "a long page");
+      MR_RETURN_IF_ERROR(look_at(entries->key(), entries->value()));
+      if (cost_ > request_.give_up_bytes.value_or(cost_)) return Error(kReadTooLong, "a long page");
       if (request_.limit && page_.scanned >= *request_.limit) {
-        MR_RETURN_IF_ERROR(stop_at(entries->value()));
+        // AWS: a page that ends by Limit has a LastEvaluatedKey, also when nothing follows.
+        MR_RETURN_IF_ERROR(remember(entries->key(), entries->value()));
         break;
       }
       const bool full = page_.bytes >= kPageBytesMax;
-      if (full) MR_RETURN_IF_ERROR(remember(entries->value()));
+      if (full) MR_RETURN_IF_ERROR(remember(entries->key(), entries->value()));
       forward ? entries->next() : entries->prev();
       if (full && entries->valid()) break;
       if (full) page_.last_key.reset();
@@ -191,23 +194,28 @@ class PageReader {
   }
 
  private:
-  static Error damaged() { return Error(storage::kStorageFailed, "damaged item in the store"); }
+  Error damaged(std::string_view key) const {
+    const std::string_view own = key.substr(kItemPrefixBytes);
+    return store_.damage().note("tables", source_.index == nullptr ? damaged_item(*source_.info, own)
+                                                                   : damaged_entry(*source_.info, *source_.index, own));
+  }
 
-  Result<void> remember(std::string_view stored) {
+  Result<void> remember(std::string_view key, std::string_view stored) {
     const std::optional<Item> item = model::from_stored(stored);
-    if (!item) return damaged();
-    page_.last_key = position_of(source_, *item);
+    if (item) page_.last_key = position_of(source_, *item);
+    if (!page_.last_key) return damaged(key);
     return {};
   }
-  // AWS: a page that ends by Limit has a LastEvaluatedKey, also when nothing follows.
-  Result<void> stop_at(std::string_view stored) { return remember(stored); }
 
-  Result<void> look_at(std::string_view stored) {
+  Result<void> look_at(std::string_view key, std::string_view stored) {
     ++page_.scanned;
-    page_.bytes += model::size_of_stored(stored).value_or(0);
-    if (!complete_ && request_.filter == nullptr && request_.projection == nullptr) return take(stored);
+    const std::optional<std::size_t> bytes = model::size_of_stored(stored);
+    if (!bytes) return damaged(key);
+    page_.bytes += *bytes;
+    cost_ += *bytes + kStepBytes;
+    if (!complete_ && request_.filter == nullptr && request_.projection == nullptr) return take(key, stored);
     std::optional<Item> item = model::from_stored(stored);
-    if (!item) return damaged();
+    if (!item || (complete_ && !model::key_bytes(source_.info->keys, *item))) return damaged(key);
     if (complete_) MR_RETURN_IF_ERROR(complete(*item));
     if (request_.filter != nullptr && !expressions::matches(*request_.filter, *item)) return {};
     ++page_.count;
@@ -218,11 +226,11 @@ class PageReader {
     return {};
   }
 
-  Result<void> take(std::string_view stored) {
+  Result<void> take(std::string_view key, std::string_view stored) {
     ++page_.count;
     if (request_.count_only) return {};
     separate();
-    if (!model::append_json_of_stored(page_.items_json, stored)) return damaged();
+    if (!model::append_json_of_stored(page_.items_json, stored)) return damaged(key);
     return {};
   }
 
@@ -230,12 +238,16 @@ class PageReader {
     if (page_.items_json.size() > 1) page_.items_json += ',';
   }
 
+  // REQUIRES: the item has the key of its table.
   Result<void> complete(Item& item) {
-    const std::string key = item_key(source_.info->id, *model::key_bytes(source_.info->keys, item));
+    const std::string own = *model::key_bytes(source_.info->keys, item);
+    const std::string key = item_key(source_.info->id, own);
     MR_ASSIGN_OR_RETURN(const std::optional<std::string> stored, store_.get(Family::kItems, key));
+    cost_ += kLookUpBytes;
     if (!stored) return {};
+    cost_ += stored->size();
     std::optional<Item> whole = model::from_stored(*stored);
-    if (!whole) return damaged();
+    if (!whole) return store_.damage().note("tables", damaged_item(*source_.info, own));
     item = *std::move(whole);
     return {};
   }
@@ -245,6 +257,7 @@ class PageReader {
   const ReadRequest& request_;
   const bool complete_;
   Page page_;
+  std::size_t cost_ = 0;  // of what has been done so far, as bytes looked at
 };
 
 Result<void> check_filter_keys(const Source& source, const QueryRequest& request) {
@@ -262,7 +275,7 @@ Result<void> check_filter_keys(const Source& source, const QueryRequest& request
 
 Result<std::optional<std::string>> Tables::Engine::get(const Scope& scope, std::string_view name,
                                                        const Item& key) const {
-  MR_ASSIGN_OR_RETURN(const auto table, info(scope, name));
+  MR_ASSIGN_OR_RETURN(const auto table, readable(scope, name));
   MR_RETURN_IF_ERROR(check_key(table->keys, key));
   return store_.get(Family::kItems, item_key(table->id, *model::key_bytes(table->keys, key)));
 }
@@ -271,7 +284,7 @@ Result<std::vector<std::optional<std::string>>> Tables::Engine::get_together(con
                                                                              const std::vector<Wanted>& keys) const {
   std::vector<std::string> wanted;
   for (const Wanted& one : keys) {
-    MR_ASSIGN_OR_RETURN(const auto table, info(scope, one.table));
+    MR_ASSIGN_OR_RETURN(const auto table, readable(scope, one.table));
     MR_RETURN_IF_ERROR(check_key(table->keys, one.key));
     wanted.push_back(item_key(table->id, *model::key_bytes(table->keys, one.key)));
   }
@@ -286,8 +299,15 @@ Result<std::vector<std::optional<std::string>>> Tables::Engine::get_together(con
   return found;
 }
 
+Error Tables::Engine::damaged(const Scope& scope, std::string_view name, const Item& key) const {
+  const auto table = readable(scope, name);
+  const auto bytes = table.ok() ? model::key_bytes((*table)->keys, key) : std::nullopt;
+  if (!bytes) return Error(kResourceNotFound, "Requested resource not found");  // deleted since it was read
+  return store_.damage().note("tables", damaged_item(**table, *bytes));
+}
+
 Result<Page> Tables::Engine::query(const Scope& scope, std::string_view name, const QueryRequest& request) const {
-  MR_ASSIGN_OR_RETURN(auto table, info(scope, name));
+  MR_ASSIGN_OR_RETURN(auto table, readable(scope, name));
   MR_ASSIGN_OR_RETURN(const Source source, source_of(std::move(table), request));
   MR_ASSIGN_OR_RETURN(const KeyCondition condition,
                       expressions::to_key_condition(*request.key_condition, source.keys()));
@@ -313,9 +333,16 @@ Result<Page> Tables::Engine::query(const Scope& scope, std::string_view name, co
 }
 
 Result<Page> Tables::Engine::scan(const Scope& scope, std::string_view name, const ScanRequest& request) const {
-  MR_ASSIGN_OR_RETURN(auto table, info(scope, name));
+  MR_ASSIGN_OR_RETURN(auto table, readable(scope, name));
   MR_ASSIGN_OR_RETURN(const Source source, source_of(std::move(table), request));
   MR_ASSIGN_OR_RETURN(const bool complete, needs_table(source, request));
+  if (request.give_up_bytes && !request.limit) {
+    // Known beforehand, so that nothing is read twice.
+    MR_ASSIGN_OR_RETURN(const TableCounts held,
+                        counts(source.info->id, source.index == nullptr ? 0 : source.index->number));
+    const std::size_t bytes = static_cast<std::size_t>(std::max<std::int64_t>(held.bytes, 0)) / request.total_segments;
+    if (bytes > *request.give_up_bytes) return Error(kReadTooLong, "a long page");
+  }
   const Range range = segment_range(source, request.segment, request.total_segments);
   std::optional<std::string> after;
   if (request.exclusive_start) {

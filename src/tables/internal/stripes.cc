@@ -19,7 +19,7 @@ std::optional<Pending> Stripes::find(const std::string& key) {
   return it->second;
 }
 
-void Stripes::enter(const std::string& key, std::optional<std::string> stored, std::uint64_t token) {
+void Stripes::enter(const std::string& key, std::shared_ptr<const std::string> stored, std::uint64_t token) {
   Stripe& at = stripe(key);
   const std::lock_guard lock(at.pending_mutex);
   at.pending[key] = Pending{std::move(stored), token, 0};

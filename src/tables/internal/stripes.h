@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -21,9 +22,9 @@ namespace millrace::tables::internal {
 
 // A value that is submitted and not yet durable.
 struct Pending {
-  std::optional<std::string> stored;  // nullopt: deleted
-  std::uint64_t token = 0;            // who entered it
-  storage::CommitNumber commit = 0;   // set before the latch is released
+  std::shared_ptr<const std::string> stored;  // nullptr: deleted
+  std::uint64_t token = 0;                    // who entered it
+  storage::CommitNumber commit = 0;           // set before the latch is released
 };
 
 class Stripes {
@@ -43,7 +44,7 @@ class Stripes {
 
   // REQUIRES for all but settle(): the key's stripe is latched by the caller.
   std::optional<Pending> find(const std::string& key);
-  void enter(const std::string& key, std::optional<std::string> stored, std::uint64_t token);
+  void enter(const std::string& key, std::shared_ptr<const std::string> stored, std::uint64_t token);
   void set_commit(const std::string& key, std::uint64_t token, storage::CommitNumber commit);
   // The commit of `token` is done: forgets its value unless a later writer replaced it.
   void settle(const std::string& key, std::uint64_t token);

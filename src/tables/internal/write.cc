@@ -4,6 +4,8 @@
 #include "codec/json.h"
 #include "model/json.h"
 #include "model/limits.h"
+#include "storage/no_blocking.h"
+#include "tables/damage.h"
 #include "tables/errors.h"
 #include "tables/internal/engine.h"
 
@@ -18,35 +20,6 @@ using storage::Family;
 using storage::WriteBatch;
 
 namespace {
-
-std::int64_t units_for(std::size_t bytes) {
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>((bytes + 1023) / 1024));
-}
-
-std::int64_t index_units(const TableInfo& info, const Index& index, const StoredItem& before, const StoredItem& after) {
-  // AWS: one write for an entry that appears, vanishes or changes in place, two when its key moves.
-  const auto old_key = before.exists() ? index_key(info, index, before.item()) : std::nullopt;
-  const auto new_key = after.exists() ? index_key(info, index, after.item()) : std::nullopt;
-  if (!old_key && !new_key) return 0;
-  const model::Item old_item = old_key ? project_for_index(info, index, before.item()) : model::Item();
-  const model::Item new_item = new_key ? project_for_index(info, index, after.item()) : model::Item();
-  if (old_key == new_key) {
-    if (old_item == new_item) return 0;
-    return units_for(std::max(model::size_of(old_item), model::size_of(new_item)));
-  }
-  return (old_key ? units_for(model::size_of(old_item)) : 0) + (new_key ? units_for(model::size_of(new_item)) : 0);
-}
-
-WriteUnits units_of(const TableInfo& info, const StoredItem& before, const StoredItem& after, bool changed) {
-  WriteUnits units;
-  units.table = units_for(std::max(before.size(), after.size()));
-  if (!changed) return units;
-  for (const Index& index : info.indexes) {
-    const std::int64_t written = index_units(info, index, before, after);
-    if (written > 0) units.indexes.emplace_back(index.name, written);
-  }
-  return units;
-}
 
 // Checks that need the schema but not the item that is there.
 Result<void> check_request(const TableInfo& info, const WriteRequest& request) {
@@ -87,7 +60,7 @@ Error cancelled(const std::vector<std::optional<Error>>& errors) {
 
 }  // namespace
 
-Result<Tables::Engine::Before> Tables::Engine::read_before(const std::string& item_key) {
+Result<Tables::Engine::Before> Tables::Engine::find_before(const TableInfo& info, const std::string& item_key) {
   Before before;
   if (std::optional<internal::Pending> pending = stripes_.find(item_key)) {
     before.item = StoredItem(std::move(pending->stored));
@@ -95,11 +68,23 @@ Result<Tables::Engine::Before> Tables::Engine::read_before(const std::string& it
     return before;
   }
   MR_ASSIGN_OR_RETURN(std::optional<std::string> stored, store_.get(Family::kItems, item_key));
-  before.item = StoredItem(std::move(stored));
+  if (!stored) return before;
+  const std::string_view key_bytes = std::string_view(item_key).substr(kItemPrefixBytes);
+  if (auto item = StoredItem::read(info.keys, key_bytes, *std::move(stored))) {
+    before.item = *std::move(item);
+  } else {
+    before.damage = store_.damage().note("tables", damaged_item(info, key_bytes));
+  }
   return before;
 }
 
-void Tables::Engine::append(const Planned& planned, model::ChangeOrigin origin, WriteBatch& batch) {
+Result<Tables::Engine::Before> Tables::Engine::read_before(const Target& target) {
+  MR_ASSIGN_OR_RETURN(Before before, find_before(*target.info, target.item_key));
+  if (before.damage) return *std::move(before.damage);
+  return before;
+}
+
+Result<void> Tables::Engine::append(const Planned& planned, model::ChangeOrigin origin, WriteBatch& batch) {
   const TableInfo& info = *planned.target->info;
   std::optional<std::uint64_t> shard;
   if (info.stream && info.stream->enabled) {
@@ -108,19 +93,24 @@ void Tables::Engine::append(const Planned& planned, model::ChangeOrigin origin, 
   std::uint16_t unindexed = 0;
   for (const Index& index : info.indexes) {
     if (!index.building || !planned.before.exists()) continue;
-    if (!is_indexed(*planned.target->table, index, planned.target->item_key, planned.before)) unindexed = index.number;
+    MR_ASSIGN_OR_RETURN(const bool indexed,
+                        is_indexed(*planned.target->table, index, planned.target->item_key, planned.before));
+    if (!indexed) unindexed = index.number;
   }
-  append_change(info, {planned.target->key_bytes, planned.before, planned.after, origin, unindexed}, shard, batch);
+  append_change(info, {planned.target->key_bytes, planned.before, planned.after, origin, unindexed}, shard, batch,
+                planned.units);
+  return {};
 }
 
-CommitNumber Tables::Engine::submit(const std::vector<Planned>& planned, model::ChangeOrigin origin, WriteBatch batch) {
+Result<CommitNumber> Tables::Engine::submit(const std::vector<Planned>& planned, model::ChangeOrigin origin,
+                                            WriteBatch batch) {
+  for (const Planned& write : planned) MR_RETURN_IF_ERROR(append(write, origin, batch));
   const std::uint64_t token = last_token_.fetch_add(1, std::memory_order_relaxed) + 1;
   std::vector<std::string> keys;
   keys.reserve(planned.size());
   std::int64_t first_expiry = INT64_MAX;
   for (const Planned& write : planned) {
-    append(write, origin, batch);
-    stripes_.enter(write.target->item_key, write.after.maybe_bytes(), token);
+    stripes_.enter(write.target->item_key, write.after.shared(), token);
     keys.push_back(write.target->item_key);
     first_expiry = std::min(first_expiry, expiry_of(*write.target->info, write.after).value_or(INT64_MAX));
   }
@@ -149,15 +139,19 @@ Result<Target> Tables::Engine::target_of(const TablePtr& table, const WriteReque
 
 Result<WriteResult> Tables::Engine::write(const Scope& scope, std::string_view name, const WriteRequest& request) {
   MR_ASSIGN_OR_RETURN(const TablePtr table, find(scope, name));
+  return storage::read_ahead(store_, [&] { return write_locked(table, request); });
+}
+
+Result<WriteResult> Tables::Engine::write_locked(const TablePtr& table, const WriteRequest& request) {
   const std::shared_lock table_lock(table->lock);
   MR_ASSIGN_OR_RETURN(const Target target, target_of(table, request));
   const Stripes::Latch latch(stripes_, {Stripes::stripe_of(target.item_key)});
-  MR_ASSIGN_OR_RETURN(Before before, read_before(target.item_key));
+  MR_ASSIGN_OR_RETURN(Before before, read_before(target));
   Result<Outcome> outcome = decide(*target.info, request, before.item);
   if (!outcome.ok()) return std::move(std::move(outcome).error()).hold_until(before.commit);
   WriteResult result;
-  if (request.count_units) result.units = units_of(*target.info, before.item, outcome->after, outcome->changed);
-  result.after_commit = before.commit;
+  if (request.count_units) result.units.table = write_units(std::max(before.item.size(), outcome->after.size()));
+  result.after_commit = std::max(before.commit, table->changed);
   if (!outcome->changed) {
     result.before = before.item;
     result.after = std::move(before.item);  // whatever was there, or nothing
@@ -165,7 +159,8 @@ Result<WriteResult> Tables::Engine::write(const Scope& scope, std::string_view n
   }
   std::vector<Planned> planned(1);
   planned[0] = {&target, std::move(before.item), std::move(outcome->after)};
-  result.after_commit = submit(planned, model::ChangeOrigin::kClient);
+  if (request.count_units) planned[0].units = &result.units;
+  MR_ASSIGN_OR_RETURN(result.after_commit, submit(planned, model::ChangeOrigin::kClient));
   result.before = std::move(planned[0].before);
   result.after = std::move(planned[0].after);
   return result;
@@ -174,7 +169,7 @@ Result<WriteResult> Tables::Engine::write(const Scope& scope, std::string_view n
 // --- transactions ---------------------------------------------------------------------------------------------------
 
 // One claim of a client token: held from before planning until after submitting, so that a repetition finds either
-// nothing or a commit to wait for. Dropped again unless kept.
+// nothing or a commit to wait for. Nothing is remembered or forgotten unless the batch was submitted: keep().
 class Tables::Engine::TokenClaim {
  public:
   TokenClaim(Engine& engine, const Scope& scope, const TransactionToken& token)
@@ -182,46 +177,54 @@ class Tables::Engine::TokenClaim {
         lock_(engine.token_mutex_),
         key_(std::string(kTokenPrefix) + scope.account + "/" + scope.region + "/" + token.token),
         hash_(token.request_hash) {}
-  ~TokenClaim() {
-    if (!claimed_) return;
-    engine_.tokens_.erase(key_);
-    engine_.token_order_.pop_back();
-  }
-
   // The earlier transaction's commit, if there was one; else claims the token for this one.
   Result<std::optional<CommitNumber>> claim(WriteBatch& batch) {
-    const Time now = engine_.scheduler_.now();
-    auto& order = engine_.token_order_;
-    for (; !order.empty() && order.front().first + kTokenLifetime <= now; order.pop_front()) {
-      batch.erase(Family::kQueue, order.front().second);
-      engine_.tokens_.erase(order.front().second);
-    }
-    if (const auto it = engine_.tokens_.find(key_); it != engine_.tokens_.end()) {
+    now_ = engine_.scheduler_.now();
+    const auto it = engine_.tokens_.find(key_);
+    if (it != engine_.tokens_.end() && !is_over(it->second.created)) {
       if (it->second.hash == hash_) return std::optional(it->second.commit);
       return Error(kIdempotentParameterMismatch,
                    "The request uses the same client token as a previous, but non-identical request. Do not reuse a "
-                   "client token with different requests, unless the requests are identical");
+                   "client token with different requests, unless the requests are identical")
+          .hold_until(it->second.commit);
     }
-    engine_.tokens_[key_] = {hash_, now, 0};
-    order.emplace_back(now, key_);
-    claimed_ = true;
+    for (const auto& [created, key] : engine_.token_order_) {
+      if (!is_over(created) || over_ == kTokensForgottenMax) break;
+      if (is_same(created, key)) batch.erase(Family::kQueue, key);
+      ++over_;
+    }
     const codec::Json record =
-        codec::Json::object({{"v", 1}, {"hash", static_cast<std::int64_t>(hash_)}, {"created", to_unix_ms(now)}});
+        codec::Json::object({{"v", 1}, {"hash", static_cast<std::int64_t>(hash_)}, {"created", to_unix_ms(now_)}});
     batch.put(Family::kQueue, key_, record.dump());
     return std::optional<CommitNumber>();
   }
 
   void keep(CommitNumber commit) {
-    engine_.tokens_[key_].commit = commit;
-    claimed_ = false;
+    auto& order = engine_.token_order_;
+    for (; over_ > 0; --over_) {
+      if (is_same(order.front().first, order.front().second)) engine_.tokens_.erase(order.front().second);
+      order.pop_front();
+    }
+    engine_.tokens_[key_] = {hash_, now_, commit};
+    order.emplace_back(now_, key_);
   }
 
  private:
+  static constexpr std::size_t kTokensForgottenMax = 100;
+
+  bool is_over(Time created) const { return created + kTokenLifetime <= now_; }
+  // Whether the token has not been claimed again since.
+  bool is_same(Time created, const std::string& key) const {
+    const auto it = engine_.tokens_.find(key);
+    return it != engine_.tokens_.end() && it->second.created == created;
+  }
+
   Engine& engine_;
   std::lock_guard<std::mutex> lock_;
   const std::string key_;
   const std::uint64_t hash_;
-  bool claimed_ = false;
+  Time now_{};
+  std::size_t over_ = 0;  // so many of the oldest are forgotten by the batch
 };
 
 Result<TransactionResult> Tables::Engine::transact(const Scope& scope, const std::vector<TransactionEntry>& entries,
@@ -231,6 +234,13 @@ Result<TransactionResult> Tables::Engine::transact(const Scope& scope, const std
     MR_ASSIGN_OR_RETURN(TablePtr table, find(scope, entry.table));
     tables.push_back(std::move(table));
   }
+  return storage::read_ahead(store_, [&] { return transact_once(scope, entries, tables, token); });
+}
+
+Result<TransactionResult> Tables::Engine::transact_once(const Scope& scope,
+                                                        const std::vector<TransactionEntry>& entries,
+                                                        const std::vector<TablePtr>& tables,
+                                                        const std::optional<TransactionToken>& token) {
   if (!token) return transact_locked(entries, tables, {});
   TokenClaim claim(*this, scope, *token);
   WriteBatch batch;
@@ -284,30 +294,39 @@ Result<TransactionResult> Tables::Engine::transact_latched(const std::vector<Tra
   for (const Target& target : targets) wanted.push_back(Stripes::stripe_of(target.item_key));
   const Stripes::Latch latch(stripes_, std::move(wanted));
   TransactionResult result;
+  result.units.reserve(entries.size());  // they are pointed at
   std::vector<Planned> planned;
   std::vector<std::optional<Error>> errors(entries.size());
   bool failed = false;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    MR_ASSIGN_OR_RETURN(Before before, read_before(targets[i].item_key));
-    result.after_commit = std::max(result.after_commit, before.commit);
+    Result<Before> read = read_before(targets[i]);
+    if (!read.ok()) {
+      // Whatever else is not in memory is read before the next attempt, too.
+      while (++i < entries.size()) static_cast<void>(read_before(targets[i]).ok());
+      return std::move(read).error();
+    }
+    Before before = std::move(read).value();
+    result.after_commit = std::max({result.after_commit, before.commit, targets[i].table->changed});
     Result<Outcome> outcome = decide(*targets[i].info, entries[i].request, before.item);
     if (!outcome.ok()) {
       errors[i] = std::move(outcome).error();
       failed = true;
       continue;
     }
-    WriteUnits units;
-    if (entries[i].request.count_units) {
-      units = units_of(*targets[i].info, before.item, outcome->after, outcome->changed);
-    }
-    units.table *= 2;  // AWS: transactions prepare and commit
-    for (auto& [name, count] : units.indexes) count *= 2;
-    result.units.push_back(std::move(units));
-    if (outcome->changed) planned.push_back({&targets[i], std::move(before.item), std::move(outcome->after)});
+    WriteUnits& units = result.units.emplace_back();
+    const bool counted = entries[i].request.count_units;
+    if (counted) units.table = write_units(std::max(before.item.size(), outcome->after.size()));
+    if (!outcome->changed) continue;
+    planned.push_back({&targets[i], std::move(before.item), std::move(outcome->after)});
+    if (counted) planned.back().units = &units;
   }
   if (failed) return cancelled(errors).hold_until(result.after_commit);
   if (!planned.empty() || !batch.empty()) {
-    result.after_commit = submit(planned, model::ChangeOrigin::kClient, std::move(batch));
+    MR_ASSIGN_OR_RETURN(result.after_commit, submit(planned, model::ChangeOrigin::kClient, std::move(batch)));
+  }
+  for (WriteUnits& units : result.units) {
+    units.table *= 2;  // AWS: transactions prepare and commit
+    for (auto& [name, count] : units.indexes) count *= 2;
   }
   return result;
 }

@@ -182,7 +182,15 @@ void QueueRunner::perform(QueueEffects effects) {
   }));
 }
 
+void QueueRunner::resume() {
+  if (const auto wanted = std::exchange(put_off_, std::nullopt)) receive(wanted->first, wanted->second);
+}
+
 void QueueRunner::receive(std::size_t count, std::size_t bytes_max) {
+  if (!host_.may_write()) {
+    put_off_.emplace(count, bytes_max);
+    return;
+  }
   auto job = std::make_shared<Job>();
   job->gate = host_.gate;
   job->source = host_.source;

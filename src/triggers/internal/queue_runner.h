@@ -32,6 +32,8 @@ struct QueueHost {
   Invoker& invoker;
   Settlement& settlement;
   std::shared_ptr<PoolGate> gate;
+  // False while nothing can be written: nothing is received, until resume().
+  std::function<bool()> may_write;
   // Makes a function for the control thread that takes the mutex and calls `work` with runner `id`, if it still exists.
   std::function<std::function<void()>(std::uint64_t id, std::function<void(QueueRunner&)> work)> guarded;
 };
@@ -45,6 +47,7 @@ class QueueRunner {
   QueueRunner& operator=(const QueueRunner&) = delete;
 
   void start();
+  void resume();  // there is room on the disk again
   void configure(Mapping mapping);
   Status status() const;  // without the queue's own counts
   const std::string& last_result() const { return last_result_; }
@@ -89,7 +92,8 @@ class QueueRunner {
   Subscription subscription_;
   platform::Timer timer_;
   Time timer_at_ = kNever;
-  platform::Timer again_;  // after a receive that failed
+  platform::Timer again_;                                       // after a receive that failed
+  std::optional<std::pair<std::size_t, std::size_t>> put_off_;  // receive()'s
   std::optional<Deadline> notified_at_;
   std::string last_result_ = "No records processed";
   std::shared_ptr<Meters> meters_;

@@ -280,7 +280,18 @@ void Runner::set_timer(ShardRun& shard, LaneRun& lane, Time until) {
                                   }));
 }
 
+bool Runner::put_off(const ShardRun& shard, const LaneRun& lane, std::function<void(ShardRun&, LaneRun&)> work) {
+  if (host_.may_write()) return false;
+  put_off_.push_back(for_lane(shard.info.number, lane, std::move(work)));
+  return true;
+}
+
+void Runner::resume() {
+  for (auto& work : std::exchange(put_off_, {})) host_.scheduler.post(std::move(work));
+}
+
 void Runner::start_read(ShardRun& shard, LaneRun& lane, const ReadMore& wanted) {
+  if (put_off(shard, lane, [this, wanted](ShardRun& of, LaneRun& to) { start_read(of, to, wanted); })) return;
   auto job = std::make_shared<ReadJob>();
   job->gate = host_.gate;
   job->source = &host_.source;

@@ -37,6 +37,8 @@ struct Host {
   Invoker& invoker;
   Settlement& settlement;
   std::shared_ptr<PoolGate> gate;
+  // False while nothing can be written: what begins a batch is put off, until resume().
+  std::function<bool()> may_write;
   // Makes a function for the control thread that takes the mutex and calls `work` with runner `id`, if it still exists.
   std::function<std::function<void()>(std::uint64_t id, std::function<void(Runner&)> work)> guarded;
   std::uint64_t last_token = 0;
@@ -63,6 +65,7 @@ class Runner {
   Runner& operator=(const Runner&) = delete;
 
   void start();
+  void resume();  // there is room on the disk again
   // Puts other settings into force. What is in flight is finished under the old ones.
   void configure(Mapping mapping);
   Status status() const;  // without backlogs, which may need the disk
@@ -134,6 +137,8 @@ class Runner {
   void finish_step(ShardRun& shard);
   void set_timer(ShardRun& shard, LaneRun& lane, Time until);
   void start_read(ShardRun& shard, LaneRun& lane, const ReadMore& wanted);
+  // Whether `work` is done at resume(), and not now.
+  bool put_off(const ShardRun& shard, const LaneRun& lane, std::function<void(ShardRun&, LaneRun&)> work);
   void arrived(ShardRun& shard, LaneRun& lane, ReadJob& job);
   void note_vanished(const ShardRun& shard);
   void note_lost(const ShardRun& shard, LaneRun& lane, const ReadJob& job);
@@ -165,6 +170,7 @@ class Runner {
   std::shared_ptr<WakeBox> wake_;
   Subscription subscription_;
   platform::Timer read_again_;
+  std::vector<std::function<void()>> put_off_;
   std::string last_result_ = "No records processed";
   Ledger ledger_;
   Totals& totals_ = ledger_.totals();

@@ -38,6 +38,7 @@ std::string range_text(const Batch& batch) {
 }  // namespace
 
 void Runner::invoke(ShardRun& shard, LaneRun& lane) {
+  if (put_off(shard, lane, [this](ShardRun& of, LaneRun& to) { invoke(of, to); })) return;
   const Batch& batch = lane.lane.stack.back();
   if (lane.request_id.empty() || batch.tries == Tries{}) {
     lane.request_id = host_.random.uuid();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/gzip.h"
+#include "storage/no_blocking.h"
 #include "telemetry/log.h"
 #include "wire/internal/guard.h"
 #include "wire/validator.h"
@@ -33,6 +34,16 @@ bool is_not_found(const Error& error) {
   return false;
 }
 
+// Runs a handler without waiting for the disk, if it was written for that.
+template <typename Work>
+auto try_here(const Service::Entry& entry, const Work& work) {
+  std::optional<storage::NoBlocking> here;
+  if (entry.disk == Service::Disk::kPerhaps) here.emplace();
+  return work();
+}
+
+bool is_refused(const Result<Reply>& result) { return !result.ok() && result.error().is(storage::kWouldBlock); }
+
 std::string_view bucket_of(const Labels& labels) {
   for (const auto& [name, value] : labels) {
     if (name == "Bucket") return value;
@@ -47,10 +58,12 @@ std::optional<storage::Commits::Purpose> purpose_of(std::string_view operation) 
   const auto begins = [operation](std::initializer_list<std::string_view> words) {
     return std::ranges::any_of(words, [operation](std::string_view word) { return operation.starts_with(word); });
   };
+  if (operation == "GetSessionToken") return Purpose::kAdds;
   if (begins({"Get", "List", "Describe", "Head", "Query", "Scan", "BatchGet", "TransactGet", "Filter", "Simulate"})) {
     return std::nullopt;
   }
-  return begins({"Delete", "Purge", "Abort", "Remove"}) ? Purpose::kFrees : Purpose::kAdds;
+  // Who receives messages is about to delete them.
+  return begins({"Delete", "Purge", "Abort", "Remove", "Receive"}) ? Purpose::kFrees : Purpose::kAdds;
 }
 
 // AWS: every item that conflicts is a reason; the fault says all do.
@@ -101,7 +114,10 @@ Error throttling_error(const ServiceModel& model) {
 }
 
 Call::Call(Surroundings& surroundings, std::shared_ptr<const http::RequestHead> head)
-    : around_(surroundings), head_(std::move(head)), started_(surroundings.scheduler.monotonic_now()) {}
+    : around_(surroundings),
+      head_(std::move(head)),
+      started_(surroundings.scheduler.monotonic_now()),
+      settlements_(surroundings.commits.settlements()) {}
 
 void Call::set_responder(http::Responder responder) {
   responder_ = std::move(responder);
@@ -226,7 +242,7 @@ void Call::serve_decoded(std::string body) {
   if (auto refused = refused_write()) return fail(*refused);
   const bool faults = around_.faults != nullptr && !around_.faults->empty();
   if (entry_->raw && !faults && route_.protocol == Protocol::kJson) {
-    if (auto result = entry_->raw(context_, body)) return finish_raw(std::move(*result), body);
+    if (run_raw(body)) return;
   }
   auto document = decode(body);
   if (!document.ok()) return fail(document.error());
@@ -257,18 +273,11 @@ bool Call::takes_raw_body() const {
 
 void Call::run(const Document& document, const std::string& body) {
   if (entry_->raw && route_.protocol == Protocol::kJson && !(entry_->handler || entry_->async)) {
-    if (auto result = entry_->raw(context_, body)) return finish_raw(std::move(*result), body);
-    return finish(internal_error());
+    if (!run_raw(body)) finish(internal_error());
+    return;
   }
   if (takes_raw_body()) context_.payload = std::make_shared<const std::string>(body);
-  if (entry_->handler) {
-    auto result = entry_->handler(context_, document);
-    if (!result.ok()) look_elsewhere(result.error(), document);
-    if (result.ok() && is_watched()) {
-      around_.watch->succeeded(context_.caller, route_.operation->name, document);
-    }
-    return finish(std::move(result));
-  }
+  if (entry_->handler) return run_handler(document);
   busy_.release();  // long polls and invocations account for their own work
   Conversation conversation;
   conversation.done = done();
@@ -282,6 +291,45 @@ void Call::run(const Document& document, const std::string& body) {
     if (self->responder_) self->responder_.on_close(std::move(f));
   };
   entry_->async(context_, document, std::move(conversation));
+}
+
+void Call::run_handler(const Document& document) {
+  if (entry_->disk != Service::Disk::kAlways) {
+    auto result = try_here(*entry_, [&] { return entry_->handler(context_, document); });
+    if (!is_refused(result)) return finish_handler(std::move(result), document);
+    around_.offloaded.add();
+  }
+  around_.scheduler.offload(
+      [self = shared_from_this(), document] {
+        self->finish_handler(self->entry_->handler(self->context_, document), document);
+      },
+      [] {});
+}
+
+void Call::finish_handler(Result<Reply> result, const Document& document) {
+  if (!result.ok()) look_elsewhere(result.error(), document);
+  if (result.ok() && is_watched()) {
+    around_.watch->succeeded(context_.caller, route_.operation->name, document);
+  }
+  finish(std::move(result));
+}
+
+bool Call::run_raw(const std::string& body) {
+  auto result = try_here(*entry_, [&] { return entry_->raw(context_, body); });
+  if (!result) return false;
+  if (!is_refused(*result)) {
+    finish_raw(std::move(*result), body);
+    return true;
+  }
+  around_.offloaded.add();
+  if (entry_->async) return false;
+  around_.scheduler.offload(
+      [self = shared_from_this(), body] {
+        auto again = self->entry_->raw(self->context_, body);
+        self->finish_raw(again ? std::move(*again) : internal_error(), body);
+      },
+      [] {});
+  return true;
 }
 
 Done Call::done() {
@@ -373,15 +421,11 @@ void Call::look_elsewhere(const Error& error, const Document& document) const {
   around_.not_found(missing);
 }
 
-// What would not be acknowledged is not begun.
+// What would not be acknowledged is not begun. Reads do not ask: while writes are refused, asking takes a lock and a
+// look at the disk.
 std::optional<Error> Call::refused_write() const {
-  using Purpose = storage::Commits::Purpose;
-  // What refuses deletions refuses everything else: while all is well, one look is enough.
-  auto refused = around_.commits.refusal(Purpose::kAdds);
-  if (!refused) return std::nullopt;
   const auto purpose = purpose_of(route_.operation->name);
-  if (!purpose) return std::nullopt;
-  return *purpose == Purpose::kAdds ? std::move(refused) : around_.commits.refusal(*purpose);
+  return purpose ? around_.commits.refusal(*purpose) : std::nullopt;
 }
 
 void Call::fail(const Error& error) { finish(error); }
@@ -389,16 +433,23 @@ void Call::fail(const Error& error) { finish(error); }
 void Call::finish(Result<Reply> result) {
   // A refusal, too, may rest on a write that is not durable yet (a failed condition).
   const storage::CommitNumber after = result.ok() ? result->after : result.error().held_until();
-  if (after == 0 || after <= around_.commits.durable()) return answer(std::move(result));
+  if (after == 0 || after <= around_.commits.durable() || around_.commits.is_settled(after, settlements_)) {
+    return answer(std::move(result));
+  }
   held_ = std::move(result);
   around_.commits.when_answerable(after, [self = shared_from_this()](const Error* error) { self->answer_held(error); });
 }
 
 void Call::answer_held(const Error* failure) {
   if (failure != nullptr) {
-    telemetry::log_error("wire", "a commit failed, the outcome of " + std::string(route_.operation->name) +
-                                     " is unknown: " + failure->message());
-    held_ = Error(kInternalError, failure->message());
+    const std::string name(route_.operation->name);
+    if (purpose_of(name)) {
+      telemetry::log_error("wire", "a commit failed, the outcome of " + name + " is unknown: " + failure->message());
+      held_ = Error(kInternalError, failure->message());
+    } else {
+      held_ = Error(kInternalError,
+                    name + " would show a change that was in flight and may not be on the disk. " + failure->message());
+    }
   }
   http::Responder responder = responder_;
   responder.answer_with([self = shared_from_this()] {

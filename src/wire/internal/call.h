@@ -29,6 +29,7 @@ struct Surroundings {
   http::Application* resource_answers = nullptr;
   FaultPlan* faults = nullptr;
   telemetry::Counter& conflicts;
+  telemetry::Counter& offloaded;
   std::function<std::optional<KnownCaller>(std::string_view)> known_caller;
   std::function<void(const NotFound&)> not_found;
   CallWatch* watch = nullptr;
@@ -42,7 +43,9 @@ struct Surroundings {
         options(std::move(options_)),
         statistics(registry),
         conflicts(registry.counter("millrace_transaction_conflicts_total", {},
-                                   "Writes and transactions answered with a conflict.")) {}
+                                   "Writes and transactions answered with a conflict.")),
+        offloaded(registry.counter("millrace_reads_offloaded_total", {},
+                                   "Requests that went to the pool because what they read was not in memory.")) {}
 };
 
 // Shared by the sink, the handler's callback, the fault's timer and the committer's callback; the last one answers.
@@ -75,6 +78,10 @@ class Call : public std::enable_shared_from_this<Call> {
   void serve_decoded(std::string body);
   bool takes_raw_body() const;
   void run(const Document& document, const std::string& body);
+  void run_handler(const Document& document);
+  void finish_handler(Result<Reply> result, const Document& document);
+  // Whether the request was answered or is on its way to that.
+  bool run_raw(const std::string& body);
   void finish_raw(Result<Reply> result, const std::string& body);
   std::optional<Error> refused_write() const;
   std::optional<Error> apply_fault(const Document& document);
@@ -98,6 +105,7 @@ class Call : public std::enable_shared_from_this<Call> {
   RequestContext context_;
   http::Responder responder_;  // set once
   Deadline started_{};
+  const std::uint64_t settlements_;  // of the committer, when this was begun
   platform::Busy busy_;
   Milliseconds delay_{0};
   bool lose_answer_ = false;

@@ -26,16 +26,20 @@ void OperationStatistics::record(int status, bool throttled, double milliseconds
 }
 
 telemetry::Counter& OperationStatistics::counter_of(int status) {
-  if (auto* const known = status == 200 ? succeeded_.load(std::memory_order_acquire) : nullptr) return *known;
+  const auto known = [&]() -> telemetry::Counter* {
+    for (const Answered* each = answered_.load(std::memory_order_acquire); each != nullptr; each = each->before.get())
+      if (each->status == status) return &each->counter;
+    return nullptr;
+  };
+  if (auto* const found = known()) return *found;
   const std::scoped_lock lock(mutex_);
-  telemetry::Counter*& slot = counters_[status];
-  if (slot == nullptr) {
-    slot = &registry_.counter("millrace_requests_total",
-                              {{"service", service_}, {"operation", operation_}, {"status", std::to_string(status)}},
-                              "Requests answered");
-  }
-  if (status == 200) succeeded_.store(slot, std::memory_order_release);
-  return *slot;
+  if (auto* const found = known()) return *found;
+  telemetry::Counter& counter = registry_.counter(
+      "millrace_requests_total", {{"service", service_}, {"operation", operation_}, {"status", std::to_string(status)}},
+      "Requests answered");
+  newest_.reset(new Answered{status, counter, std::move(newest_)});
+  answered_.store(newest_.get(), std::memory_order_release);
+  return counter;
 }
 
 OperationRecord OperationStatistics::snapshot() const {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,9 +27,15 @@ class OperationStatistics {
   std::atomic<double> milliseconds_{0};
   telemetry::Counter& counter_of(int status);
 
-  std::atomic<telemetry::Counter*> succeeded_{nullptr};  // of status 200, once there was one
+  // The statuses there were, newest first: few, hence a list. Read without a lock; only grows.
+  struct Answered {
+    const int status;
+    telemetry::Counter& counter;
+    const std::unique_ptr<const Answered> before;
+  };
+  std::atomic<const Answered*> answered_{nullptr};
   std::mutex mutex_;
-  std::map<int, telemetry::Counter*> counters_;  // by status; guarded by mutex_
+  std::unique_ptr<const Answered> newest_;  // guarded by mutex_
 };
 
 // One table per service, by the operation's place in the model; made on first use.

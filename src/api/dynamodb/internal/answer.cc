@@ -12,8 +12,6 @@
 namespace millrace::api_dynamodb {
 namespace {
 
-constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
-
 void append_units(std::string& out, std::int64_t half_units) {
   out += std::to_string(half_units / 2);
   out += half_units % 2 == 0 ? ".0" : ".5";
@@ -45,28 +43,6 @@ void append_index_units(ObjectText& object, std::string_view member, const Consu
   }
   indexes.end();
   if (any) object.key(member) += text;
-}
-
-// Bytes of all items that share the partition key, in the table itself.
-double collection_bytes(const tables::Tables& tables, const tables::TableInfo& info,
-                        const model::AttributeValue& partition) {
-  expressions::Condition condition;
-  condition.kind = expressions::Condition::Kind::kEqual;
-  condition.operands.resize(2);
-  condition.operands[0].path.steps.emplace_back(info.keys.partition.name);
-  condition.operands[1].kind = expressions::Operand::Kind::kValue;
-  condition.operands[1].value = &partition;
-  tables::QueryRequest request;
-  request.key_condition = &condition;
-  request.count_only = true;
-  double bytes = 0;
-  while (true) {
-    Result<tables::Page> page = tables.query(info.scope, info.name, request);
-    if (!page.ok()) return bytes;
-    bytes += static_cast<double>(page->bytes);
-    if (!page->last_key) return bytes;
-    request.exclusive_start = std::move(page->last_key);
-  }
 }
 
 }  // namespace
@@ -154,19 +130,13 @@ void append_capacity(std::string& out, std::string_view table, const Consumed& c
   object.end();
 }
 
-bool append_collection_metrics(std::string& out, const tables::Tables& tables, const tables::TableInfo& info,
-                               const model::Item& item) {
+Result<bool> append_collection_metrics(std::string& out, const tables::Tables& tables, const tables::TableInfo& info,
+                                       const model::Item& item) {
   const bool local = std::any_of(info.indexes.begin(), info.indexes.end(),
                                  [](const tables::Index& index) { return index.kind == tables::Index::Kind::kLocal; });
   const model::AttributeValue* partition = item.find(info.keys.partition.name);
   if (!local || partition == nullptr) return false;
-  double bytes = 0;
-  // A table below 1 GB has no collection above it: no need to look.
-  const Result<tables::Description> description = tables.describe(info.scope, info.name);
-  if (description.ok() && static_cast<double>(description->counts.bytes) >= kGiB) {
-    bytes = collection_bytes(tables, info, *partition);
-  }
-  const auto lower = static_cast<std::int64_t>(bytes / kGiB);
+  MR_ASSIGN_OR_RETURN(const std::int64_t lower, tables.collection_gib(info, *partition));
   ObjectText object(out);
   std::string& key = object.key("ItemCollectionKey");
   model::append_json(key, model::Item{{info.keys.partition.name, *partition}});

@@ -55,11 +55,13 @@ void append_capacity(std::string& out, std::string_view table, const Consumed& c
                      Capacity capacity, CapacityKind kind = CapacityKind::kPlain);
 
 // {"ItemCollectionKey":...,"SizeEstimateRangeGB":[..]}; nothing (false) when the table has no local index. An estimate
-// from durable state, as on AWS.
-bool append_collection_metrics(std::string& out, const tables::Tables& tables, const tables::TableInfo& info,
-                               const model::Item& item);
+// from durable state, as on AWS; taken before the write that it is told with, as what cannot be read, or only on the
+// pool, must be known before anything is done. Errors: of Tables::collection_gib().
+Result<bool> append_collection_metrics(std::string& out, const tables::Tables& tables, const tables::TableInfo& info,
+                                       const model::Item& item);
 
-// {"name":{"S":..},..} of a stored item, or only what `projection` selects. REQUIRES: not damaged.
+// {"name":{"S":..},..} of a stored item, or only what `projection` selects. REQUIRES: it has a size
+// (model::size_of_stored), else it is damaged.
 void append_item(std::string& out, std::string_view stored, const std::optional<expressions::Projection>& projection);
 
 Error invalid(std::string message);

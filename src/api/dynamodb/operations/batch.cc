@@ -8,6 +8,7 @@
 #include "model/json.h"
 #include "model/key.h"
 #include "model/stored.h"
+#include "storage/no_blocking.h"
 #include "tables/errors.h"
 #include "wire/generated/dynamodb_views.h"
 
@@ -26,16 +27,26 @@ Error duplicate_keys() { return invalid("Provided list of item keys contains dup
 
 // --- BatchWriteItem -------------------------------------------------------------------------------------------------
 
+// What the answer says of a table's writes.
+struct Written {
+  Consumed consumed;
+  std::string unprocessed;  // elements of UnprocessedItems
+  std::string metrics;      // elements of ItemCollectionMetrics
+  std::set<std::string> collections;
+};
 struct BatchTable {
   std::string given;
   TableRef ref;
   std::shared_ptr<const tables::TableInfo> info;
   std::vector<tables::WriteRequest> writes;  // kPut, kDelete
+  std::size_t next = 0;                      // of `writes`: those before it are done
+  Written done;
 };
 struct BatchWrite {
   std::vector<BatchTable> tables;
   Capacity capacity = Capacity::kNone;
   bool metrics = false;
+  storage::CommitNumber after = 0;
   std::size_t writes() const {
     std::size_t count = 0;
     for (const BatchTable& table : tables) count += table.writes.size();
@@ -71,18 +82,14 @@ void append_write_request(std::string& out, const tables::WriteRequest& write) {
   out += "}}";
 }
 
-struct Written {
-  Consumed consumed;
-  std::string unprocessed;  // elements of UnprocessedItems
-  std::string metrics;      // elements of ItemCollectionMetrics
-};
-
 // A throttled write is left to the client to send again, as on AWS; another error ends the batch, whose earlier writes
 // stay.
-Result<Written> write_table(tables::Tables& tables, const BatchTable& table, bool metrics, Reply& reply) {
-  Written done;
-  std::set<std::string> collections;
-  for (const tables::WriteRequest& write : table.writes) {
+Result<void> write_table(tables::Tables& tables, BatchWrite& batch, BatchTable& table) {
+  Written& done = table.done;
+  for (; table.next < table.writes.size(); ++table.next) {
+    const tables::WriteRequest& write = table.writes[table.next];
+    std::string estimate;
+    if (batch.metrics) MR_RETURN_IF_ERROR(append_collection_metrics(estimate, tables, *table.info, write.item));
     auto result = tables.write(table.ref.scope, table.ref.name, write);
     if (!result.ok()) {
       if (result.error().type().kind != ErrorKind::kThrottled) return std::move(result).error();
@@ -90,27 +97,26 @@ Result<Written> write_table(tables::Tables& tables, const BatchTable& table, boo
       append_write_request(done.unprocessed, write);
       continue;
     }
-    reply.after = std::max(reply.after, result->after_commit);
+    batch.after = std::max(batch.after, result->after_commit);
     done.consumed.add(written(result->units));
-    std::string estimate;
-    if (metrics && append_collection_metrics(estimate, tables, *table.info, write.item) &&
-        collections.insert(estimate).second) {
+    if (!estimate.empty() && done.collections.insert(estimate).second) {
       done.metrics += (done.metrics.empty() ? "" : ",") + estimate;
     }
   }
-  return done;
+  return {};
 }
 
-Result<Reply> write_batch(tables::Tables& tables, const Scope& scope, BatchWrite batch) {
-  MR_RETURN_IF_ERROR(check_batch(tables, scope, batch));
+// From where an earlier call stopped, if it did.
+Result<Reply> write_rest(tables::Tables& tables, BatchWrite& batch) {
   Reply reply;
   std::string unprocessed;
   std::string metrics;
   std::string capacities;
   ObjectText unprocessed_items(unprocessed);
   ObjectText all_metrics(metrics);
-  for (const BatchTable& table : batch.tables) {
-    MR_ASSIGN_OR_RETURN(const Written done, write_table(tables, table, batch.metrics, reply));
+  for (BatchTable& table : batch.tables) {
+    MR_RETURN_IF_ERROR(write_table(tables, batch, table));
+    const Written& done = table.done;
     if (!done.unprocessed.empty()) unprocessed_items.key(table.given) += "[" + done.unprocessed + "]";
     if (!done.metrics.empty()) all_metrics.key(table.given) += "[" + done.metrics + "]";
     if (batch.capacity == Capacity::kNone) continue;
@@ -119,12 +125,27 @@ Result<Reply> write_batch(tables::Tables& tables, const Scope& scope, BatchWrite
   }
   unprocessed_items.end();
   all_metrics.end();
+  reply.after = batch.after;
   ObjectText object(reply.json);
   object.key("UnprocessedItems") += unprocessed;
   if (metrics != "{}") object.key("ItemCollectionMetrics") += metrics;
   if (batch.capacity != Capacity::kNone) object.key("ConsumedCapacity") += "[" + capacities + "]";
   object.end();
   return reply;
+}
+
+Result<Reply> write_batch(tables::Tables& tables, const Scope& scope, BatchWrite batch,
+                          std::shared_ptr<void>& done_before) {
+  MR_RETURN_IF_ERROR(check_batch(tables, scope, batch));
+  auto reply = write_rest(tables, batch);
+  if (!reply.ok() && reply.error().is(storage::kWouldBlock)) {
+    done_before = std::make_shared<BatchWrite>(std::move(batch));
+  }
+  return reply;
+}
+
+Result<Reply> go_on(tables::Tables& tables, const std::shared_ptr<void>& done_before) {
+  return write_rest(tables, *std::static_pointer_cast<BatchWrite>(done_before));
 }
 
 Result<tables::WriteRequest> read_write_request(const shapes::WriteRequest& view) {
@@ -208,7 +229,7 @@ Result<WantedItems> read_wanted(const Scope& scope, std::string_view given, cons
 }
 
 Result<void> check_wanted(const tables::Tables& tables, WantedItems& wanted) {
-  MR_ASSIGN_OR_RETURN(wanted.info, tables.info(wanted.ref.scope, wanted.ref.name));
+  MR_ASSIGN_OR_RETURN(wanted.info, tables.readable(wanted.ref.scope, wanted.ref.name));
   std::set<std::string> keys;
   for (const model::Item& key : wanted.keys) {
     MR_RETURN_IF_ERROR(tables::check_key(wanted.info->keys, key));
@@ -227,14 +248,15 @@ Result<Fetched> fetch(const tables::Tables& tables, const WantedItems& wanted, s
   Fetched fetched;
   for (const model::Item& key : wanted.keys) {
     MR_ASSIGN_OR_RETURN(const auto stored, tables.get(wanted.ref.scope, wanted.ref.name, key));
-    const std::size_t bytes = stored ? model::size_of_stored(*stored).value_or(0) : 0;
-    if (bytes > budget) {
+    const std::optional<std::size_t> bytes = stored ? model::size_of_stored(*stored) : 0;
+    if (!bytes) return tables.damaged(wanted.ref.scope, wanted.ref.name, key);
+    if (*bytes > budget) {
       budget = 0;
       return fetched;
     }
-    budget -= bytes;
+    budget -= *bytes;
     ++fetched.keys;
-    fetched.units += read_half_units(bytes, wanted.consistent);
+    fetched.units += read_half_units(*bytes, wanted.consistent);
     if (!stored) continue;
     if (!fetched.items.empty()) fetched.items += ',';
     append_item(fetched.items, *stored, wanted.parsed.projection);
@@ -276,7 +298,9 @@ Result<Reply> answer_wanted(const tables::Tables& tables, const std::vector<Want
 
 }  // namespace
 
-Result<Reply> batch_write_item(tables::Tables& tables, const Scope& scope, const Document& document) {
+Result<Reply> batch_write_item(tables::Tables& tables, const Scope& scope, const Document& document,
+                               std::shared_ptr<void>& done_before) {
+  if (done_before != nullptr) return go_on(tables, done_before);
   const shapes::BatchWriteItemInput input(document);
   BatchWrite batch;
   batch.capacity = capacity_of(input.return_consumed_capacity());
@@ -289,10 +313,12 @@ Result<Reply> batch_write_item(tables::Tables& tables, const Scope& scope, const
       table.writes.push_back(std::move(write));
     }
   }
-  return write_batch(tables, scope, std::move(batch));
+  return write_batch(tables, scope, std::move(batch), done_before);
 }
 
-std::optional<Result<Reply>> batch_write_item(tables::Tables& tables, const Scope& scope, std::string_view body) {
+std::optional<Result<Reply>> batch_write_item(tables::Tables& tables, const Scope& scope, std::string_view body,
+                                              std::shared_ptr<void>& done_before) {
+  if (done_before != nullptr) return go_on(tables, done_before);
   BatchWrite batch;
   JsonReader reader(body);
   const bool read = reader.read_object([&](std::string_view name) {
@@ -306,7 +332,7 @@ std::optional<Result<Reply>> batch_write_item(tables::Tables& tables, const Scop
     return name == "ReturnItemCollectionMetrics" && text == "NONE";
   });
   if (!read || !reader.at_end() || batch.tables.empty()) return std::nullopt;
-  return write_batch(tables, scope, std::move(batch));
+  return write_batch(tables, scope, std::move(batch), done_before);
 }
 
 Result<Reply> batch_get_item(tables::Tables& tables, const Scope& scope, const Document& document) {

@@ -53,22 +53,22 @@ Result<Reply> write_item(tables::Tables& tables, const Scope& scope, ItemCall& c
   request.update = pointer_to(parsed.update);
   request.return_old_on_failure = call.old_on_failure;
   request.count_units = true;  // for the metrics
+  std::string metrics;
+  if (call.metrics) {
+    MR_ASSIGN_OR_RETURN(const auto info, tables.info(ref.scope, ref.name));
+    MR_RETURN_IF_ERROR(append_collection_metrics(metrics, tables, *info, request.item));
+  }
   MR_ASSIGN_OR_RETURN(const tables::WriteResult result, tables.write(ref.scope, ref.name, request));
   Reply reply;
   reply.after = result.after_commit;
   reply.usage.write_half_units = written(result.units).total();
   ObjectText object(reply.json);
   append_attributes(object, call, parsed, result);
-  if (call.capacity != Capacity::kNone || call.metrics) {
+  if (call.capacity != Capacity::kNone) {
     MR_ASSIGN_OR_RETURN(const auto info, tables.info(ref.scope, ref.name));
-    if (call.capacity != Capacity::kNone) {
-      append_capacity(object.key("ConsumedCapacity"), call.table, written(result.units), *info, call.capacity);
-    }
-    std::string metrics;
-    if (call.metrics && append_collection_metrics(metrics, tables, *info, request.item)) {
-      object.key("ItemCollectionMetrics") += metrics;
-    }
+    append_capacity(object.key("ConsumedCapacity"), call.table, written(result.units), *info, call.capacity);
   }
+  if (!metrics.empty()) object.key("ItemCollectionMetrics") += metrics;
   object.end();
   return reply;
 }
@@ -97,12 +97,13 @@ Result<Reply> get_item(tables::Tables& tables, const Scope& scope, ItemCall call
   MR_ASSIGN_OR_RETURN(const TableRef ref, resolve_table(scope, call.table));
   MR_ASSIGN_OR_RETURN(const std::optional<std::string> found, tables.get(ref.scope, ref.name, *call.item));
   Reply reply;
-  const std::size_t bytes = found ? model::size_of_stored(*found).value_or(0) : 0;
-  reply.usage.read_half_units = read_half_units(bytes, call.consistent);
+  const std::optional<std::size_t> bytes = found ? model::size_of_stored(*found) : 0;
+  if (!bytes) return tables.damaged(ref.scope, ref.name, *call.item);
+  reply.usage.read_half_units = read_half_units(*bytes, call.consistent);
   ObjectText object(reply.json);
   if (found) append_item(object.key("Item"), *found, parsed.projection);
   if (call.capacity != Capacity::kNone) {
-    MR_ASSIGN_OR_RETURN(const auto info, tables.info(ref.scope, ref.name));
+    MR_ASSIGN_OR_RETURN(const auto info, tables.readable(ref.scope, ref.name));
     append_capacity(object.key("ConsumedCapacity"), call.table, {reply.usage.read_half_units, {}}, *info,
                     call.capacity);
   }

@@ -77,7 +77,7 @@ Result<Reply> page_reply(const tables::Tables& tables, const TableRef& ref, cons
   object.key("ScannedCount") += std::to_string(page.scanned);
   if (page.last_key) model::append_json(object.key("LastEvaluatedKey"), *page.last_key);
   if (call.capacity != Capacity::kNone) {
-    MR_ASSIGN_OR_RETURN(const auto info, tables.info(ref.scope, ref.name));
+    MR_ASSIGN_OR_RETURN(const auto info, tables.readable(ref.scope, ref.name));
     const std::int64_t units = read_half_units(page.bytes, call.consistent);
     Consumed consumed;
     if (call.index.empty()) {
@@ -121,6 +121,7 @@ Result<Reply> scan(tables::Tables& tables, const Scope& scope, ItemCall call,
   request.segment = call.segment.value_or(0);
   request.total_segments = call.total_segments.value_or(1);
   request.give_up_bytes = give_up_bytes;
+  request.long_run = !give_up_bytes.has_value();
   MR_ASSIGN_OR_RETURN(tables::Page page, tables.scan(ref.scope, ref.name, request));
   return page_reply(tables, ref, call, std::move(page));
 }

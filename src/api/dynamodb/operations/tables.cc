@@ -231,7 +231,6 @@ Result<Reply> list_tables(tables::Tables& tables, const Scope& scope, const Docu
   for (const std::string& name : listing.names) names.push(name);
   reply.output.set("TableNames", std::move(names));
   if (listing.more) reply.output.set("LastEvaluatedTableName", listing.names.back());
-  reply.after = listing.after;
   return reply;
 }
 

@@ -101,23 +101,24 @@ tables::TransactionEntry entry_of(const Action& action) {
   return entry;
 }
 
-Result<void> append_metrics(const tables::Tables& tables, const std::deque<Action>& actions, ObjectText& object) {
+// ItemCollectionMetrics of what is to be written; "": there are none.
+Result<std::string> metrics_of(const tables::Tables& tables, const std::deque<Action>& actions) {
   std::map<std::string, std::string> by_table;
   for (const Action& action : actions) {
     MR_ASSIGN_OR_RETURN(const auto info, tables.info(action.ref.scope, action.ref.name));
+    if (action.kind == tables::WriteKind::kCheck) continue;
     std::string estimate;
-    if (action.kind == tables::WriteKind::kCheck ||
-        !append_collection_metrics(estimate, tables, *info, *action.call.item)) {
-      continue;
-    }
+    MR_ASSIGN_OR_RETURN(const bool is_told, append_collection_metrics(estimate, tables, *info, *action.call.item));
+    if (!is_told) continue;
     std::string& list = by_table[action.call.table];
     if (list.find(estimate) == std::string::npos) list += (list.empty() ? "" : ",") + estimate;
   }
-  if (by_table.empty()) return {};
-  ObjectText metrics(object.key("ItemCollectionMetrics"));
+  std::string text;
+  if (by_table.empty()) return text;
+  ObjectText metrics(text);
   for (const auto& [table, list] : by_table) metrics.key(table) += "[" + list + "]";
   metrics.end();
-  return {};
+  return text;
 }
 
 std::optional<tables::TransactionToken> token_of(const shapes::TransactWriteItemsInput& input) {
@@ -145,7 +146,7 @@ Result<Wanted> read_wanted_item(const Scope& scope, const Document& item) {
 Result<void> check_distinct(const tables::Tables& tables, const std::deque<Wanted>& wanted) {
   std::set<std::pair<std::string, std::string>> keys;
   for (const Wanted& one : wanted) {
-    MR_ASSIGN_OR_RETURN(const auto info, tables.info(one.ref.scope, one.ref.name));
+    MR_ASSIGN_OR_RETURN(const auto info, tables.readable(one.ref.scope, one.ref.name));
     MR_RETURN_IF_ERROR(tables::check_key(info->keys, *one.call.item));
     if (!keys.emplace(one.ref.name, *model::key_bytes(info->keys, *one.call.item)).second) {
       return invalid("Transaction request cannot include multiple operations on one item");
@@ -165,6 +166,10 @@ Result<Reply> transact_write_items(tables::Tables& tables, const Scope& scope, c
     actions.push_back(std::move(action));
     entries.push_back(entry_of(actions.back()));
   }
+  std::string metrics;
+  if (input.return_item_collection_metrics() == "SIZE") {
+    MR_ASSIGN_OR_RETURN(metrics, metrics_of(tables, actions));
+  }
   MR_ASSIGN_OR_RETURN(const tables::TransactionResult result, tables.transact(scope, entries, token_of(input)));
   Reply reply;
   reply.after = result.after_commit;
@@ -179,7 +184,7 @@ Result<Reply> transact_write_items(tables::Tables& tables, const Scope& scope, c
   }
   MR_RETURN_IF_ERROR(usage.append(tables, object, transaction_capacity(input.return_consumed_capacity()),
                                   result.repeated ? CapacityKind::kTransactionRead : CapacityKind::kTransactionWrite));
-  if (input.return_item_collection_metrics() == "SIZE") MR_RETURN_IF_ERROR(append_metrics(tables, actions, object));
+  if (!metrics.empty()) object.key("ItemCollectionMetrics") += metrics;
   object.end();
   return reply;
 }
@@ -200,13 +205,14 @@ Result<Reply> transact_get_items(tables::Tables& tables, const Scope& scope, con
   std::string responses = "[";
   Usage usage;
   for (std::size_t i = 0; i < found.size(); ++i) {
+    const std::optional<std::size_t> bytes = found[i] ? model::size_of_stored(*found[i]) : 0;
+    if (!bytes) return tables.damaged(scope, keys[i].table, keys[i].key);
     if (i > 0) responses += ',';
     ObjectText response(responses);
     if (found[i]) append_item(response.key("Item"), *found[i], wanted[i].parsed.projection);
     response.end();
     // AWS: twice a consistent read.
-    const std::size_t bytes = found[i] ? model::size_of_stored(*found[i]).value_or(0) : 0;
-    usage.add(wanted[i].call.table, wanted[i].ref, {2 * read_half_units(bytes, true), {}});
+    usage.add(wanted[i].call.table, wanted[i].ref, {2 * read_half_units(*bytes, true), {}});
   }
   MR_RETURN_IF_ERROR(usage.append(tables, object, transaction_capacity(input.return_consumed_capacity()),
                                   CapacityKind::kTransactionRead));

@@ -69,7 +69,7 @@ Result<Reply> describe_rule(const Resources& all, const RequestContext& context,
   MR_RETURN_IF_ERROR(check_bus(context, input));
   const std::string_view name = input.string_or("Name", "");
   const auto rule = all.events.find(context.caller.scope, name);
-  if (!rule) return events::no_rule(name).hold_until(all.events.last_commit());
+  if (!rule) return events::no_rule(name);
   Document document = rules::rule_document(*rule);
   document.set("CreatedBy", rule->scope.account);
   return reply(all, std::move(document));

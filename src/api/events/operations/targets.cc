@@ -53,7 +53,7 @@ Result<Reply> list_targets_by_rule(const Resources& all, const RequestContext& c
   MR_RETURN_IF_ERROR(check_bus(context, input));
   const std::string_view name = input.string_or("Rule", "");
   const auto rule = all.events.find(context.caller.scope, name);
-  if (!rule) return events::no_rule(name).hold_until(all.events.last_commit());
+  if (!rule) return events::no_rule(name);
   Document output = Document::object();
   Document list = Document::array();
   for (const auto& target : page_of(rule->targets, input, output, [](const auto& one) { return one.id; })) {

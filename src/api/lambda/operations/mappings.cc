@@ -12,6 +12,7 @@
 #include "api/lambda/internal/queue_mapping.h"
 #include "wire/generated/lambda.h"
 #include "wire/generated/lambda_views.h"
+#include "wire/refusals.h"
 
 namespace millrace::api_lambda {
 namespace {
@@ -123,12 +124,15 @@ Result<wire::Reply> delete_event_source_mapping(const MappingFace& face, const w
 void register_mapping_operations(wire::Service& service, triggers::Engine& engine, MappingLookups lookups) {
   const auto face = std::make_shared<const MappingFace>(MappingFace{engine, std::move(lookups)});
   const auto serve = [&](std::string_view operation, auto function) {
-    service.on(operation, [face, function](const wire::RequestContext& context, const wire::Document& request) {
-      Result<wire::Reply> reply = function(*face, context, request);
-      // A refusal may rest on a change that is not durable yet.
-      if (!reply.ok()) reply = std::move(reply.error()).hold_until(face->engine.last_commit());
-      return reply;
-    });
+    service.on(operation, wire::hold_refusals(
+                              [face, function](const wire::RequestContext& context, const wire::Document& request) {
+                                return function(*face, context, request);
+                              },
+                              [face] {
+                                const storage::CommitNumber asked =
+                                    face->lookups.last_commit ? face->lookups.last_commit() : 0;
+                                return std::max(face->engine.last_commit(), asked);
+                              }));
   };
   serve("CreateEventSourceMapping", create_event_source_mapping);
   serve("GetEventSourceMapping", get_event_source_mapping);

@@ -5,6 +5,7 @@
 
 #include "crypto/encoding.h"
 #include "s3/limits.h"
+#include "storage/no_blocking.h"
 
 namespace millrace::api_s3 {
 namespace {
@@ -38,8 +39,13 @@ class UploadBody final : public wire::BodySink {
 
   void end(wire::Done done) override {
     auto state = std::move(state_);
-    if (!state->writer.in_file()) return done(finish(*state));
-    objects_.scheduler().offload([state, done = std::move(done)] { done(finish(*state)); }, [] {});
+    if (!state->writer.in_file() && is_in_memory(*state)) return done(finish(*state));
+    const auto work = [state, done = std::move(done)] {
+      // What is wrong is said when the object is stored.
+      if (state->terms.look_ahead) static_cast<void>(state->terms.look_ahead().ok());
+      done(finish(*state));
+    };
+    objects_.scheduler().offload(work, [] {});
   }
 
   void abort() override { state_.reset(); }
@@ -58,6 +64,13 @@ class UploadBody final : public wire::BodySink {
       return incomplete_body();
     }
     return state.writer.append(bytes);
+  }
+
+  static bool is_in_memory(const State& state) {
+    if (!state.terms.look_ahead) return true;
+    const storage::NoBlocking here;
+    const auto looked = state.terms.look_ahead();
+    return looked.ok() || !looked.error().is(storage::kWouldBlock);
   }
 
   static Result<void> take_trailer(State& state) {

@@ -17,11 +17,14 @@ struct UploadTerms {
   BodyClaims claims;
   bool chunked = false;                        // aws-chunked framing
   std::optional<std::uint64_t> decoded_bytes;  // x-amz-decoded-content-length, or Content-Length of an unframed body
+  // Reads what storing it will read: ObjectStore::look_ahead(). Empty: it reads nothing.
+  std::function<Result<void>()> look_ahead;
 };
 // Errors: those of body_claims(), EntityTooLarge, InvalidArgument, MissingContentLength.
 Result<UploadTerms> upload_terms(const http::RequestHead& head);
 
-// Called with a sealed writer; may block when the writer is in a file, and runs on the pool then.
+// Called with a sealed writer; may block when the writer is in a file, and runs on the pool then, or after a look ahead
+// that would have blocked.
 using StoreUpload = std::function<Result<Reply>(millrace::s3::ObjectWriter writer, const BodyClaims& claims)>;
 
 std::unique_ptr<wire::BodySink> make_upload_sink(ObjectStore& objects, UploadTerms terms,

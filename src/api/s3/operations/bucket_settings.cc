@@ -39,7 +39,7 @@ Result<Reply> get_recorded(const ObjectStore& objects, const RequestContext& con
                            const std::string& name, std::string_view member, Document otherwise, const Error& missing) {
   MR_ASSIGN_OR_RETURN(const store::BucketPointer bucket, bucket_of(objects, context, request));
   const Document* setting = setting_of(*bucket, name);
-  if (setting != nullptr && setting->is_null()) return Error(missing);
+  if (setting != nullptr && setting->is_null()) return Error(missing).hold_until(bucket->after);
   Reply reply;
   reply.output.set(member, setting == nullptr ? std::move(otherwise) : *setting);
   reply.after = bucket->after;
@@ -74,7 +74,8 @@ Result<Reply> get_bucket_lifecycle(ObjectStore& objects, const RequestContext& c
   MR_ASSIGN_OR_RETURN(const store::BucketPointer bucket, bucket_of(objects, context, request));
   if (!bucket->lifecycle) {
     return Error(store::kNoSuchLifecycleConfiguration, "The lifecycle configuration does not exist")
-        .with("BucketName", Document(bucket->name).dump());
+        .with("BucketName", Document(bucket->name).dump())
+        .hold_until(bucket->after);
   }
   Reply reply;
   reply.output = bucket->lifecycle->document;
@@ -133,7 +134,9 @@ Result<Reply> get_bucket_tagging(ObjectStore& objects, const RequestContext& con
   MR_ASSIGN_OR_RETURN(const store::BucketPointer bucket, bucket_of(objects, context, request));
   const Document* tags = setting_of(*bucket, "tagging");
   if (tags == nullptr) {
-    return Error(kNoTagSet, "The TagSet does not exist").with("BucketName", Document(bucket->name).dump());
+    return Error(kNoTagSet, "The TagSet does not exist")
+        .with("BucketName", Document(bucket->name).dump())
+        .hold_until(bucket->after);
   }
   Reply reply;
   reply.output.set("TagSet", *tags);

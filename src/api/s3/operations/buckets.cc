@@ -109,7 +109,9 @@ Result<Reply> list_buckets(ObjectStore& objects, const RequestContext& context, 
   }
   Document buckets = Document::array();
   Reply reply;
-  for (const store::BucketPointer& bucket : objects.buckets(account_of(context))) {
+  const auto all = objects.buckets(account_of(context));
+  reply.after = objects.last_removal();
+  for (const store::BucketPointer& bucket : all) {
     if (bucket->name <= after || !bucket->name.starts_with(prefix)) continue;
     if (!region.empty() && bucket->region != region) continue;
     if (buckets.as_array().size() == max) {

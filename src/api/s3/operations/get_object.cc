@@ -13,7 +13,9 @@ class ContentSource final : public http::BodySource {
       : content_(std::move(content)), range_(range) {}
 
   Result<std::string> read(std::size_t max) override {
-    const std::size_t count = std::min<std::uint64_t>({max, range_.count, store::kReadBytes});
+    // Up to a multiple of what is read at once: no block of the file is compared twice.
+    const std::size_t count =
+        std::min<std::uint64_t>({max, range_.count, store::kReadBytes - range_.first % store::kReadBytes});
     if (count == 0) return std::string();
     auto bytes = content_->read(range_.first, count);
     range_.first += count;

@@ -77,6 +77,7 @@ Result<Reply> list_objects(ObjectStore& objects, const RequestContext& context, 
   MR_ASSIGN_OR_RETURN(const store::ListPage page,
                       objects.list_objects(account_of(context), text(request, "Bucket"), listing.request));
   Reply reply;
+  reply.after = page.after;
   reply.output = render(request, listing, page, owner_of(context));
   reply.output.set("Marker", listing.encode(listing.request.after));
   // AWS: only with a delimiter; otherwise the last key serves.
@@ -98,6 +99,7 @@ Result<Reply> list_objects_v2(ObjectStore& objects, const RequestContext& contex
   MR_ASSIGN_OR_RETURN(const store::ListPage page,
                       objects.list_objects(account_of(context), text(request, "Bucket"), listing.request));
   Reply reply;
+  reply.after = page.after;
   reply.output = render(request, listing, page,
                         request.bool_or("FetchOwner", false) ? std::optional(owner_of(context)) : std::nullopt);
   reply.output.set("KeyCount", std::uint64_t{page.objects.size() + page.common_prefixes.size()});
@@ -114,6 +116,7 @@ Result<Reply> list_object_versions(ObjectStore& objects, const RequestContext& c
   MR_ASSIGN_OR_RETURN(const store::ListPage page,
                       objects.list_objects(account_of(context), text(request, "Bucket"), listing.request));
   Reply reply;
+  reply.after = page.after;
   reply.output = render(request, listing, page, owner_of(context));
   Document versions = Document::array();
   for (Document& entry : reply.output.find("Contents")->as_array()) {

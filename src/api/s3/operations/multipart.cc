@@ -214,6 +214,7 @@ Result<Reply> list_multipart_uploads(ObjectStore& objects, const RequestContext&
   bool truncated = false;
   bool past_id = id_marker.empty();  // within the marker's own key, uploads follow the one named
   std::string last_key, last_id;
+  reply.after = objects.last_removal();
   for (const store::UploadInfo& upload : uploads) {
     reply.after = std::max(reply.after, upload.after);
     if (!upload.key.starts_with(prefix) || upload.key < marker) continue;

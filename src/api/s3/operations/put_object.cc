@@ -18,6 +18,9 @@ Result<std::unique_ptr<wire::BodySink>> put_object(ObjectStore& objects, const R
   digests.insert(store::digest_algorithm(request.checksum));
   auto writer = objects.writer(store::ObjectWriter::Use::kObject, std::move(digests), terms.decoded_bytes.value_or(0));
   MR_RETURN_IF_ERROR(writer.admit());
+  terms.look_ahead = [&objects, account = account_of(context), bucket = text_copy(head, "Bucket"), key = request.key] {
+    return objects.look_ahead(account, bucket, key);
+  };
   auto finish = [&objects, account = account_of(context), bucket = text_copy(head, "Bucket"),
                  request = std::move(request)](store::ObjectWriter sealed, const BodyClaims&) -> Result<Reply> {
     MR_ASSIGN_OR_RETURN(const store::ObjectInfo info, objects.put_object(account, bucket, request, std::move(sealed)));

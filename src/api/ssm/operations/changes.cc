@@ -64,20 +64,26 @@ Result<Version> next_version(const wire::ssm::PutParameterRequest& request, cons
   return version;
 }
 
-// Changes the tags of the parameter that a request names.
-Result<Reply> change_tags(ParameterStore& store, const RequestContext& context, std::string_view type,
-                          std::string_view id, const std::function<Result<void>(Tags&)>& change) {
+// The parameter whose tags a request names.
+Result<Reference> tagged(const RequestContext& context, std::string_view type, std::string_view id) {
   if (type != "Parameter") {
     return Error(wire::ssm::kInvalidResourceType,
                  "Tags of the resource type " + std::string(type) + " are not supported by this server.");
   }
-  MR_ASSIGN_OR_RETURN(const auto reference, parse_reference(context.caller.scope, id));
+  return parse_reference(context.caller.scope, id);
+}
+
+Error no_such_resource() {
+  return {wire::ssm::kInvalidResourceId,
+          "The resource ID is not valid. Verify that you entered the correct ID and try again."};
+}
+
+// Changes the tags of the parameter that a request names.
+Result<Reply> change_tags(ParameterStore& store, const RequestContext& context, std::string_view type,
+                          std::string_view id, const std::function<Result<void>(Tags&)>& change) {
+  MR_ASSIGN_OR_RETURN(const auto reference, tagged(context, type, id));
   const auto step = [&](const Json* current) -> Result<Json> {
-    if (current == nullptr) {
-      return Error(wire::ssm::kInvalidResourceId,
-                   "The resource ID is not valid. Verify that you entered the "
-                   "correct ID and try again.");
-    }
+    if (current == nullptr) return no_such_resource();
     Parameter parameter = parameter_from_json(*current);
     MR_RETURN_IF_ERROR(change(parameter.tags));
     return to_json(parameter);
@@ -136,7 +142,7 @@ Result<Reply> delete_parameter(ParameterStore& store, const RequestContext& cont
   const wire::ssm::DeleteParameterRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto reference, parse_reference(context.caller.scope, request.name()));
   if (!remove(store, reference.scope, reference.name + reference.selector)) {
-    return Error(wire::ssm::kParameterNotFound, "").hold_until(store.records.last_commit());
+    return Error(wire::ssm::kParameterNotFound, "");
   }
   return reply(store);
 }
@@ -174,14 +180,11 @@ Result<Reply> remove_tags(ParameterStore& store, const RequestContext& context, 
 
 Result<Reply> list_tags(ParameterStore& store, const RequestContext& context, const Document& input) {
   const wire::ssm::ListTagsForResourceRequest request(input);
+  MR_ASSIGN_OR_RETURN(const auto reference, tagged(context, request.resource_type(), request.resource_id()));
+  const auto parameter = store.find(reference.scope, reference.name);
+  if (!parameter) return no_such_resource();
   Document list = Document::array();
-  MR_RETURN_IF_ERROR(
-      change_tags(store, context, request.resource_type(), request.resource_id(), [&](Tags& tags) -> Result<void> {
-        for (const auto& [key, value] : tags) {
-          list.push(Document::object({{"Key", key}, {"Value", value}}));
-        }
-        return {};
-      }));
+  for (const auto& [key, value] : parameter->tags) list.push(Document::object({{"Key", key}, {"Value", value}}));
   return reply(store, Document::object({{"TagList", std::move(list)}}));
 }
 

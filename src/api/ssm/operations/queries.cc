@@ -42,13 +42,12 @@ Document metadata_document(const Scope& scope, const std::string& name, const Ve
 Result<Document> get_one(const ParameterStore& store, const Scope& scope, std::string_view text, bool decrypted) {
   MR_ASSIGN_OR_RETURN(const auto reference, parse_reference(scope, text));
   const auto parameter = store.find(reference.scope, reference.name);
-  if (!parameter) return Error(wire::ssm::kParameterNotFound, "").hold_until(store.records.last_commit());
+  if (!parameter) return Error(wire::ssm::kParameterNotFound, "");
   const Version* version = reference.version ? parameter->find(*reference.version) : &parameter->last();
   if (version == nullptr) {
     return Error(wire::ssm::kParameterVersionNotFound, "Systems Manager could not find version " +
                                                            std::to_string(*reference.version) + " of " +
-                                                           reference.name + ". Verify the version and try again.")
-        .hold_until(store.records.last_commit());
+                                                           reference.name + ". Verify the version and try again.");
   }
   Document document = value_document(reference.scope, reference.name, *version, decrypted);
   document.set_if(!reference.selector.empty(), "Selector", reference.selector);
@@ -209,7 +208,7 @@ Result<Reply> get_parameter_history(ParameterStore& store, const RequestContext&
   const wire::ssm::GetParameterHistoryRequest request(input);
   MR_ASSIGN_OR_RETURN(const auto reference, parse_reference(context.caller.scope, request.name()));
   auto parameter = store.find(reference.scope, reference.name);
-  if (!parameter) return Error(wire::ssm::kParameterNotFound, "").hold_until(store.records.last_commit());
+  if (!parameter) return Error(wire::ssm::kParameterNotFound, "");
   const auto digits = [](const Version& version) {  // as wide as the widest, hence in order of the numbers
     const std::string number = std::to_string(version.number);
     return std::string(19 - number.size(), '0') + number;

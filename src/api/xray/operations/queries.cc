@@ -51,7 +51,8 @@ Result<Reply> batch_get_traces(const Parts& parts, const RequestContext& context
   if (ids.size() > kTracesPerCall) return invalid("Too many trace IDs: at most 5 can be given.");
   Document found = Document::array();
   for (const auto& id : ids) {
-    if (const auto trace = parts.store.find(context.caller.scope, id)) found.push(trace_document(*trace));
+    MR_ASSIGN_OR_RETURN(const auto trace, parts.store.find(context.caller.scope, id));
+    if (trace) found.push(trace_document(*trace));
   }
   Reply reply;
   // AWS: what does not exist is left out.
@@ -84,7 +85,7 @@ Result<Reply> get_trace_summaries(const Parts& parts, const RequestContext& cont
   for (; examined < ids.size() && examined < kExaminedPerPage; ++examined) {
     if (summaries.as_array().size() >= kSummariesPerPage) break;
     if (!is_in_share(ids[examined], rate)) continue;
-    const auto trace = parts.store.find(scope, ids[examined]);
+    MR_ASSIGN_OR_RETURN(const auto trace, parts.store.find(scope, ids[examined]));
     if (!trace) continue;
     const traces::Picture picture(trace->id, traces::assemble(trace->documents));
     if (picture.nodes().empty() || !filter->passes(picture, scope.account)) continue;

@@ -34,6 +34,45 @@ class FaultyFile final : public rocksdb::FSWritableFileOwnerWrapper {
     const IOStatus status = faults_.next(Kind::kSync, name_);
     return status.ok() ? FSWritableFileOwnerWrapper::Fsync(options, debug) : status;
   }
+  IOStatus RangeSync(std::uint64_t offset, std::uint64_t bytes, const IOOptions& options,
+                     IODebugContext* debug) override {
+    const IOStatus status = faults_.next(Kind::kSync, name_);
+    return status.ok() ? FSWritableFileOwnerWrapper::RangeSync(offset, bytes, options, debug) : status;
+  }
+  IOStatus Truncate(std::uint64_t bytes, const IOOptions& options, IODebugContext* debug) override {
+    const IOStatus status = faults_.next(Kind::kOther, name_);
+    return status.ok() ? FSWritableFileOwnerWrapper::Truncate(bytes, options, debug) : status;
+  }
+
+ private:
+  FaultyFileSystem& faults_;
+  const std::string name_;
+};
+
+class FaultySequential final : public rocksdb::FSSequentialFileOwnerWrapper {
+ public:
+  FaultySequential(FaultyFileSystem& faults, std::string name, std::unique_ptr<rocksdb::FSSequentialFile> file)
+      : FSSequentialFileOwnerWrapper(std::move(file)), faults_(faults), name_(std::move(name)) {}
+  IOStatus Read(std::size_t bytes, const IOOptions& options, Slice* result, char* scratch,
+                IODebugContext* debug) override {
+    const IOStatus status = faults_.next(Kind::kRead, name_);
+    return status.ok() ? FSSequentialFileOwnerWrapper::Read(bytes, options, result, scratch, debug) : status;
+  }
+
+ private:
+  FaultyFileSystem& faults_;
+  const std::string name_;
+};
+
+class FaultyRandomAccess final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+ public:
+  FaultyRandomAccess(FaultyFileSystem& faults, std::string name, std::unique_ptr<rocksdb::FSRandomAccessFile> file)
+      : FSRandomAccessFileOwnerWrapper(std::move(file)), faults_(faults), name_(std::move(name)) {}
+  IOStatus Read(std::uint64_t offset, std::size_t bytes, const IOOptions& options, Slice* result, char* scratch,
+                IODebugContext* debug) const override {
+    const IOStatus status = faults_.next(Kind::kRead, name_);
+    return status.ok() ? FSRandomAccessFileOwnerWrapper::Read(offset, bytes, options, result, scratch, debug) : status;
+  }
 
  private:
   FaultyFileSystem& faults_;
@@ -108,6 +147,36 @@ IOStatus FaultyFileSystem::NewWritableFile(const std::string& name, const rocksd
   return status;
 }
 
+IOStatus FaultyFileSystem::ReuseWritableFile(const std::string& name, const std::string& old,
+                                             const rocksdb::FileOptions& options,
+                                             std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* debug) {
+  IOStatus status = next(Kind::kOther, name);
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  if (status.ok()) status = FileSystemWrapper::ReuseWritableFile(name, old, options, &file, debug);
+  if (status.ok()) result->reset(new FaultyFile(*this, name, std::move(file)));
+  return status;
+}
+
+IOStatus FaultyFileSystem::NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
+                                             std::unique_ptr<rocksdb::FSSequentialFile>* result,
+                                             IODebugContext* debug) {
+  IOStatus status = next(Kind::kRead, name);
+  std::unique_ptr<rocksdb::FSSequentialFile> file;
+  if (status.ok()) status = FileSystemWrapper::NewSequentialFile(name, options, &file, debug);
+  if (status.ok()) result->reset(new FaultySequential(*this, name, std::move(file)));
+  return status;
+}
+
+IOStatus FaultyFileSystem::NewRandomAccessFile(const std::string& name, const rocksdb::FileOptions& options,
+                                               std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                                               IODebugContext* debug) {
+  IOStatus status = next(Kind::kRead, name);
+  std::unique_ptr<rocksdb::FSRandomAccessFile> file;
+  if (status.ok()) status = FileSystemWrapper::NewRandomAccessFile(name, options, &file, debug);
+  if (status.ok()) result->reset(new FaultyRandomAccess(*this, name, std::move(file)));
+  return status;
+}
+
 IOStatus FaultyFileSystem::NewDirectory(const std::string& name, const IOOptions& options,
                                         std::unique_ptr<rocksdb::FSDirectory>* result, IODebugContext* debug) {
   std::unique_ptr<rocksdb::FSDirectory> directory;
@@ -125,6 +194,23 @@ IOStatus FaultyFileSystem::RenameFile(const std::string& from, const std::string
 IOStatus FaultyFileSystem::DeleteFile(const std::string& name, const IOOptions& options, IODebugContext* debug) {
   const IOStatus status = next(Kind::kOther, name);
   return status.ok() ? FileSystemWrapper::DeleteFile(name, options, debug) : status;
+}
+
+IOStatus FaultyFileSystem::LinkFile(const std::string& from, const std::string& to, const IOOptions& options,
+                                    IODebugContext* debug) {
+  const IOStatus status = next(Kind::kOther, to);
+  return status.ok() ? FileSystemWrapper::LinkFile(from, to, options, debug) : status;
+}
+
+IOStatus FaultyFileSystem::CreateDir(const std::string& name, const IOOptions& options, IODebugContext* debug) {
+  const IOStatus status = next(Kind::kOther, name);
+  return status.ok() ? FileSystemWrapper::CreateDir(name, options, debug) : status;
+}
+
+IOStatus FaultyFileSystem::CreateDirIfMissing(const std::string& name, const IOOptions& options,
+                                              IODebugContext* debug) {
+  const IOStatus status = next(Kind::kOther, name);
+  return status.ok() ? FileSystemWrapper::CreateDirIfMissing(name, options, debug) : status;
 }
 
 }  // namespace millrace::storage

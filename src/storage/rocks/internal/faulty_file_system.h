@@ -1,8 +1,7 @@
 // A file system that fails on request: what RocksDB is given in tests instead of the machine's.
 //
-// Counts the operations that change something (append, sync, truncate, rename, delete, new file, directory sync) of
-// files whose name ends as `only` says, and fails the n-th. Also the seam for recording what reaches the disk.
-// Thread-safe. Not linked into the server.
+// Counts the operations on files whose name ends as Plan::suffix says, and fails the n-th of a kind. Also the seam for
+// recording what reaches the disk. Thread-safe. Not linked into the server.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +16,12 @@ namespace millrace::storage {
 
 class FaultyFileSystem : public rocksdb::FileSystemWrapper {
  public:
-  enum class Kind : std::uint8_t { kAppend, kSync, kOther };
+  enum class Kind : std::uint8_t {
+    kAppend,
+    kSync,   // of files, parts of files and directories
+    kRead,   // of what was opened, and the opening
+    kOther,  // new, reused, renamed, linked, removed and truncated files; new directories
+  };
   enum class How : std::uint8_t {
     kIoError,  // EIO
     kNoSpace,  // ENOSPC
@@ -42,6 +46,16 @@ class FaultyFileSystem : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* result,
                                     rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus ReuseWritableFile(const std::string& name, const std::string& old,
+                                      const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                      rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSSequentialFile>* result,
+                                      rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& name, const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                                        rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
                                  std::unique_ptr<rocksdb::FSDirectory>* result,
                                  rocksdb::IODebugContext* debug) override;
@@ -49,6 +63,13 @@ class FaultyFileSystem : public rocksdb::FileSystemWrapper {
                                rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override;
+
+  rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus CreateDir(const std::string& name, const rocksdb::IOOptions& options,
+                              rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus CreateDirIfMissing(const std::string& name, const rocksdb::IOOptions& options,
+                                       rocksdb::IODebugContext* debug) override;
 
   // Counts one operation; the failure that is due, or ok.
   rocksdb::IOStatus next(Kind kind, const std::string& name);

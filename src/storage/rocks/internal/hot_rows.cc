@@ -30,12 +30,13 @@ bool HotRows::was_missed(Set& set, std::uint64_t hash) {
 std::optional<std::string> HotRows::find(std::string_view key, Place& place) {
   place.hash = hash_of(key);
   Set& set = set_of(place.hash);
-  const std::lock_guard lock(set.mutex);
+  const std::unique_lock lock(set.mutex, std::try_to_lock);
+  if (!lock) return std::nullopt;  // the database has it, too
   for (Row& row : set.rows) {
     if (row.hash != place.hash || row.key != key) continue;
     row.used = ++set.uses;
     ++set.hits;
-    return row.value;
+    return row.value;  // copied here: sharing it costs more than the lock is held for
   }
   place.wanted = set.writing == 0 && was_missed(set, place.hash);
   place.version = set.version;
@@ -46,8 +47,8 @@ void HotRows::keep(const Place& place, std::string_view key, std::string_view va
   if (!place.wanted || key.size() + value.size() > kRowBytesMax) return;
   Row row{place.hash, 0, std::string(key), std::string(value)};
   Set& set = set_of(place.hash);
-  const std::lock_guard lock(set.mutex);
-  if (set.version != place.version || set.writing > 0) return;
+  const std::unique_lock lock(set.mutex, std::try_to_lock);
+  if (!lock || set.version != place.version || set.writing > 0) return;
   const auto same = [&](const Row& each) { return each.hash == row.hash && each.key == row.key; };
   if (std::ranges::any_of(set.rows, same)) return;  // another reader was here first
   while (!set.rows.empty() && set.bytes + row.bytes() > kSetBytes) {

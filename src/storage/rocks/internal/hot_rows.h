@@ -5,7 +5,8 @@
 // a long run over cold keys pushes out warm ones nor a key that is read to be written is copied for nothing; the oldest
 // of its set goes first. Shows what the database shows and nothing older: a writer announces the keys before it writes,
 // which takes their rows out and refuses new ones, and allows them again when the database shows the write. So nobody
-// sees an older value after somebody saw a newer one. Thread-safe; one short lock per call, of one set.
+// sees an older value after somebody saw a newer one. Thread-safe; one short lock per call, of one set. A reader
+// does not wait for it: while another thread has it, the row counts as absent, since the database has the value, too.
 #pragma once
 
 #include <array>
