@@ -98,7 +98,7 @@ std::string Stacks::Impl::owner_of(const Scope& scope, const std::string& type, 
 
 Result<Document> Stacks::create_change_set(const wire::Caller& caller, const Document& input) {
   MR_RETURN_IF_ERROR(check_unsupported(input));
-  const std::lock_guard one(impl_->api_mutex);
+  const Impl::Turn turn(*impl_, caller.scope);
   const std::string name = name_of(input);
   const std::string type(input.string_or("ChangeSetType", "UPDATE"));
   Stack stack;
@@ -171,7 +171,7 @@ Result<Document> Stacks::describe_change_set(const wire::Caller& caller, const D
 
 Result<Document> Stacks::execute_change_set(const wire::Caller& caller, const Document& input) {
   MR_RETURN_IF_ERROR(check_unsupported(input));
-  const std::lock_guard one(impl_->api_mutex);
+  const Impl::Turn turn(*impl_, caller.scope);
   std::string uuid;
   {
     const std::lock_guard lock(impl_->mutex);
@@ -212,7 +212,7 @@ Result<Document> Stacks::execute_change_set(const wire::Caller& caller, const Do
 }
 
 Result<Document> Stacks::delete_change_set(const wire::Caller& caller, const Document& input) {
-  const std::lock_guard one(impl_->api_mutex);
+  const Impl::Turn turn(*impl_, caller.scope);
   const std::lock_guard lock(impl_->mutex);
   const std::string name = name_of(input);
   if (!name.empty() && impl_->find(caller.scope, name) == nullptr)

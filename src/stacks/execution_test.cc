@@ -30,6 +30,33 @@ TEST_F(StacksTest, ResourcesThatDoNotNeedEachOtherAreMadeAtOnce) {
   EXPECT_EQ(settled("s"), "CREATE_COMPLETE");
 }
 
+TEST_F(StacksTest, ResetAsksOnlyForTheAccountsOwnStacksToBeSettled) {
+  create("kept", things({{"A", "{}"}}));
+  ASSERT_EQ(settled("kept"), "CREATE_COMPLETE");
+  objects_["b/template"] = things({{"B", R"({"Wait":"create"})"}}).dump();
+  std::optional<Result<void>> own, other;
+  reading_ = [&] {
+    own = stacks_->reset("000000000000");
+    other = stacks_->reset("111111111111");
+  };
+  ask(&Stacks::create, json(R"({"StackName":"s","TemplateURL":"https://b.s3.amazonaws.com/template"})"));
+  ASSERT_TRUE(own && other);
+  EXPECT_TRUE(other->ok()) << other->error().message();
+  ASSERT_FALSE(own->ok());
+  EXPECT_EQ(own->error().message(), "A stack is being changed: reset when it has settled");
+  EXPECT_EQ(status("kept"), "CREATE_COMPLETE");
+
+  ASSERT_TRUE(until([&] { return thing_->waiting().size() == 1; }));
+  EXPECT_TRUE(stacks_->reset("111111111111").ok());
+  EXPECT_EQ(stacks_->reset("000000000000").error().message(),
+            "Stack [s] is in CREATE_IN_PROGRESS: reset when it has settled");
+  EXPECT_TRUE(stacks_->answer(thing_->waiting().front(), Document::object()));
+  EXPECT_EQ(settled("s"), "CREATE_COMPLETE");
+  EXPECT_TRUE(stacks_->reset("000000000000").ok());
+  EXPECT_EQ(status("s"), "none");
+  EXPECT_EQ(status("kept"), "none");
+}
+
 TEST_F(StacksTest, AFailureCancelsSiblingsAndRollsBackInReverse) {
   create("s", things({{"A", "{}"},
                       {"Slow", R"({"Wait":"create","DependsOn":"A"})"},

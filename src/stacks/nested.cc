@@ -89,7 +89,7 @@ Result<Resource> Stacks::Impl::Nested::create(const Work& work) {
   const Document input = input_of(work, name);
   Stack child = impl_.new_stack(work.caller, name);
   {
-    const std::lock_guard one(impl_.api_mutex);
+    const Turn turn(impl_, work.caller.scope);
     auto prepared = impl_.prepare(work.caller, input, child);
     if (!prepared.ok()) return plain(prepared.error());
     child.inputs = std::move(prepared->inputs);
@@ -136,7 +136,7 @@ Result<Resource> Stacks::Impl::Nested::update(const Work& work) {
   }
   const Document input = input_of(work, child.name);
   {
-    const std::lock_guard one(impl_.api_mutex);
+    const Turn turn(impl_, work.caller.scope);
     auto prepared = impl_.prepare(work.caller, input, child);
     if (!prepared.ok()) return plain(prepared.error());
     if (prepared->is_same) return described(child);

@@ -75,7 +75,7 @@ bool Stacks::answer(const std::string& token, Document document) {
 Result<Document> Stacks::create(const wire::Caller& caller, const Document& input) {
   MR_RETURN_IF_ERROR(check_unsupported(input));
   impl_->forget_old();
-  const std::lock_guard one(impl_->api_mutex);
+  const Impl::Turn turn(*impl_, caller.scope);
   const std::string name = name_of(input);
   {
     const std::lock_guard lock(impl_->mutex);
@@ -104,7 +104,7 @@ Result<Document> Stacks::create(const wire::Caller& caller, const Document& inpu
 
 Result<Document> Stacks::update(const wire::Caller& caller, const Document& input) {
   MR_RETURN_IF_ERROR(check_unsupported(input));
-  const std::lock_guard one(impl_->api_mutex);
+  const Impl::Turn turn(*impl_, caller.scope);
   const std::string name = name_of(input);
   Stack stack;
   {
@@ -134,7 +134,7 @@ Result<Document> Stacks::update(const wire::Caller& caller, const Document& inpu
 // AWS: a stack that does not exist is deleted already.
 Result<Document> Stacks::remove(const wire::Caller& caller, const Document& input) {
   MR_RETURN_IF_ERROR(check_unsupported(input));
-  const std::lock_guard one(impl_->api_mutex);
+  const Impl::Turn turn(*impl_, caller.scope);
   Stack stack;
   {
     const std::lock_guard lock(impl_->mutex);
@@ -169,7 +169,7 @@ Result<Document> Stacks::remove(const wire::Caller& caller, const Document& inpu
 }
 
 Result<Document> Stacks::cancel_update(const wire::Caller& caller, const Document& input) {
-  const std::lock_guard one(impl_->api_mutex);
+  const Impl::Turn turn(*impl_, caller.scope);
   std::string uuid;
   {
     const std::lock_guard lock(impl_->mutex);
@@ -196,7 +196,7 @@ Result<Document> Stacks::rollback(const wire::Caller& caller, const Document& in
 
 Result<Document> Stacks::go_back(const wire::Caller& caller, const Document& input,
                                  const std::set<std::string>& statuses) {
-  const std::lock_guard one(impl_->api_mutex);
+  const Impl::Turn turn(*impl_, caller.scope);
   std::string uuid;
   Document out = Document::object();
   {
@@ -227,7 +227,7 @@ Result<Document> Stacks::go_back(const wire::Caller& caller, const Document& inp
 }
 
 Result<Document> Stacks::protect(const wire::Caller& caller, const Document& input) {
-  const std::lock_guard one(impl_->api_mutex);
+  const Impl::Turn turn(*impl_, caller.scope);
   const std::lock_guard lock(impl_->mutex);
   Stack* found = impl_->find(caller.scope, name_of(input));
   if (found == nullptr) return invalid("Stack [" + name_of(input) + "] does not exist");

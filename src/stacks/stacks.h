@@ -78,7 +78,7 @@ class Stacks {
   Result<Document> protect(const wire::Caller& caller, const Document& input);
 
   // Forgets the stacks of an account in all regions, with their events, not what they own. Error: kValidation while a
-  // stack is being changed; nothing is forgotten then.
+  // stack of the account is being changed; nothing is forgotten then.
   Result<void> reset(std::string_view account);
 
   // {"NotInEffect": [{"LogicalResourceId", "ResourceType", "Properties": [name, ...]} or, where nothing of the resource

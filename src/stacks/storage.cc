@@ -72,9 +72,8 @@ Result<void> Stacks::Impl::read_all() {
 }
 
 Result<void> Stacks::reset(std::string_view account) {
-  const std::unique_lock one(impl_->api_mutex, std::try_to_lock);
-  if (!one.owns_lock()) return invalid("A stack is being changed: reset when it has settled");
   const std::lock_guard lock(impl_->mutex);
+  if (impl_->changing == account) return invalid("A stack is being changed: reset when it has settled");
   for (const auto& [uuid, stack] : impl_->stacks) {
     if (stack.scope.account == account && stack.in_progress()) {
       return invalid("Stack [" + stack.name + "] is in " + stack.status + ": reset when it has settled");

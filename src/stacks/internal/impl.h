@@ -159,10 +159,29 @@ class Stacks::Impl {
                                                         const Stack& stack, Prepared& prepared);
   std::string owner_of(const Scope& scope, const std::string& type, const std::string& physical_id);
 
+  // What a call that changes stacks of an account has: one at a time, and none of the account's is forgotten meanwhile.
+  // REQUIRES: `mutex` is not held at either end.
+  class Turn {
+   public:
+    Turn(Impl& impl, const Scope& scope) : impl_(impl), one_(impl.api_mutex) { note(scope.account); }
+    ~Turn() { note(""); }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    void note(const std::string& account) {
+      const std::lock_guard lock(impl_.mutex);
+      impl_.changing = account;
+    }
+    Impl& impl_;
+    std::lock_guard<std::mutex> one_;
+  };
+
   Services services;
   Nested nested;
-  std::mutex api_mutex;                                 // one mutating call at a time; taken before `mutex`
+  std::mutex api_mutex;                                 // of Turn; taken before `mutex`
   std::mutex mutex;                                     // guards below
+  std::string changing;                                 // the account of the Turn; "": nobody has it
   std::map<std::string, Stack> stacks;                  // by uuid
   std::map<std::string, std::vector<Document>> events;  // by uuid, oldest first
   std::map<std::string, std::thread> threads;

@@ -280,6 +280,7 @@ class StacksTest : public ::testing::Test {
     stacks_ = std::make_unique<Stacks>(
         Services{*store_, *mortal_, scheduler_, random_, calls_, types_,
                  [this](const Scope&, const std::string& bucket, const std::string& key) -> Result<std::string> {
+                   if (reading_) reading_();
                    const auto found = objects_.find(bucket + "/" + key);
                    if (found == objects_.end()) return Error(kNotFound, "Access Denied");
                    return found->second;
@@ -413,6 +414,7 @@ class StacksTest : public ::testing::Test {
   TypeRegistry types_;
   ThingType* thing_ = nullptr;
   std::map<std::string, std::string> objects_;  // "bucket/key"
+  std::function<void()> reading_;               // called when one of them is read, in the middle of a change
   wire::Caller caller_;
   std::unique_ptr<Stacks> stacks_;
 };
