@@ -91,19 +91,9 @@ Result<void> sync_folder(const fs::path& path) {
   return {};
 }
 
-// It is there whole or not at all.
 Result<void> write_file(const fs::path& path, std::string_view text) {
-  const fs::path part = path.string() + ".part";
-  const Descriptor file(::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file.ok()) return failed("cannot write", part);
-  while (!text.empty()) {
-    const ssize_t put = ::write(file.get(), text.data(), text.size());
-    if (put < 0) return failed("cannot write", part);
-    text.remove_prefix(static_cast<std::size_t>(put));
-  }
-  if (::fsync(file.get()) != 0) return failed("cannot sync", part);
-  if (::rename(part.c_str(), path.c_str()) != 0) return failed("cannot rename", part);
-  return sync_folder(path.parent_path());
+  if (!storage::write_durably(path.string(), text)) return failed("cannot write", path);
+  return {};
 }
 
 Result<void> check_cancelled(const BackupSource& source) {

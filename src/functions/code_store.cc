@@ -3,9 +3,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "crypto/digest.h"
 #include "crypto/encoding.h"
@@ -26,29 +24,6 @@ Error disk_error(const fs::path& path) {
 Result<void> sync_folder(const fs::path& folder) {
   if (!storage::sync_directory(folder.string())) return disk_error(folder);
   return {};
-}
-
-Result<void> write_all(int fd, std::string_view bytes, const fs::path& path) {
-  while (!bytes.empty()) {
-    const auto count = ::write(fd, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return disk_error(path);
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-  if (::fsync(fd) != 0) return disk_error(path);
-  return {};
-}
-
-// Temporary file, sync, rename, sync of the folder.
-Result<void> write_durably(const fs::path& path, std::string_view bytes) {
-  const fs::path temporary = path.string() + ".tmp";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) return disk_error(temporary);
-  auto written = write_all(fd, bytes, temporary);
-  ::close(fd);
-  if (!written.ok()) return written;
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return disk_error(path);
-  return sync_folder(path.parent_path());
 }
 
 void mix(std::uint64_t& hash, std::uint64_t value) {
@@ -132,8 +107,8 @@ Result<Code> CodeStore::add(const FunctionName& function, const std::string& id,
     const std::lock_guard lock(folders_mutex_);
     MR_RETURN_IF_ERROR(make_durable(place(function)));
   }
-  auto written = write_durably(archive(function, id), bytes);
-  if (written.ok()) written = unpack(function, id);
+  const fs::path zip = archive(function, id);
+  auto written = storage::write_durably(zip.string(), bytes) ? unpack(function, id) : disk_error(zip);
   if (!written.ok()) {
     remove(function, id);
     return std::move(written).error();
@@ -155,7 +130,7 @@ void CodeStore::remove(const FunctionName& function, const std::string& id) cons
   fs::remove_all(place(function) / id, ignored);
   fs::remove_all(place(function) / (id + ".tmp"), ignored);
   fs::remove(archive(function, id), ignored);
-  fs::remove(archive(function, id).string() + ".tmp", ignored);
+  fs::remove(archive(function, id).string() + std::string(storage::kUnfinished), ignored);
 }
 
 void CodeStore::sweep(const std::set<std::string>& keep) const {

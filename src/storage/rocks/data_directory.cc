@@ -50,18 +50,9 @@ bool write_all(int fd, std::string_view text) {
   return ::ftruncate(fd, 0) == 0 && ::pwrite(fd, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size());
 }
 
-// Appears whole or not at all, and survives a power cut.
 Result<void> write_version_file(const std::string& path) {
-  const std::string target = path + std::string(kVersionFile);
-  const std::string temporary = target + ".new";
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return refused(path, "is not writable: " + reason());
   const std::string text = "{\"format\":" + std::to_string(kDataFormat) + "}\n";
-  const bool written = write_all(fd, text) && ::fsync(fd) == 0;
-  const std::string why = reason();
-  ::close(fd);
-  if (!written || ::rename(temporary.c_str(), target.c_str()) != 0) return refused(path, "is not writable: " + why);
-  if (!sync_directory(path)) return refused(path, "cannot be synced: " + reason());
+  if (!write_durably(path + std::string(kVersionFile), text)) return refused(path, "is not writable: " + reason());
   return {};
 }
 
@@ -106,7 +97,7 @@ bool holds_other_files(const std::string& path) {
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) {
     const std::string name = entry.path().filename().string();
-    if (name != "lock" && name != "millrace.json.new") return true;
+    if (name != "lock" && "/" + name != std::string(kVersionFile) + std::string(kUnfinished)) return true;
   }
   return false;
 }
