@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -64,8 +65,14 @@ def test_package_and_deploy(server, aws, tmp_path, unique):
 
     def deploy(*more, fails=False):
         aws("cloudformation", "package", "--template-file", "inner.yaml", "--s3-bucket", unique, "--output-template-file", "out.yaml")
-        return aws("cloudformation", "deploy", "--template-file", "out.yaml", "--stack-name", unique, *more, fails=fails)
+        # The AWS CLI names a change set by the second, and one without changes keeps its name: no two may begin within one.
+        while int(time.time()) <= deploy.second:
+            time.sleep(0.02)
+        output = aws("cloudformation", "deploy", "--template-file", "out.yaml", "--stack-name", unique, *more, fails=fails)
+        deploy.second = int(time.time())
+        return output
 
+    deploy.second = 0
     deploy(fails=True)
     assert "Requires capabilities : [CAPABILITY_IAM]" in aws.stderr
     assert f"Successfully created/updated stack - {unique}" in deploy("--capabilities", "CAPABILITY_IAM", "--parameter-overrides", "Word=hello", "--tags", "team=files")
