@@ -234,16 +234,12 @@ void redrive(const AskPointer& ask) {
   request.retries = *retries;
   auto documents = open_documents(ask->parts, request);
   if (!documents.ok()) return ask->reply(documents.error());
-  // On the control thread, as replay(): two requests at once start one job.
-  auto store = std::make_shared<std::unique_ptr<DocumentStore>>(std::move(*documents));
-  ask->parts.loop->post([ask, request, store] {
-    if (const auto other = ask->parts.jobs->running(ask->mapping.uuid); other != 0)
-      return ask->reply(ask->parts.jobs->busy(other));
-    const auto job = std::make_shared<Redrive>(ask->parts, request, std::move(*store));
-    const auto number = ask->parts.jobs->add(ask->mapping.uuid, job);
-    job->start();
-    ask->reply(job_json(number, *job));
-  });
+  if (const auto other = ask->parts.jobs->running(ask->mapping.uuid); other != 0)
+    return ask->reply(ask->parts.jobs->busy(other));
+  const auto job = std::make_shared<Redrive>(ask->parts, request, *std::move(documents));
+  const auto number = ask->parts.jobs->add(ask->mapping.uuid, job);
+  job->start();
+  ask->reply(job_json(number, *job));
 }
 
 // Answers once the job has ended, or the wait has.
@@ -293,8 +289,7 @@ void mapping_job(Parts& parts, const std::string& uuid, const AdminRequest& requ
     return reply(job_json(number, *job));
   }
   const auto wait = std::min(Milliseconds(std::max<std::int64_t>(0, request.number("wait_ms", 0))), kJobWaitMax);
-  const Deadline end = parts.loop->monotonic_now() + wait;
-  parts.loop->post([&parts, job, number, end, reply] { reply_when_ended(parts, job, number, end, reply); });
+  reply_when_ended(parts, job, number, parts.loop->monotonic_now() + wait, std::move(reply));
 }
 
 }  // namespace millrace::app

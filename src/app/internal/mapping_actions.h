@@ -6,6 +6,7 @@
 
 namespace millrace::app {
 
+// On the control thread, both: requests about one mapping follow each other, so that two at once start one job.
 // Every action but pause and resume. Answers an error that names the known ones for any other.
 void act_on_mapping(Parts& parts, const triggers::Status& status, const AdminRequest& request, AdminReply reply);
 
