@@ -2,6 +2,7 @@
 #include "storage/no_blocking.h"
 
 #include <filesystem>
+#include <optional>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -17,6 +18,9 @@ namespace fs = std::filesystem;
 using Sync = Store::Sync;
 
 constexpr int kKeys = 4000;
+// A refused read has begun to read; when the disk answers before the kernel looks again, it is not refused. A thread
+// that loses its processor in between sees that once in a few hundred times.
+constexpr int kTries = 10;
 
 std::string key(int i) { return "k" + std::to_string(100000 + i); }
 // Nothing that compression makes small.
@@ -75,8 +79,14 @@ class NoBlockingTest : public ::testing::Test {
   // A store whose blocks and pages are in no cache.
   bool cool_down() {
     fill();
-    open();
-    return forget_pages();
+    return open_cold();
+  }
+  bool open_cold() {
+    for (int i = 0; i < kTries; ++i) {
+      open();
+      if (forget_pages()) return true;
+    }
+    return false;
   }
 
   fs::path root_;
@@ -98,15 +108,21 @@ TEST_F(NoBlockingTest, ReadsWhatThePageCacheHas) {
 TEST_F(NoBlockingTest, RefusesWhatOnlyTheDiskHasAndReadsItAfterwards) {
   if (!cool_down()) GTEST_SKIP() << "this file system keeps its pages";
   for (const int i : {0, 1234, kKeys - 1}) {
-    {
+    std::optional<Error> refusal;
+    NoBlocking::Refused asked;
+    for (int tries = 0; tries < kTries && !refusal; ++tries) {
+      if (tries > 0) {
+        ASSERT_TRUE(open_cold());
+      }
       NoBlocking here;
-      const auto refused = store_->get(Family::kItems, key(i));
-      ASSERT_FALSE(refused.ok());
-      EXPECT_TRUE(refused.error().is(kWouldBlock)) << refused.error().message();
-      const auto asked = here.take_refused();
-      ASSERT_EQ(asked.size(), 1U);
-      EXPECT_EQ(asked[0], std::pair(Family::kItems, key(i)));
+      const auto found = store_->get(Family::kItems, key(i));
+      if (!found.ok()) refusal = found.error();
+      asked = here.take_refused();
     }
+    ASSERT_TRUE(refusal);
+    EXPECT_TRUE(refusal->is(kWouldBlock)) << refusal->message();
+    ASSERT_EQ(asked.size(), 1U);
+    EXPECT_EQ(asked[0], std::pair(Family::kItems, key(i)));
     EXPECT_EQ(store_->get(Family::kItems, key(i)).value(), value(i)) << "a refusal must leave nothing in a cache";
     const NoBlocking here;
     EXPECT_EQ(store_->get(Family::kItems, key(i)).value(), value(i));
@@ -181,12 +197,16 @@ TEST_F(NoBlockingTest, ReadAheadReadsWithoutTheLocksAndThenWithThem) {
   if (!cool_down()) GTEST_SKIP() << "this file system keeps its pages";
   int locked = 0;
   int waited = 0;
-  const auto found = read_ahead(*store_, [&] {
-    ++locked;
-    if (!NoBlocking::active()) ++waited;
-    return store_->get(Family::kItems, key(99));
-  });
-  EXPECT_EQ(found.value(), value(99));
+  for (int i = 0; i < kTries && locked < 2; ++i) {
+    ASSERT_TRUE(open_cold());
+    locked = 0;
+    const auto found = read_ahead(*store_, [&] {
+      ++locked;
+      if (!NoBlocking::active()) ++waited;
+      return store_->get(Family::kItems, key(99));
+    });
+    EXPECT_EQ(found.value(), value(99));
+  }
   EXPECT_EQ(locked, 2);
   EXPECT_EQ(waited, 0);
 }
